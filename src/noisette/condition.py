@@ -1,0 +1,55 @@
+"""What an image is asked to be."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from .shapes import Images
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Everything that a network may be told besides x_t and t. What is None is not said.
+
+    A row of `label` that is -1, and a row of `vector` or `tokens` that is all NaN, is *null*: the network puts its
+    learned null embedding there. So a null needs no knowledge of the network, and classifier-free training and
+    sampling write it in the same way.
+    """
+
+    label: Int[Tensor, "b"] | Float[Tensor, "b classes"] | None = None  # a class, or weights of a mixture of classes
+    vector: Float[Tensor, "b d"] | None = None  # attributes, or a pooled text embedding
+    tokens: Float[Tensor, "b l d"] | None = None  # text, for cross-attention
+    image: Images | None = None  # stacked on x_t: a low-resolution or masked picture
+
+    def drop(self, forget: Bool[Tensor, "b"]) -> Self:
+        """Forget what image i was asked to be where forget[i]. The image to start from is never forgotten."""
+
+        def null(x: Tensor | None) -> Tensor | None:
+            if x is None:
+                return None
+            where = forget.to(x.device).reshape((-1,) + (1,) * (x.ndim - 1))
+            return torch.where(where, torch.nan if x.is_floating_point() else -1, x)
+
+        return replace(self, label=null(self.label), vector=null(self.vector), tokens=null(self.tokens))
+
+    def null(self) -> Self:
+        """The same batch, asked for nothing."""
+        return self.drop(torch.ones(len(self), dtype=torch.bool))
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(
+            self, **{f.name: None if (x := getattr(self, f.name)) is None else x.to(device) for f in fields(self)}
+        )
+
+    def __len__(self) -> int:
+        present = [len(x) for f in fields(self) if (x := getattr(self, f.name)) is not None]
+        return present[0] if present else 0
+
+    def __getitem__(self, rows: slice | Tensor) -> Self:
+        """Some of the batch."""
+        return replace(
+            self, **{f.name: None if (x := getattr(self, f.name)) is None else x[rows] for f in fields(self)}
+        )

@@ -1,0 +1,88 @@
+"""Denoisers: from a noisy image to what was under the noise, and what the noise was.
+
+`Denoiser` is the waist of the project: models, guidance and consistency are denoisers, and samplers see nothing else.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .condition import Condition
+from .errors import InputError
+from .parametrization import Epsilon, Parametrization
+from .schedule import Schedule
+from .shapes import Images, Time
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The two halves of x_t = α x0 + σ ε, as estimated.
+
+    They are two fields, and not one and a rule, because some edits change one and keep the other (Asyrp).
+    """
+
+    x0: Images
+    eps: Images
+    variance: Images | None = None  # logits of the learned range (Nichol & Dhariwal 2021, eq. 15), where there are any
+
+    def with_x0(self, x0: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Self:
+        """Change the image and re-derive the noise from it."""
+        return replace(self, x0=x0, eps=(x_t - alpha * x0) / sigma)
+
+
+class Denoiser(Protocol):
+    """The one interface between models, guidance and samplers."""
+
+    @property
+    def schedule(self) -> Schedule: ...
+
+    def __call__(self, x: Tensor, t: Tensor) -> Prediction: ...
+
+
+class DiffusionModel(nn.Module):
+    """A network, the process that it was trained for, and what it predicts."""
+
+    def __init__(self, net: nn.Module, schedule: Schedule, parametrization: Parametrization) -> None:
+        super().__init__()
+        end = schedule(torch.ones((), dtype=torch.float64))[0]
+        if isinstance(parametrization, Epsilon) and end < 1e-9:
+            raise InputError(
+                f"{type(schedule).__name__} ends in pure noise, where a prediction of the noise says nothing of the "
+                "image: choose V, X0, Flow or EDM"
+            )
+        self.net = net
+        self.schedule = schedule
+        self.parametrization = parametrization
+
+    def forward(self, x: Images, t: Time, cond: Condition | None = None) -> Images:
+        """The network's raw output F at x_t, time t of shape () or (B,)."""
+        alpha, sigma = self.schedule.at(t, x)
+        label = self.schedule.label(t).to(x).expand(len(x))
+        return self.net(self.parametrization.input_scale(alpha, sigma) * x, label, cond).to(x.dtype)
+
+    def given(self, cond: Condition | None = None) -> "Conditioned":
+        """This model as a denoiser of images of a certain kind."""
+        return Conditioned(self, cond)
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A model and what its images are asked to be."""
+
+    model: DiffusionModel
+    cond: Condition | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.model.schedule
+
+    def __call__(self, x: Images, t: Time) -> Prediction:
+        out: Float[Tensor, "b c2 h w"] = self.model(x, t, self.cond)
+        variance = None
+        if out.shape[1] == 2 * x.shape[1]:
+            out, variance = out.chunk(2, dim=1)
+        x0, eps = self.model.parametrization.solve(out, x, *self.schedule.at(t, x))
+        return Prediction(x0, eps, variance)

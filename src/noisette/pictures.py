@@ -1,0 +1,67 @@
+"""What one picture is: its mode and size, and the way between 8-bit files and the model's space.
+
+Files hold straight alpha, 0 … 255. The model sees [-1, 1], with colours premultiplied by alpha: a fully transparent
+pixel is -1 in every channel whatever colour it hid, and an average of two pixels is their blend as light.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+
+from .errors import InputError
+from .shapes import Bytes, Images
+
+Mode = Literal["L", "LA", "RGB", "RGBA"]
+CHANNELS: dict[Mode, int] = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The kind of pictures that a data set holds and a model draws."""
+
+    mode: Mode = "RGB"
+    height: int = 16
+    width: int = 16
+    labels: tuple[str, ...] = ()  # names of the classes, in the order of their numbers
+    attributes: tuple[str, ...] = ()  # names of the entries of the condition vector
+    pixel_art: bool = False  # resized by whole numbers only, no colour invented
+    binary_alpha: bool = False  # alpha is 0 or 255, nothing between
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise InputError(f"pictures of mode {self.mode!r} are unknown here: use one of {', '.join(get_args(Mode))}")
+        if min(self.height, self.width) < 8:
+            raise InputError(f"pictures of {self.height}×{self.width} are too small: 8 pixels a side at least")
+
+    @property
+    def channels(self) -> int:
+        return CHANNELS[self.mode]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.mode in ("LA", "RGBA")
+
+    def encode(self, pixels: Bytes) -> Images:
+        """8-bit straight alpha to [-1, 1] premultiplied."""
+        x = pixels.float() / 255
+        if self.has_alpha:
+            x = torch.cat([x[:, :-1] * x[:, -1:], x[:, -1:]], dim=1)
+        return 2 * x - 1
+
+    def decode(self, x: Images) -> Bytes:
+        """[-1, 1] premultiplied, clipped, to 8-bit straight alpha; colour under alpha 0 is 0."""
+        x = ((x.float() + 1) / 2).clamp(0, 1)
+        if self.has_alpha:
+            alpha = x[:, -1:]
+            if self.binary_alpha:
+                alpha = alpha.round()
+            # with a snapped alpha the true coverage is unknown: divide by what the model drew, not by what was kept
+            colour = torch.where(alpha > 0.5 / 255, x[:, :-1] / x[:, -1:].clamp(min=1e-6), 0)
+            x = torch.cat([colour.clamp(0, 1), alpha], dim=1)
+        return (x * 255).round().to(torch.uint8)

@@ -1,0 +1,181 @@
+"""Noise schedules: how much signal and how much noise there is at time t.
+
+    x_t = α_t x0 + σ_t ε,    ε ~ N(0, 1),    t ∈ [0, 1],    t = 0 is data, t = 1 is noise.
+
+A discrete chain of T steps is a continuous schedule with exact knots: step k of the chain is t = k / T.
+Times may have shape () or (B,); they are kept in float64, and α and σ are computed in their precision.
+"""
+
+import abc
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .noise import Noise
+from .shapes import Images, Time
+
+
+def like(c: Tensor, x: Tensor) -> Tensor:
+    """Cast `c`, of shape () or (B,), to x's dtype and device, and make it broadcast against x."""
+    return c.to(x).reshape(c.shape + (1,) * (x.ndim - c.ndim) if c.ndim else ())
+
+
+class Schedule(abc.ABC):
+    """A forward process. Frozen, comparable, knows nothing of networks or samplers."""
+
+    @abc.abstractmethod
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (α_t, σ_t), each of t's shape."""
+
+    @abc.abstractmethod
+    def label(self, t: Tensor) -> Tensor:
+        """Return the number that the network's time embedding receives for time t."""
+
+    @abc.abstractmethod
+    def time(self, ratio: Tensor) -> Tensor:
+        """Return the t at which σ_t / α_t is `ratio`, clamped to [0, 1]: the inverse of `ratio`."""
+
+    def ratio(self, t: Tensor) -> Tensor:
+        """σ_t / α_t, the noise level of Karras et al. 2022; its inverse square is the SNR."""
+        alpha, sigma = self(t)
+        return sigma / alpha
+
+    def at(self, t: Time, x: Images) -> tuple[Tensor, Tensor]:
+        """(α_t, σ_t), ready to broadcast against x."""
+        alpha, sigma = self(t)
+        return like(alpha, x), like(sigma, x)
+
+    def diffuse(self, x0: Images, t: Time, noise: Noise) -> Images:
+        """Draw x_t ~ q(x_t | x0) (Ho et al. 2020, eq. 4)."""
+        alpha, sigma = self.at(t, x0)
+        return alpha * x0 + sigma * noise(x0)
+
+    def renoise(self, x_s: Images, s: Time, t: Time, noise: Noise) -> Images:
+        """Draw x_t ~ q(x_t | x_s) for t > s."""
+        (a_s, s_s), (a_t, s_t) = self.at(s, x_s), self.at(t, x_s)
+        keep = a_t / a_s
+        return keep * x_s + (s_t**2 - (keep * s_s) ** 2).clamp(min=0).sqrt() * noise(x_s)
+
+
+@dataclass(frozen=True)
+class VariancePreserving(Schedule):
+    """A discrete DDPM process of `steps` steps.
+
+    The table holds the angles atan2(σ, α); between its knots the angle is linear, so α² + σ² = 1 throughout,
+    t = 0 is exactly clean, and t = k / steps is exactly the k-th entry of the chain.
+    """
+
+    steps: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"a chain of {self.steps} steps is no chain: steps must be at least 1")
+
+    @abc.abstractmethod
+    def betas(self) -> Tensor:
+        """β_1 … β_T, float64, each in (0, 1]."""
+
+    @cached_property
+    def angles(self) -> Tensor:
+        """atan2(σ, α) at t = 0, 1/T, … 1: (T + 1,), float64, increasing from 0 to at most π/2."""
+        alpha_bar = torch.cumprod(1 - self.betas(), dim=0)
+        angles = torch.atan2((1 - alpha_bar).sqrt(), alpha_bar.sqrt())
+        return torch.cat([angles.new_zeros(1), angles])
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        table, k = self.angles.to(t), t * self.steps
+        low = k.floor().clamp(0, self.steps - 1).long()
+        angle = torch.lerp(table[low], table[low + 1], k - low)
+        return angle.cos(), angle.sin()
+
+    def label(self, t: Tensor) -> Tensor:
+        return t * self.steps - 1
+
+    def time(self, ratio: Tensor) -> Tensor:
+        table, angle = self.angles.to(ratio), ratio.atan()
+        high = torch.searchsorted(table, angle.contiguous()).clamp(1, self.steps)
+        low = high - 1
+        return ((low + (angle - table[low]) / (table[high] - table[low])) / self.steps).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class LinearBeta(VariancePreserving):
+    """Ho et al. 2020: β rises linearly."""
+
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+
+    def betas(self) -> Tensor:
+        return torch.linspace(self.beta_start, self.beta_end, self.steps, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Quadratic(VariancePreserving):
+    """√β rises linearly: the Annotated Diffusion Model's "quadratic", diffusers' "scaled_linear"."""
+
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+
+    def betas(self) -> Tensor:
+        return torch.linspace(self.beta_start**0.5, self.beta_end**0.5, self.steps, dtype=torch.float64) ** 2
+
+
+@dataclass(frozen=True)
+class Sigmoid(VariancePreserving):
+    """β follows a sigmoid on [-6, 6], as in the Annotated Diffusion Model."""
+
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+
+    def betas(self) -> Tensor:
+        rise = torch.sigmoid(torch.linspace(-6, 6, self.steps, dtype=torch.float64))
+        return self.beta_start + (self.beta_end - self.beta_start) * rise
+
+
+@dataclass(frozen=True)
+class Cosine(VariancePreserving):
+    """Nichol & Dhariwal 2021, eq. 17: ᾱ follows a squared cosine."""
+
+    offset: float = 0.008
+    max_beta: float = 0.999
+
+    def betas(self) -> Tensor:
+        t = torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
+        alpha_bar = torch.cos((t + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
+        return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.max_beta)
+
+
+@dataclass(frozen=True)
+class RectifiedFlow(Schedule):
+    """Liu et al. 2022; Lipman et al. 2023: straight lines from data to noise."""
+
+    label_scale: float = 1000.0
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return 1 - t, t
+
+    def label(self, t: Tensor) -> Tensor:
+        return t * self.label_scale
+
+    def time(self, ratio: Tensor) -> Tensor:
+        return torch.where(ratio.isinf(), 1.0, ratio / (1 + ratio))
+
+
+@dataclass(frozen=True)
+class VarianceExploding(Schedule):
+    """Karras et al. 2022: σ = σ_max t and α = 1; the network is told c_noise = ln(σ) / 4."""
+
+    sigma_max: float = 80.0
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.ones_like(t), self.sigma_max * t
+
+    def label(self, t: Tensor) -> Tensor:
+        return (self.sigma_max * t).log() / 4
+
+    def time(self, ratio: Tensor) -> Tensor:
+        return (ratio / self.sigma_max).clamp(0, 1)
