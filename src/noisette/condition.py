@@ -1,5 +1,6 @@
 """What an image is asked to be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -27,13 +28,11 @@ class Condition:
     def drop(self, forget: Bool[Tensor, "b"]) -> Self:
         """Forget what image i was asked to be where forget[i]. The image to start from is never forgotten."""
 
-        def null(x: Tensor | None) -> Tensor | None:
-            if x is None:
-                return None
+        def null(x: Tensor) -> Tensor:
             where = forget.to(x.device).reshape((-1,) + (1,) * (x.ndim - 1))
             return torch.where(where, torch.nan if x.is_floating_point() else -1, x)
 
-        return replace(self, label=null(self.label), vector=null(self.vector), tokens=null(self.tokens))
+        return replace(replace(self, image=None).each(null), image=self.image)
 
     def null(self) -> Self:
         """The same batch, asked for nothing."""
