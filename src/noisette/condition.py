@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,7 +24,7 @@ class Condition:
     tokens: Float[Tensor, "b l d"] | None = None  # text, for cross-attention
     image: Images | None = None  # stacked on x_t: a low-resolution or masked picture
 
-    def drop(self, forget: Bool[Tensor, "b"]) -> Self:
+    def drop(self, forget: Bool[Tensor, "b"]) -> "Condition":
         """Forget what image i was asked to be where forget[i]. The image to start from is never forgotten."""
 
         def null(x: Tensor) -> Tensor:
@@ -34,21 +33,21 @@ class Condition:
 
         return replace(replace(self, image=None).each(null), image=self.image)
 
-    def null(self) -> Self:
+    def null(self) -> "Condition":
         """The same batch, asked for nothing."""
         return self.drop(torch.ones(len(self), dtype=torch.bool))
 
-    def to(self, device: torch.device | str) -> Self:
-        return replace(
-            self, **{f.name: None if (x := getattr(self, f.name)) is None else x.to(device) for f in fields(self)}
-        )
+    def to(self, device: torch.device | str) -> "Condition":
+        return self.each(lambda x: x.to(device))
 
     def __len__(self) -> int:
-        present = [len(x) for f in fields(self) if (x := getattr(self, f.name)) is not None]
-        return present[0] if present else 0
+        """How many images it speaks of; 0 where it says nothing."""
+        return next((len(x) for f in fields(self) if (x := getattr(self, f.name)) is not None), 0)
 
-    def __getitem__(self, rows: slice | Tensor) -> Self:
+    def __getitem__(self, rows: slice | Tensor) -> "Condition":
         """Some of the batch."""
-        return replace(
-            self, **{f.name: None if (x := getattr(self, f.name)) is None else x[rows] for f in fields(self)}
-        )
+        return self.each(lambda x: x[rows])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Condition":
+        """The same, every part that is said changed."""
+        return replace(self, **{f.name: change(x) for f in fields(self) if (x := getattr(self, f.name)) is not None})

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -28,11 +28,12 @@ class Prediction:
     eps: Images
     variance: Images | None = None  # logits of the learned range (Nichol & Dhariwal 2021, eq. 15), where there are any
 
-    def with_x0(self, x0: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Self:
+    def with_x0(self, x0: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> "Prediction":
         """Change the image and re-derive the noise from it."""
         return replace(self, x0=x0, eps=(x_t - alpha * x0) / sigma)
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """The one interface between models, guidance and samplers."""
 

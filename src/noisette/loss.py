@@ -7,7 +7,7 @@ A weighting is stated once, for x0; c_out carries it over to every parametrizati
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,12 +19,14 @@ from .schedule import Schedule
 from .shapes import Images, PerImage
 
 
+@runtime_checkable
 class Weighting(Protocol):
     """The weight of a squared error in x0 at (α, σ)."""
 
     def __call__(self, alpha: Tensor, sigma: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
 class Times(Protocol):
     """Draws the times at which a batch is trained: (B,) float64 in (0, 1], on the CPU."""
 

@@ -6,7 +6,7 @@ from a key made of the run's seed and the step, so a resumed run draws what an u
 
 import hashlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from .errors import InputError
 
 
+@runtime_checkable
 class Noise(Protocol):
     """Standard normal noise of a tensor's shape, dtype and device."""
 

@@ -7,7 +7,7 @@ new state: nothing is hidden in the sampler, so the same object may walk many tr
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class State:
         return self.history[0][1].x0 if self.history else self.x
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """One step from state.t to s < state.t (or s > state.t, for a deterministic sampler run backwards)."""
 
