@@ -1,0 +1,139 @@
+"""The parts that U-Nets of the DDPM family are made of.
+
+Legend: b batch, c channels, h × w pixels, e embedding width.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .architecture import UNetConfig
+from .norm import GroupNorm
+
+Emb = Float[Tensor, "b e"]
+
+
+class ResBlock(nn.Module):
+    """Two convolutions, the embedding between them, and a way around; optionally halves or doubles height and width."""
+
+    def __init__(self, cfg: UNetConfig, ins: int, outs: int, resample: Literal["down", "up"] | None = None) -> None:
+        super().__init__()
+        self.modulation, self.resample = cfg.modulation, resample
+        self.norm1 = GroupNorm(cfg.groups, ins, cfg.eps)
+        self.conv1 = nn.Conv2d(ins, outs, 3, padding=1)
+        self.embed = nn.Linear(cfg.embed_channels, outs * (2 if cfg.modulation == "scale_shift" else 1))
+        self.norm2 = GroupNorm(cfg.groups, outs, cfg.eps)
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.conv2 = nn.Conv2d(outs, outs, 3, padding=1)
+        self.skip = nn.Identity() if ins == outs else nn.Conv2d(ins, outs, 1)
+
+    def resize(self, x: Tensor) -> Tensor:
+        if self.resample == "down":
+            return F.avg_pool2d(x, 2)
+        if self.resample == "up":
+            return F.interpolate(x, scale_factor=2, mode="nearest")
+        return x
+
+    def forward(self, x: Float[Tensor, "b c1 h1 w1"], emb: Emb) -> Float[Tensor, "b c2 h2 w2"]:
+        h = self.conv1(self.resize(self.norm1(x, silu=True)))
+        mod = self.embed(emb)
+        if self.modulation == "scale_shift":
+            scale, offset = mod.chunk(2, dim=1)
+            h = self.norm2(h, modulation=(scale, offset), silu=True)
+        else:
+            h = self.norm2(h, shift=mod, silu=True)
+        return self.skip(self.resize(x)) + self.conv2(self.dropout(h))
+
+
+class Attention(nn.Module):
+    """Self-attention over pixels, around a residual connection."""
+
+    def __init__(self, cfg: UNetConfig, channels: int) -> None:
+        super().__init__()
+        self.heads = cfg.heads_of(channels)
+        self.norm = GroupNorm(cfg.groups, channels, cfg.eps)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        b, c, h, w = x.shape
+        tokens = self.norm(x).flatten(2).transpose(1, 2)  # (b, h w, c)
+        q, k, v = self.qkv(tokens).reshape(b, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v)  # (b, heads, h w, c / heads)
+        y = self.out(y.transpose(1, 2).reshape(b, h * w, c))
+        return x + y.transpose(1, 2).reshape(b, c, h, w)
+
+
+class Block(nn.Module):
+    """A residual block, and attention after it where the level has it."""
+
+    def __init__(self, cfg: UNetConfig, ins: int, outs: int, attention: bool) -> None:
+        super().__init__()
+        self.res = ResBlock(cfg, ins, outs)
+        self.attn = Attention(cfg, outs) if attention else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "b c1 h w"], emb: Emb) -> Float[Tensor, "b c2 h w"]:
+        return self.attn(self.res(x, emb))
+
+
+class Downsample(nn.Module):
+    """A strided convolution."""
+
+    def __init__(self, cfg: UNetConfig, channels: int) -> None:
+        super().__init__()
+        self.pad = cfg.pad
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1 if cfg.pad == "both" else 0)
+
+    def forward(self, x: Float[Tensor, "b c h1 w1"], emb: Emb) -> Float[Tensor, "b c h2 w2"]:
+        return self.conv(x if self.pad == "both" else F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Each pixel four times, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "b c h1 w1"], emb: Emb) -> Float[Tensor, "b c h2 w2"]:
+        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+class Level(nn.Module):
+    """The blocks of one resolution, and the way to the next."""
+
+    def __init__(self, blocks: list[Block], resample: ResBlock | Downsample | Upsample | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.resample = resample
+
+    def encode(self, h: Float[Tensor, "b c1 h1 w1"], emb: Emb, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
+        """Go down, leaving every feature map that the decoder will want on `skips`."""
+        for block in self.blocks:
+            h = block(h, emb)
+            skips.append(h)
+        if self.resample is not None:
+            h = self.resample(h, emb)
+            skips.append(h)
+        return h
+
+    def decode(self, h: Float[Tensor, "b c1 h1 w1"], emb: Emb, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
+        """Go up, taking feature maps off `skips`."""
+        for block in self.blocks:
+            h = block(torch.cat([h, skips.pop()], dim=1), emb)
+        return h if self.resample is None else self.resample(h, emb)
+
+
+class Middle(nn.Module):
+    """The bottleneck. Its output is h-space (Kwon et al. 2023)."""
+
+    def __init__(self, cfg: UNetConfig, channels: int) -> None:
+        super().__init__()
+        self.first = Block(cfg, channels, channels, cfg.mid_attention)
+        self.last = ResBlock(cfg, channels, channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"], emb: Emb) -> Float[Tensor, "b c h w"]:
+        return self.last(self.first(x, emb), emb)

@@ -1,0 +1,122 @@
+"""The U-Net of Ho et al. 2020 and of its descendants: guided-diffusion's and diffusers' are special cases.
+
+Legend: b batch, c channels, h × w pixels.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..condition import Condition
+from ..errors import InputError
+from ..shapes import PerImage
+from .architecture import UNetConfig
+from .blocks import Attention, Block, Downsample, Level, Middle, ResBlock, Upsample
+from .embedding import Embedding
+from .norm import GroupNorm
+
+__all__ = ["UNet", "UNetConfig"]
+
+
+class UNet(nn.Module):
+    """x_t, its noise label and what is asked for, to the mixture of x0 and ε that the parametrization names.
+
+    `down`, `mid` and `up` are its three parts; the output of `mid` is h-space. Height and width need not be multiples
+    of anything: x is padded with zeros, as its convolutions pad, and the answer is cropped.
+    """
+
+    def __init__(self, cfg: UNetConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.embed = Embedding(cfg)
+        self.conv_in = nn.Conv2d(cfg.in_channels, cfg.channels[0], 3, padding=1)
+
+        width, skips = cfg.channels[0], [cfg.channels[0]]
+        last = len(cfg.channels) - 1
+        self.down = nn.ModuleList()
+        for i, outs in enumerate(cfg.channels):
+            blocks: list[Block] = []
+            for _ in range(cfg.blocks):
+                blocks.append(Block(cfg, width, outs, cfg.attention[i]))
+                width = outs
+                skips.append(width)
+            shrink: ResBlock | Downsample | None = None
+            if i != last:
+                shrink = ResBlock(cfg, width, width, "down") if cfg.resample == "block" else Downsample(cfg, width)
+                skips.append(width)
+            self.down.append(Level(blocks, shrink))
+
+        self.mid = Middle(cfg, width)
+
+        self.up = nn.ModuleList()
+        for i, outs in reversed(list(enumerate(cfg.channels))):
+            blocks = []
+            for _ in range(cfg.blocks + 1):
+                blocks.append(Block(cfg, width + skips.pop(), outs, cfg.attention[i]))
+                width = outs
+            grow: ResBlock | Upsample | None = None
+            if i != 0:
+                grow = ResBlock(cfg, width, width, "up") if cfg.resample == "block" else Upsample(width)
+            self.up.append(Level(blocks, grow))
+
+        self.norm_out = GroupNorm(cfg.groups, width, cfg.eps)
+        self.conv_out = nn.Conv2d(width, cfg.out_channels, 3, padding=1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Ho et al. 2020: uniform by fan average, biases 0; the last layer of a residual branch, and of all, is 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, ResBlock):
+                nn.init.zeros_(module.conv2.weight)
+            elif isinstance(module, Attention):
+                nn.init.zeros_(module.out.weight)
+        nn.init.zeros_(self.conv_out.weight)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], label: PerImage, cond: Condition | None = None
+    ) -> Float[Tensor, "b c_out h w"]:
+        """x (b, c, h, w) and its noise label (b,) to (b, c_out, h, w)."""
+        emb = self.embed(label, cond)
+        height, width = x.shape[2:]
+        h = self.conv_in(self._padded(self._stacked(x, cond)))
+        skips = [h]
+        for level in self.down:
+            h = cast(Level, level).encode(h, emb, skips)
+        h = self.mid(h, emb)
+        for level in self.up:
+            h = cast(Level, level).decode(h, emb, skips)
+        return self._cropped(self.conv_out(self.norm_out(h, silu=True)), height, width)
+
+    def _stacked(self, x: Tensor, cond: Condition | None) -> Tensor:
+        """x with the condition's image under it."""
+        if cond is not None and cond.image is not None:
+            if cond.image.shape[2:] != x.shape[2:]:
+                sizes = f"{tuple(cond.image.shape[2:])} and {tuple(x.shape[2:])}"
+                raise InputError(f"the condition's image and x are of sizes {sizes}: they must be equal")
+            x = torch.cat([x, cond.image], dim=1)
+        if x.shape[1] != self.cfg.in_channels:
+            raise InputError(
+                f"x and the condition's image have {x.shape[1]} channels: this network takes {self.cfg.in_channels}"
+            )
+        return x
+
+    def _margins(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Left, right, top and bottom zeros that make both sizes multiples of `cfg.multiple`."""
+        h, w = -height % self.cfg.multiple, -width % self.cfg.multiple
+        return w // 2, w - w // 2, h // 2, h - h // 2
+
+    def _padded(self, x: Tensor) -> Tensor:
+        margins = self._margins(*x.shape[2:])
+        return F.pad(x, margins) if any(margins) else x
+
+    def _cropped(self, h: Tensor, height: int, width: int) -> Tensor:
+        left, right, top, bottom = self._margins(height, width)
+        return h[:, :, top : top + height, left : left + width] if left + right + top + bottom else h
