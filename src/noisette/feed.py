@@ -1,0 +1,64 @@
+"""Which pictures, times and noises a step sees: a function of the seed and the step, and of nothing else.
+
+So a resumed run draws what an uninterrupted one would, and the global batch of a step is the same however many
+processes share it and in however many parts each of them takes its share.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .condition import Condition
+from .data import Subset
+from .loss import Objective
+from .noise import keyed
+from .presets import Training
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of a step's images, on the device."""
+
+    x0: Tensor  # (B, C, H, W)
+    t: Tensor  # (B,), float64, on the CPU
+    eps: Tensor  # (B, C, H, W)
+    cond: Condition
+    rows: Tensor  # (B,) int64: which pictures of the training split
+
+
+class Feed:
+    """Endless, seeded, without replacement within an epoch."""
+
+    def __init__(self, data: Subset, objective: Objective, training: Training, seed: int, device: torch.device) -> None:
+        self.data, self.objective, self.training, self.seed, self.device = data, objective, training, seed, device
+        self.orders: dict[int, Tensor] = {}
+
+    def rows(self, step: int) -> Tensor:
+        """The step's pictures, (batch,) int64: images are dealt from one shuffled pack after another."""
+        n, batch = len(self.data), self.training.batch
+        first, last = step * batch, (step + 1) * batch
+        packs = range(first // n, (last - 1) // n + 1)
+        self.orders = {k: v for k, v in self.orders.items() if k in packs}
+        for pack in packs:
+            if pack not in self.orders:
+                self.orders[pack] = torch.randperm(n, generator=keyed(self.seed, "order", pack))
+        dealt = torch.cat([self.orders[pack] for pack in packs])
+        return dealt[first - packs[0] * n : last - packs[0] * n]
+
+    def batch(self, step: int, share: slice) -> Batch:
+        """The images `share` of step `step`."""
+        size, training = self.training.batch, self.training
+        cpu = keyed(self.seed, "step", step)
+        t = self.objective.times(self.objective.schedule, size, cpu)
+        forget = torch.rand(size, generator=cpu) < training.forget
+        mirror = torch.rand(size, generator=cpu) < 0.5
+        rows = self.rows(step)[share]
+        x0 = self.data.x0(rows).to(self.device)
+        if training.flip:
+            x0 = torch.where(mirror[share, None, None, None].to(self.device), x0.flip(-1), x0)
+        noise = torch.randn(
+            (size, *x0.shape[1:]), generator=keyed(self.seed, "eps", step, device=self.device), device=self.device
+        )
+        cond = self.data.condition(rows).drop(forget[share]).to(self.device)
+        return Batch(x0, t[share], noise[share], cond, rows)

@@ -1,0 +1,36 @@
+"""What a run writes down: metrics.jsonl always, and the trackers that were asked for."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+Row = Mapping[str, object]
+
+
+class Journal:
+    """Rows of metrics.jsonl, one JSON object a line, in the order of the images seen."""
+
+    def __init__(self, path: Path, images: int, also: Callable[[Row], None] = lambda row: None) -> None:
+        """Open a run's journal where it is resumed: rows that lie after `images` were not saved with it, and go."""
+        self.path, self.also = path, also
+        kept = [line for line in lines(path) if json.loads(line)["images"] <= images] if images else []
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def write(self, row: Row) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.also(row)
+
+
+def lines(path: Path) -> list[str]:
+    """The whole lines of a journal: one that a crash left half-written is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            continue
+        found.append(line)
+    return found

@@ -1,0 +1,169 @@
+"""From what a person asks for to what a run does: the data, the preset, the size and the number of images that fit.
+
+A time box is kept by measuring: a few training steps of each preset that could do, on this machine and on these
+pictures, in the precisions that the machine may be good at.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from .condition import Condition
+from .config import known
+from .data import Dataset
+from .errors import InputError
+from .loss import Objective
+from .model import PictureModel
+from .presets import PRESETS, WANTED, Recipe
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `noisette train` may be told. Either a time or a number of images; without both, ten minutes."""
+
+    preset: str = "auto"  # a name of `presets.PRESETS`, or "auto": the largest that the horizon can train
+    seconds: float | None = None  # for the whole command
+    images: int | None = None
+    size: tuple[int, int] | None = None  # height and width; None: what the pictures suggest
+    pixel_art: bool = False
+    cell: tuple[int, int] | None = None  # of a sprite sheet
+    labels: str | None = None  # a file of labels beside an array of pictures
+    batch: int | None = None
+    accumulate: int = 1
+    lr: float | None = None
+    dropout: float | None = None
+    flip: bool = False
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = 0
+    save_every: float = 60.0  # seconds between checkpoints
+    log: Literal["jsonl", "tensorboard", "trackio"] = "jsonl"
+
+    def __post_init__(self) -> None:
+        if self.preset != "auto":
+            known(self.preset, PRESETS, "preset")
+        if self.seconds is not None and self.images is not None:
+            raise InputError("a run is given a time or a number of images, not both")
+        for name in ("seconds", "images", "batch", "accumulate", "lr"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} is {value}: it must be above 0")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does. Kept in its config.json, so that a resumed run does the same."""
+
+    recipe: Recipe
+    preset: str
+    images: int  # the horizon, as first aimed
+    seconds: float | None  # the time box, where there is one
+    precision: Precision
+    accumulate: int
+    seed: int
+    rate: float | None = None  # images a second, as measured before the start
+
+
+def recipe_of(name: str, data: Dataset, options: TrainOptions) -> Recipe:
+    """A preset's recipe for these pictures, with what was asked for otherwise."""
+    recipe = PRESETS[name](data.pictures, data.sigma_data)
+    training = replace(recipe.training, flip=options.flip or recipe.training.flip)
+    if options.batch is not None:
+        training = replace(training, batch=options.batch)
+    if options.lr is not None:
+        training = replace(training, lr=options.lr)
+    model = recipe.model
+    if options.dropout is not None:
+        model = replace(model, net=replace(model.net, dropout=options.dropout))
+    return Recipe(model, training)
+
+
+def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device, share: int, budget: float) -> float:
+    """The time that a training step of `share` images takes, over `share`: the median of those that fit the budget."""
+    model = PictureModel(recipe.model).to(device).train()
+    objective = Objective(model.schedule, model.parametrization, recipe.training.weighting, recipe.training.times)
+    optimizer = adam(model, recipe, device)
+    x0 = torch.zeros(share, *recipe.model.pictures.shape, device=device)
+    t, eps = torch.full((share,), 0.01, dtype=torch.float64), torch.randn_like(x0)
+    classes, vector = recipe.model.net.classes, recipe.model.net.vector
+    cond = Condition(
+        label=torch.zeros(share, dtype=torch.int64, device=device) if classes else None,
+        vector=torch.zeros(share, vector, device=device) if vector else None,
+    )
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            loss = objective(model, x0, t, eps, cond).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return _median_time(step, device, budget) / share
+
+
+def _median_time(run: Callable[[], None], device: torch.device, budget: float) -> float:
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    start = time.perf_counter()
+    run()  # the first one allocates
+    wait()
+    times: list[float] = []
+    while len(times) < 2 or (time.perf_counter() - start < budget and len(times) < 50):
+        before = time.perf_counter()
+        run()
+        wait()
+        times.append(time.perf_counter() - before)
+    return sorted(times)[len(times) // 2]
+
+
+def adam(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
+    """The optimiser of a recipe."""
+    training = recipe.training
+    return torch.optim.AdamW(
+        model.parameters(), training.lr, betas=(0.9, training.beta2), weight_decay=training.weight_decay, fused=True
+    )
+
+
+def precisions(asked: str, device: torch.device) -> tuple[Precision, ...]:
+    """Which precisions to try."""
+    if asked == "auto":
+        return ("fp32", "bf16") if device.type != "mps" else ("fp32",)
+    return ("bf16",) if asked == "bf16" else ("fp32",)
+
+
+def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processes: int, left: float | None) -> Plan:
+    """Choose preset, precision and horizon. `left`: the seconds of the time box that remain, where there is one."""
+    names: Iterable[str] = WANTED if options.preset == "auto" else (options.preset,)
+    best: Plan | None = None
+    for name in names:  # from the smallest
+        recipe = recipe_of(name, data, options)
+        share = recipe.training.batch // (processes * options.accumulate)
+        if share * processes * options.accumulate != recipe.training.batch or share < 1:
+            raise InputError(
+                f"a batch of {recipe.training.batch} cannot be shared by {processes} processes in {options.accumulate} "
+                f"parts: use a multiple of {processes * options.accumulate}"
+            )
+        cost = {
+            p: seconds_per_image(recipe, p, device, share, budget=1.0) / processes
+            for p in precisions(options.precision, device)
+        }
+        precision = min(cost, key=lambda p: cost[p])
+        images = options.images if left is None else int(left / cost[precision])
+        assert images is not None
+        batches = max(1, -(-images // recipe.training.batch))
+        plan = Plan(
+            recipe, name, batches * recipe.training.batch, options.seconds, precision,
+            options.accumulate, options.seed, 1 / cost[precision],
+        )  # fmt: skip
+        if best is not None and plan.images < WANTED.get(name, 0):
+            break
+        best = plan
+    assert best is not None
+    return best
