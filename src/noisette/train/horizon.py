@@ -8,7 +8,7 @@ line now and then at the images that the remaining time allows, so progress neve
 import math
 from dataclasses import dataclass
 
-from .errors import InputError
+from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -49,24 +49,25 @@ def learning_rate(progress: float, warmup: float, floor: float) -> float:
     return floor + (1 - floor) * (1 + math.cos(math.pi * min(rest, 1.0))) / 2
 
 
-@dataclass
+@dataclass(frozen=True)
 class TimeBox:
     """Re-aims a horizon so that the run ends `seconds` after `started` on the run's own clock.
 
-    The rate is measured over all that the run does (steps, pictures along the way, checkpoints); `reserve` is kept for
-    what comes after the last step.
+    The rate is measured over all that the run does (steps, pictures along the way, checkpoints); `reserve`,
+    in seconds, is kept for what comes after the last step.
     """
 
     seconds: float
     batch: int
-    reserve: float = 1.0
 
-    def aim(self, horizon: Horizon, images: int, now: float, since: tuple[int, float]) -> Horizon:
+    def aim(
+        self, horizon: Horizon, images: int, now: float, since: tuple[int, float], reserve: float = 1.0
+    ) -> Horizon:
         """A new line if the old one would end more than half a per cent off. `since`: images and clock at the start."""
         done, spent = images - since[0], now - since[1]
         if done <= 0 or spent <= 0:
             return horizon
-        left = max(self.seconds - self.reserve - now, 0.0) * done / spent
+        left = max(self.seconds - reserve - now, 0.0) * done / spent
         total = images + max(1, round(left / self.batch)) * self.batch
         if abs(total - horizon.total) <= 0.005 * horizon.total:
             return horizon

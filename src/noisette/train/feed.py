@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .condition import Condition
-from .data import Subset
-from .loss import Objective
-from .noise import keyed
-from .presets import Training
+from ..condition import Condition
+from ..data import Subset
+from ..loss import Objective
+from ..noise import keyed
+from ..presets import Training
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,20 @@ from typing import Literal
 import torch
 from torch import nn
 
-from .condition import Condition
-from .config import known
-from .data import Dataset
-from .errors import InputError
-from .loss import Objective
-from .model import PictureModel
-from .presets import PRESETS, WANTED, Recipe
+from ..condition import Condition
+from ..config import known
+from ..data import Dataset
+from ..errors import InputError
+from ..loss import Objective
+from ..model import PictureModel
+from ..presets import PRESETS, WANTED, Recipe
 
 Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What `noisette train` may be told. Either a time or a number of images; without both, ten minutes."""
+    """What `noisette train` may be told. Either a time or a number of images is given, and not both."""
 
     preset: str = "auto"  # a name of `presets.PRESETS`, or "auto": the largest that the horizon can train
     seconds: float | None = None  # for the whole command
@@ -47,8 +47,8 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.preset != "auto":
             known(self.preset, PRESETS, "preset")
-        if self.seconds is not None and self.images is not None:
-            raise InputError("a run is given a time or a number of images, not both")
+        if (self.seconds is None) == (self.images is None):
+            raise InputError("a run is given either a time or a number of images")
         for name in ("seconds", "images", "batch", "accumulate", "lr"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .condition import Condition
-from .data import Subset
-from .denoiser import DiffusionModel
-from .guidance import Clipped
-from .loss import Objective
-from .noise import Seeded, keyed
-from .sampler import Sampler, sample
-from .shapes import Bytes, Grid
+from ..condition import Condition
+from ..data import Subset
+from ..denoiser import DiffusionModel
+from ..guidance import Clipped
+from ..loss import Objective
+from ..noise import Seeded, keyed
+from ..sampler import Sampler, sample
+from ..shapes import Bytes, Grid
 
 LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times, by noise
 

@@ -1,0 +1,81 @@
+"""What a run writes down: metrics.jsonl always, the trackers that were asked for, and what it draws as it grows."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..data import Dataset
+from ..loss import Objective
+from ..model import PictureModel
+from ..viz.png import write_png
+from .watch import FixedLoss, Growth, crossings, sheet
+
+Row = Mapping[str, object]
+
+GROWTH = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # progress at which a run shows what it draws
+EXAMS = tuple(k / 20 for k in range(1, 21))  # progress at which the held-out loss is taken
+COLUMNS = 4
+
+
+class Journal:
+    """Rows of metrics.jsonl, one JSON object a line, in the order of the images seen."""
+
+    def __init__(self, path: Path, images: int, also: Callable[[Row], None] = lambda row: None) -> None:
+        """Open a run's journal where it is resumed: rows that lie after `images` were not saved with it, and go."""
+        self.path, self.also = path, also
+        kept = [line for line in lines(path) if json.loads(line)["images"] <= images] if images else []
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def write(self, row: Row) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.also(row)
+
+
+def lines(path: Path) -> list[str]:
+    """The whole lines of a journal: one that a crash left half-written is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            continue
+        found.append(line)
+    return found
+
+
+class Record:
+    """Examines the averaged weights along the way, and writes down what it finds."""
+
+    def __init__(
+        self, folder: Path, data: Dataset, model: PictureModel, objective: Objective, seed: int, journal: Journal
+    ) -> None:
+        """`model` is the averaged one, which changes under the record's eyes."""
+        self.folder, self.model, self.journal = folder, model, journal
+        self.exam = FixedLoss(data.held_out, objective, seed)
+        number = COLUMNS * COLUMNS
+        self.growth = Growth(model.condition(model.pictures.labels or None, number), seed, number)
+        self.cost = 0.0  # seconds that the last examination and the last drawing took
+
+    def along(self, images: int, before: float, after: float) -> dict[str, float] | None:
+        """What is due between two points of progress; the held-out loss, where it was taken."""
+        start, fixed = time.monotonic(), None
+        if any(crossings(EXAMS, before, after)):
+            fixed = self.exam(self.model, next(self.model.parameters()).device)
+            self.journal.write({"images": images, "held_out": fixed})
+        if any(crossings(GROWTH, before, after)):
+            self.show(images)
+            self.cost = time.monotonic() - start
+        return fixed
+
+    def show(self, images: int) -> None:
+        """samples/IMAGES.png: a sheet at native size of what the model draws from the run's fixed noises."""
+        pictures = self.model.pictures
+        drawn = self.growth(self.model, self.model.sampler(), self.model.grid(10), pictures.shape)
+        folder = self.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        text = {"images": images, "columns": COLUMNS, "untrained": images == 0}
+        write_png(folder / f"{images:09d}.png", sheet(pictures.decode(drawn), COLUMNS)[0], text)

@@ -1,0 +1,293 @@
+"""Train a diffusion model on a folder of pictures. Read it from top to bottom: this is all there is.
+
+Plain `noisette train`, `accelerate launch` and `torchrun` run the same code. All that is random is a function of the
+seed and the step (feed.py), all that changes along the run is a function of progress (horizon.py), and a checkpoint
+holds the weights, their average, the optimiser's moments and the horizon: so a run that was stopped at any moment ends,
+on a CPU, bit for bit where it would have ended.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from torch import Tensor, nn
+
+from .. import checkpoint
+from ..config import from_json, to_json
+from ..data import Dataset, prepare
+from ..errors import InputError
+from .feed import Batch, Feed
+from ..files import RunLock, read_json, write_json
+from .horizon import Horizon, TimeBox, learning_rate
+from .journal import Journal, Record
+from ..loss import Objective
+from ..model import PictureModel
+from ..nn.ema import EMA
+from ..noise import key
+from .plan import Plan, TrainOptions, adam, draw_up
+from .stop import StopSignals
+
+ROWS = 400  # rows that the journal of a run has, about
+
+
+class Diverged(InputError):
+    """The loss is no longer a number."""
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; it has been saved. `signal` is its number."""
+
+    def __init__(self, signal: int, run: Path) -> None:
+        super().__init__(f"stopped; the same command goes on with {run}")
+        self.signal = signal
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told after every step."""
+
+    images: int
+    total: int
+    seconds: float  # of the run's own clock, earlier sittings included
+    rate: float  # images a second
+    loss: float
+    fixed: Mapping[str, float] | None = None  # the held-out loss by noise level, where it was just taken
+    note: str = ""  # something worth saying in words
+
+    @property
+    def left(self) -> float:
+        """Seconds to go."""
+        return (self.total - self.images) / max(self.rate, 1e-9)
+
+
+def train(
+    source: str | Path,
+    out: str | Path,
+    options: TrainOptions,
+    watcher: Callable[[Progress], None] = lambda progress: None,
+    started: float | None = None,
+) -> Path:
+    """Train on `source` in the run folder `out`, or go on with the run that is there. Returns the model's folder.
+
+    `started` is the `time.monotonic()` from which a time box is counted; by default, now.
+    Raises InputError for what cannot be used, Diverged for a loss that is not finite, Interrupted after a signal.
+    """
+    started = time.monotonic() if started is None else started
+    run = Path(out)
+    accelerator = Accelerator(
+        mixed_precision="no",
+        log_with=None if options.log == "jsonl" else options.log,
+        project_dir=str(run),
+    )
+    with RunLock(run) if accelerator.is_main_process else nullcontext():
+        with accelerator.main_process_first():
+            data = prepare(
+                source, run, size=options.size, pixel_art=options.pixel_art, seed=options.seed,
+                cell=options.cell, labels=options.labels,
+            )  # fmt: skip
+        plan = settle(run, data, options, accelerator, started)
+        return Run(run, data, plan, options, accelerator, started).go(watcher)
+
+
+def settle(run: Path, data: Dataset, options: TrainOptions, accelerator: Accelerator, started: float) -> Plan:
+    """The plan that the run folder holds, or a new one."""
+    path, told = run / "config.json", to_json(options)
+    plan: list[Any] = [None]
+    if accelerator.is_main_process:
+        if path.exists():
+            stored = read_json(path)
+            if differs := [k for k, v in told.items() if k not in FREE and stored["options"].get(k) != v]:
+                name = differs[0]
+                raise InputError(
+                    f"{run} was started with {name} = {stored['options'].get(name)!r}, not {told[name]!r}: "
+                    "give the same options to go on with it, or another --out"
+                )
+            plan = [from_json(Plan, stored["plan"], f"{path}: plan")]
+        else:
+            left = None
+            if options.images is None:
+                assert options.seconds is not None
+                left = 0.9 * (options.seconds - (time.monotonic() - started))
+            plan = [draw_up(data, options, accelerator.device, accelerator.num_processes, left)]
+            write_json(path, {"format": checkpoint.FORMAT, "options": told, "plan": to_json(plan[0])})
+    return broadcast_object_list(plan)[0]
+
+
+FREE = ("save_every", "log", "accumulate")  # options that do not change what is learned
+
+
+class Run:
+    """One sitting of a run."""
+
+    def __init__(
+        self, folder: Path, data: Dataset, plan: Plan, options: TrainOptions, accelerator: Accelerator, started: float
+    ) -> None:
+        self.folder, self.data, self.plan, self.options, self.accelerator = folder, data, plan, options, accelerator
+        training, device = plan.recipe.training, accelerator.device
+        torch.manual_seed(key(plan.seed, "weights"))
+        self.bare = PictureModel(plan.recipe.model).to(device)
+        self.ema = EMA(self.bare, half_life=training.ema * plan.images)
+        self.optimizer = adam(self.bare, plan.recipe, device)
+        self.objective = Objective(
+            self.bare.schedule, self.bare.parametrization, training.weighting, training.times
+        )
+        self.feed = Feed(data.train, self.objective, training, plan.seed, device)
+
+        self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)
+        self.clock = time.monotonic() - started  # seconds of the run at `self.tick`
+        self.tick = time.monotonic()
+        self.resume()
+        self.model: nn.Module = accelerator.prepare(self.bare)
+        self.record: Record | None = None
+        if accelerator.is_main_process:
+            journal = Journal(folder / "metrics.jsonl", self.images, self.trackers())
+            self.record = Record(folder, data, self.ema.model, self.objective, plan.seed, journal)
+
+    def now(self) -> float:
+        """Seconds that the run has taken, earlier sittings included."""
+        return self.clock + time.monotonic() - self.tick
+
+    def trackers(self) -> Callable[[Mapping[str, object]], None]:
+        if self.options.log == "jsonl":
+            return lambda row: None
+        self.accelerator.init_trackers("noisette")
+        return lambda row: self.accelerator.log(
+            {k: v for k, v in row.items() if isinstance(v, int | float)}, step=int(str(row["images"]))
+        )
+
+    # ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def go(self, watcher: Callable[[Progress], None]) -> Path:
+        box = TimeBox(self.plan.seconds, self.plan.recipe.training.batch) if self.plan.seconds else None
+        start, saved = (self.images, self.now()), self.now()
+        row_every = max(1, self.plan.images // self.plan.recipe.training.batch // ROWS)
+        if self.images == 0 and self.record is not None:
+            self.record.show(0)
+        with StopSignals() as stop:
+            while self.images < self.horizon.total:
+                before = self.horizon.progress(self.images)
+                loss, stopped = self.step(before, stop.number)
+                after = self.horizon.progress(self.images)
+                rate = (self.images - start[0]) / max(self.now() - start[1], 1e-9)
+                fixed = None if self.record is None else self.record.along(self.images, before, after)
+                if self.images // self.plan.recipe.training.batch % row_every == 0 or after == 1.0:
+                    self.note(loss, rate)
+                    if box is not None and after < 1.0:
+                        reserve = 1.0 + (0.0 if self.record is None else self.record.cost)
+                        aimed = box.aim(self.horizon, self.images, self.now(), start, reserve)
+                        self.horizon = broadcast_object_list([aimed])[0]
+                watcher(Progress(self.images, self.horizon.total, self.now(), rate, loss, fixed))
+                if self.now() - saved > self.options.save_every or stopped:
+                    self.save()
+                    saved = self.now()
+                if stopped:
+                    raise Interrupted(stopped, self.folder)
+        return self.finish()
+
+    def step(self, progress: float, signal: int) -> tuple[float, int]:
+        """One optimiser step: the global batch's mean loss, and the signal that any process was sent."""
+        training, accelerator = self.plan.recipe.training, self.accelerator
+        parts, processes = self.options.accumulate, accelerator.num_processes
+        share = training.batch // (parts * processes)
+        number = self.images // training.batch
+        for group in self.optimizer.param_groups:
+            group["lr"] = training.lr * learning_rate(progress, training.warmup, training.floor)
+        self.model.train()
+        losses, batches = [], []
+        for part in range(parts):
+            first = (part * processes + accelerator.process_index) * share
+            # dropout's masks belong to the part of the step, whoever computes it
+            torch.manual_seed(key(self.plan.seed, "dropout", number, first))
+            batch = self.feed.batch(number, slice(first, first + share))
+            last = part == parts - 1
+            with nullcontext() if last else accelerator.no_sync(self.model), self.precision():
+                loss = self.objective(self.model, batch.x0, batch.t, batch.eps, batch.cond)
+            with nullcontext() if last else accelerator.no_sync(self.model):
+                accelerator.backward(loss.mean() / parts)
+            losses.append(loss.detach())
+            batches.append(batch)
+        norm = accelerator.clip_grad_norm_(self.model.parameters(), training.clip)
+        mine = torch.cat(losses)
+        both = torch.stack([mine.mean().double(), torch.as_tensor(float(signal), dtype=torch.float64).to(mine.device)])
+        mean, signals = accelerator.reduce(both, "sum").tolist()
+        if not (mean == mean and abs(mean) != float("inf") and bool(torch.isfinite(norm))):
+            self.diverged(number, mine, batches)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.images += training.batch
+        self.ema.update(self.bare, self.images, training.batch)
+        mean /= processes
+        self.since = (self.since[0] + mean, self.since[1] + 1)
+        return mean, round(signals) and (signal or 15)
+
+    def precision(self) -> torch.autocast:
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16")
+
+    def diverged(self, number: int, losses: Tensor, batches: list[Batch]) -> None:
+        """Say which step and which pictures. The weights are still those of the step before."""
+        rows = torch.cat([b.rows for b in batches])
+        bad = rows[~losses.isfinite().cpu()] if not losses.isfinite().all() else rows
+        names = gather_object(self.data.train.names(bad))
+        kind = "loss" if not losses.isfinite().all() else "gradient"
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        raise Diverged(
+            f"the {kind} is not finite at step {number} ({self.images} images seen), with {shown} in the batch: "
+            f"the newest checkpoint is from before; lower --lr, or look at these pictures"
+        )
+
+    def note(self, loss: float, rate: float) -> None:
+        """A row of the journal: the mean loss since the last one."""
+        total, steps = self.since
+        self.since = (0.0, 0)
+        if self.record is not None:
+            lr = self.optimizer.param_groups[0]["lr"]
+            row = {"images": self.images, "loss": total / max(steps, 1), "last": loss, "lr": lr}
+            self.record.journal.write(row | {"seconds": round(self.now(), 3), "rate": round(rate, 2)})
+
+    # ── checkpoints ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def save(self) -> None:
+        if self.record is None:
+            return
+        names = [n for n, _ in self.bare.net.named_parameters()]
+        checkpoint.save(
+            self.folder,
+            self.images,
+            {
+                "model": self.bare.net.state_dict(),
+                "ema": self.ema.model.net.state_dict(),
+                "optimizer": checkpoint.optimizer_tensors(self.optimizer, names),
+            },
+            {"knots": to_json(self.horizon.knots), "seconds": self.now(), "since": list(self.since)},
+        )
+
+    def resume(self) -> None:
+        """Take up the newest good checkpoint, where there is one."""
+        found = checkpoint.latest(self.folder)
+        if found is None:
+            return
+        names = [n for n, _ in self.bare.net.named_parameters()]
+        self.bare.net.load_state_dict(found.tensors("model"))
+        self.ema.model.net.load_state_dict(found.tensors("ema"))
+        checkpoint.load_optimizer_tensors(self.optimizer, names, found.tensors("optimizer"))
+        self.images = found.images
+        self.horizon = Horizon(tuple((int(i), float(p)) for i, p in found.meta["knots"]))
+        self.since = (found.meta["since"][0], found.meta["since"][1])
+        self.clock += found.meta["seconds"]
+
+    def finish(self) -> Path:
+        """The last checkpoint, and the model that people use: the averaged weights."""
+        self.save()
+        folder = self.folder / "model"
+        if self.record is not None:
+            self.ema.model.save_pretrained(folder)
+        if self.options.log != "jsonl":
+            self.accelerator.end_training()
+        self.accelerator.wait_for_everyone()
+        return folder
