@@ -1,6 +1,6 @@
 """Noisette grows a generative model from a folder of small pictures.
 
-    model = noisette.load("runs/emoji")
+model = noisette.load("runs/emoji")
 """
 
 from typing import TYPE_CHECKING, Any

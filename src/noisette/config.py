@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from . import grid, loss, parametrization, sampler, schedule
-from .errors import InputError
+from .errors import InputError, known, nearest
 from .nn.architecture import UNetConfig
 from .pictures import Pictures
 
@@ -68,25 +68,6 @@ class ModelConfig:
     parametrization: parametrization.Parametrization
     pictures: Pictures
     sampling: Sampling = Sampling()
-
-
-def known(name: str, table: Mapping[str, Any], what: str) -> Any:
-    """Look a name up, or say what the nearest known ones are."""
-    if name in table:
-        return table[name]
-    raise InputError(f"no {what} is called {name!r}{nearest(name, table)}")
-
-
-def nearest(name: str, names: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """: did you mean …? Or, where nothing is near, the list of names."""
-    import difflib
-
-    lower = {n.lower(): n for n in names}
-    close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
-    if close:
-        return f": did you mean {' or '.join(repr(lower[c]) for c in close)}?"
-    listed = ", ".join(list(names)[:20]) + (", …" if len(names) > 20 else "")
-    return f": there are {listed}" if listed else ": there are none"
 
 
 def to_json(value: Any) -> Any:

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from . import checkpoint
 from .condition import Condition
-from .config import GRIDS, SAMPLERS, ModelConfig, Sampling, from_json, known, nearest, to_json
+from .config import GRIDS, SAMPLERS, ModelConfig, Sampling, from_json, to_json
 from .denoiser import DiffusionModel
-from .errors import InputError
+from .errors import InputError, known, nearest
 from .nn.unet import UNet
 from .pictures import Pictures
 from .sampler import Sampler

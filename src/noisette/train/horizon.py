@@ -60,9 +60,7 @@ class TimeBox:
     seconds: float
     batch: int
 
-    def aim(
-        self, horizon: Horizon, images: int, now: float, since: tuple[int, float], reserve: float = 1.0
-    ) -> Horizon:
+    def aim(self, horizon: Horizon, images: int, now: float, since: tuple[int, float], reserve: float = 1.0) -> Horizon:
         """A new line if the old one would end more than half a per cent off. `since`: images and clock at the start."""
         done, spent = images - since[0], now - since[1]
         if done <= 0 or spent <= 0:

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from ..condition import Condition
-from ..config import known
 from ..data import Dataset
-from ..errors import InputError
+from ..errors import InputError, known
 from ..loss import Objective
 from ..model import PictureModel
 from ..presets import PRESETS, WANTED, Recipe

@@ -6,6 +6,7 @@ holds the weights, their average, the optimiser's moments and the horizon: so a 
 on a CPU, bit for bit where it would have ended.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -22,14 +23,14 @@ from .. import checkpoint
 from ..config import from_json, to_json
 from ..data import Dataset, prepare
 from ..errors import InputError
-from .feed import Batch, Feed
 from ..files import RunLock, read_json, write_json
-from .horizon import Horizon, TimeBox, learning_rate
-from .journal import Journal, Record
 from ..loss import Objective
 from ..model import PictureModel
 from ..nn.ema import EMA
 from ..noise import key
+from .feed import Batch, Feed
+from .horizon import Horizon, TimeBox, learning_rate
+from .journal import Journal, Record
 from .plan import Plan, TrainOptions, adam, draw_up
 from .stop import StopSignals
 
@@ -134,9 +135,7 @@ class Run:
         self.bare = PictureModel(plan.recipe.model).to(device)
         self.ema = EMA(self.bare, half_life=training.ema * plan.images)
         self.optimizer = adam(self.bare, plan.recipe, device)
-        self.objective = Objective(
-            self.bare.schedule, self.bare.parametrization, training.weighting, training.times
-        )
+        self.objective = Objective(self.bare.schedule, self.bare.parametrization, training.weighting, training.times)
         self.feed = Feed(data.train, self.objective, training, plan.seed, device)
 
         self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)
@@ -216,7 +215,7 @@ class Run:
         mine = torch.cat(losses)
         both = torch.stack([mine.mean().double(), torch.as_tensor(float(signal), dtype=torch.float64).to(mine.device)])
         mean, signals = accelerator.reduce(both, "sum").tolist()
-        if not (mean == mean and abs(mean) != float("inf") and bool(torch.isfinite(norm))):
+        if not (math.isfinite(mean) and math.isfinite(norm)):
             self.diverged(number, mine, batches)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

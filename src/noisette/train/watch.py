@@ -1,7 +1,7 @@
 """Watching a run: the loss on pictures that it never trains on, and what it draws from one fixed noise.
 
-A training loss jumps about because times and noises are drawn anew each step. Here pictures, times and noises are fixed,
-so a difference between two rows is a difference between two models.
+A training loss jumps about because times and noises are drawn anew each step. Here pictures, times and noises are
+fixed, so a difference between two rows is a difference between two models.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,90 @@
+"""Configurations survive JSON, and refuse what they do not know by name."""
+
+import dataclasses
+import json
+
+import pytest
+
+from noisette import loss, parametrization, schedule
+from noisette.config import CHOICES, ModelConfig, Sampling, from_json, to_json
+from noisette.errors import InputError, nearest
+from noisette.nn.architecture import UNetConfig
+from noisette.pictures import Pictures
+from noisette.presets import PRESETS, Recipe, Training
+
+CONFIG = ModelConfig(
+    net=UNetConfig(channels=(16, 32), attention=(False, True), groups=8, time_channels=16, classes=3),
+    schedule=schedule.Cosine(200),
+    parametrization=parametrization.V(),
+    pictures=Pictures("RGBA", 8, 12, labels=("food", "tool", "éclair"), binary_alpha=True),
+    sampling=Sampling("ddim", "trailing", 20, 2.0),
+)
+
+
+def through_json(value):
+    return from_json(type(value), json.loads(json.dumps(to_json(value))))
+
+
+def test_a_model_survives_json():
+    assert through_json(CONFIG) == CONFIG
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_choice_survives_json(name):
+    value = CHOICES[name]()
+    assert through_json(value) == value
+    assert to_json(value)["is"] == name
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "pictures", [Pictures("RGBA", 16, 16, ("a", "b")), Pictures("L", 8, 8), Pictures("RGB", 24, 40)]
+)
+def test_every_preset_survives_json(name, pictures):
+    recipe = PRESETS[name](pictures, 0.7)
+    assert through_json(recipe) == recipe
+    assert recipe.model.parametrization == parametrization.EDM(0.7)
+    assert recipe.model.net.classes == len(pictures.labels)
+
+
+def test_the_optional_fields_have_defaults():
+    data = to_json(CONFIG)
+    del data["sampling"]
+    assert from_json(ModelConfig, data).sampling == Sampling()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.update(samplin={}), "'samplin'.*did you mean 'sampling'"),
+        (lambda d: d.pop("net"), "lacks the key 'net'"),
+        (lambda d: d["schedule"].update({"is": "Cosin"}), "'Cosin'.*did you mean 'Cosine'"),
+        (lambda d: d["schedule"].update({"is": "V"}), "schedule is a V: it should be a Schedule"),
+        (lambda d: d["schedule"].update(steps="many"), "schedule.steps is 'many': it should be int"),
+        (lambda d: d["schedule"].update(steps=True), "schedule.steps is True: it should be int"),
+        (lambda d: d["pictures"].update(mode="CMYK"), "pictures.mode is 'CMYK': it should be 'L' or"),
+        (lambda d: d["pictures"].update(labels="food"), "pictures.labels is 'food'"),
+        (lambda d: d.update(net=3), "net is 3"),
+        (lambda d: d["sampling"].update(sampler="huen"), "no sampler is called 'huen': did you mean 'heun'"),
+        (lambda d: d["sampling"].update(steps=0), "0 steps"),
+    ],
+)
+def test_what_is_wrong_is_said(change, says):
+    data = to_json(CONFIG)
+    change(data)
+    with pytest.raises(InputError, match=says):
+        from_json(ModelConfig, data)
+
+
+def test_numbers_are_not_turned_into_others():
+    assert from_json(loss.MinSNR, {"gamma": 5}).gamma == 5.0
+    with pytest.raises(InputError, match="gamma"):
+        from_json(loss.MinSNR, {"gamma": "5"})
+    training = Training(weighting=loss.MinSNR(4.0), times=loss.Steps(100))
+    assert through_json(training) == training
+    assert dataclasses.asdict(through_json(Recipe(CONFIG, training)).training)["lr"] == training.lr
+
+
+def test_nearest_lists_when_nothing_is_near():
+    assert nearest("zzz", ("food", "tool")) == ": there are food, tool"
+    assert "'food'" in nearest("Fod", ("food", "tool"))
