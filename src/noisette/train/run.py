@@ -23,7 +23,8 @@ from .. import checkpoint
 from ..config import from_json, to_json
 from ..data import Dataset, prepare
 from ..errors import InputError
-from ..files import RunLock, read_json, write_json
+from ..files import read_json, write_json
+from ..lock import RunLock
 from ..loss import Objective
 from ..model import PictureModel
 from ..nn.ema import EMA

@@ -1,0 +1,77 @@
+"""Named tensors: to bytes and back by safetensors, of a network and of its optimizer. Nothing here can execute."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from .errors import InputError
+
+
+def packable(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """On the CPU, contiguous, finite, each with memory of its own (weights that are tied are written twice)."""
+    result: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        here = tensor.detach().cpu().contiguous()
+        if not _finite(here):
+            raise InputError(f"cannot write {where}: its tensor {name} is not finite; nothing was written")
+        memory = here.untyped_storage().data_ptr()
+        result[name] = here.clone() if memory in taken else here
+        taken.add(memory)
+    return result
+
+
+def _finite(tensor: Tensor) -> bool:
+    if not tensor.numel() or not tensor.is_floating_point():
+        return True
+    return bool(torch.stack(torch.aminmax(tensor)).isfinite().all())  # NaN wins; one pass, unlike isfinite().all()
+
+
+def from_bytes(data: bytes, path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file that has been read; `path` is for the error alone."""
+    try:
+        return safetensors.torch.load(data)
+    except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError) as error:
+        raise InputError(f"{path} is not a safetensors file: {error}") from error
+
+
+def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str | Path) -> None:
+    """Refuse tensors that are not the ones wanted (a state dict): missing, unknown or of another shape."""
+    for name, tensor in wanted.items():
+        if name not in given:
+            raise InputError(f"{where} lacks the tensor {name}: it is of another network")
+        if given[name].shape != tensor.shape:
+            shapes = f"{tuple(given[name].shape)}, not {tuple(tensor.shape)}"
+            raise InputError(f"{where}: the tensor {name} is of shape {shapes}: it is of another network")
+    if extra := next((name for name in given if name not in wanted), None):
+        raise InputError(f"{where} holds a tensor {extra} that this network does not have: it is of another network")
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> dict[str, Tensor]:
+    """What an optimizer remembers, as `exp_avg/NAME`; `names` are those of its parameters, in its own order."""
+    state = optimizer.state_dict()["state"]
+    return {f"{key}/{names[i]}": value for i, values in state.items() for key, value in values.items()}
+
+
+def load_optimizer_tensors(
+    optimizer: torch.optim.Optimizer, names: Sequence[str], tensors: Mapping[str, Tensor]
+) -> None:
+    """Give an optimizer its memory back, bit for bit; its options (lr, betas, …) stay as they are."""
+    parameters = dict(zip(names, (p for group in optimizer.param_groups for p in group["params"]), strict=True))
+    keys = list(dict.fromkeys(name.partition("/")[0] for name in tensors))
+    known = {name.partition("/")[2] for name in tensors}  # a parameter that never had a gradient has no memory
+    wanted = {
+        f"{k}/{n}": torch.zeros(()) if k == "step" else parameters[n] for n in parameters if n in known for k in keys
+    }
+    check_tensors(tensors, wanted, "the optimizer's part of the checkpoint")
+    state: dict[int, dict[str, Tensor]] = {}
+    for i, name in enumerate(parameters):
+        for key in keys if name in known else []:
+            tensor, like = tensors[f"{key}/{name}"], wanted[f"{key}/{name}"]
+            # in the parameter's own memory format: updates across two formats are slower
+            state.setdefault(i, {})[key] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
