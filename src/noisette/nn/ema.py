@@ -1,6 +1,7 @@
 """The moving average of a model's weights that is sampled from."""
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -8,7 +9,10 @@ from torch import nn
 from ..errors import InputError
 
 
-class EMA:
+M = TypeVar("M", bound=nn.Module)
+
+
+class EMA(Generic[M]):
     """Karras et al. 2022, Appendix F.2: a half-life counted in images, and shorter while there are few behind.
 
     decay = 0.5 ^ (batch / min(half_life, ramp · images))
@@ -16,13 +20,13 @@ class EMA:
     It depends on the counter alone, so `model`'s state dict is all there is to save.
     """
 
-    def __init__(self, model: nn.Module, half_life: float, ramp: float = 0.05) -> None:
+    def __init__(self, model: M, half_life: float, ramp: float = 0.05) -> None:
         """`half_life` in images; `ramp` is the largest half-life as a fraction of the images so far."""
         if not half_life > 0:
             raise InputError(f"the average's half-life is {half_life} images: it must be above 0")
         if not ramp > 0:
             raise InputError(f"the average's ramp is {ramp}: it is a fraction of the images so far, above 0")
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.model: M = copy.deepcopy(model).eval().requires_grad_(False)
         self.half_life, self.ramp = half_life, ramp
 
     def decay(self, images: int, batch: int) -> float:

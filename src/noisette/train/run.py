@@ -60,7 +60,7 @@ class Progress:
     rate: float  # images a second
     loss: float
     fixed: Mapping[str, float] | None = None  # the held-out loss by noise level, where it was just taken
-    note: str = ""  # something worth saying in words
+    notes: tuple[str, ...] = ()  # what is worth saying in words: a checkpoint that was passed over, and why
 
     @property
     def left(self) -> float:
@@ -139,6 +139,7 @@ class Run:
         self.objective = Objective(self.bare.schedule, self.bare.parametrization, training.weighting, training.times)
         self.feed = Feed(data.train, self.objective, training, plan.seed, device)
 
+        self.notes: tuple[str, ...] = ()
         self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)
         self.clock = time.monotonic() - started  # seconds of the run at `self.tick`
         self.tick = time.monotonic()
@@ -182,7 +183,8 @@ class Run:
                         reserve = 1.0 + (0.0 if self.record is None else self.record.cost)
                         aimed = box.aim(self.horizon, self.images, self.now(), start, reserve)
                         self.horizon = broadcast_object_list([aimed])[0]
-                watcher(Progress(self.images, self.horizon.total, self.now(), rate, loss, fixed))
+                watcher(Progress(self.images, self.horizon.total, self.now(), rate, loss, fixed, self.notes))
+                self.notes = ()
                 if self.now() - saved > self.options.save_every or stopped:
                     self.save()
                     saved = self.now()
@@ -276,7 +278,7 @@ class Run:
         self.bare.net.load_state_dict(found.tensors("model"))
         self.ema.model.net.load_state_dict(found.tensors("ema"))
         checkpoint.load_optimizer_tensors(self.optimizer, names, found.tensors("optimizer"))
-        self.images = found.images
+        self.images, self.notes = found.images, found.skipped
         self.horizon = Horizon(tuple((int(i), float(p)) for i, p in found.meta["knots"]))
         self.since = (found.meta["since"][0], found.meta["since"][1])
         self.clock += found.meta["seconds"]
