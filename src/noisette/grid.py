@@ -1,6 +1,7 @@
 """Time grids: the n + 1 times, from noise to data, that a sampler visits. Float64, decreasing, on the CPU."""
 
 import torch
+from torch import Tensor
 
 from .errors import InputError
 from .schedule import Schedule
@@ -15,23 +16,68 @@ def uniform(steps: int) -> Grid:
 
 
 def trailing(steps: int, of: int = 1000) -> Grid:
-    """Whole steps of an `of`-step chain, starting at its noisy end (Lin et al. 2023, Table 2)."""
-    if steps > of:
-        raise InputError(f"a chain of {of} steps cannot be walked in {steps}: ask for at most {of}")
+    """Whole steps of an `of`-step chain, counted from its noisy end (Lin et al. 2023, Table 2)."""
+    _within(steps, of)
     return (uniform(steps) * of).round() / of
 
 
 def leading(steps: int, of: int = 1000) -> Grid:
     """Whole steps of an `of`-step chain, as DDIM's own code chose them: multiples of of // steps, plus one."""
-    if not 1 <= steps <= of:
-        raise InputError(f"a chain of {of} steps cannot be walked in {steps}: ask for 1 to {of}")
-    k = torch.arange(steps, dtype=torch.float64).flip(0) * (of // steps) + 1
-    return torch.cat([k, k.new_zeros(1)]) / of
+    _within(steps, of)
+    return _chain(torch.arange(steps, dtype=torch.float64) * (of // steps) + 1, of)
+
+
+def strided(steps: int, of: int = 1000) -> Grid:
+    """Whole steps of an `of`-step chain, its first and its last among them (Nichol & Dhariwal 2021, section 4)."""
+    _within(steps, of)
+    return _chain(torch.linspace(of - 1 if steps == 1 else 0, of - 1, steps, dtype=torch.float64).round() + 1, of)
+
+
+def quadratic(steps: int, of: int = 1000) -> Grid:
+    """Whole steps of an `of`-step chain, denser near the data: up to 0.8 T, evenly in the square root
+    (Song et al. 2021, appendix D.2). Where the squares would repeat a step, the steps are consecutive."""
+    _within(steps, of)
+    i = torch.arange(steps, dtype=torch.float64)
+    squares = torch.linspace(0, (0.8 * of) ** 0.5, steps, dtype=torch.float64).square().floor()
+    return _chain(torch.maximum(squares, i) + 1, of)
 
 
 def karras(schedule: Schedule, steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Grid:
-    """Karras et al. 2022, eq. 5: σ/α spaced evenly in its ρ-th root, then 0. For any schedule."""
-    lo, hi = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
-    ramp = uniform(steps - 1) if steps > 1 else torch.ones(1, dtype=torch.float64)
-    t = schedule.time((lo + (hi - lo) * ramp) ** rho)
+    """Karras et al. 2022, eq. 5: σ/α spaced evenly in its ρ-th root, then 0.
+
+    For any schedule: of the range asked for, the part that the schedule has.
+    """
+    lo, hi = (c ** (1 / rho) for c in _range(schedule, sigma_min, sigma_max))
+    return _from_ratios(schedule, (lo + (hi - lo) * _ramp(steps)) ** rho)
+
+
+def logsnr(schedule: Schedule, steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -> Grid:
+    """Equal steps in ln(α/σ), half the log of the SNR (Lu et al. 2022), then 0. For any schedule."""
+    lo, hi = (c.log() for c in _range(schedule, sigma_min, sigma_max))
+    return _from_ratios(schedule, (lo + (hi - lo) * _ramp(steps)).exp())
+
+
+def _within(steps: int, of: int) -> None:
+    if not 1 <= steps <= of:
+        raise InputError(f"a chain of {of} steps cannot be walked in {steps}: ask for 1 to {of}")
+
+
+def _chain(k: Tensor, of: int) -> Grid:
+    """Increasing steps of a chain as a grid."""
+    return torch.cat([k.flip(0), k.new_zeros(1)]) / of
+
+
+def _range(schedule: Schedule, sigma_min: float, sigma_max: float) -> tuple[Tensor, Tensor]:
+    """The smallest and largest σ/α of a grid."""
+    first, last = schedule.ratio(torch.tensor([schedule.first, 1.0], dtype=torch.float64))
+    return first.clamp(min=sigma_min), last.clamp(max=sigma_max)
+
+
+def _ramp(steps: int) -> Tensor:
+    """1 … 0 in `steps` numbers; one number is 1."""
+    return uniform(steps - 1) if steps > 1 else uniform(steps)[:1]
+
+
+def _from_ratios(schedule: Schedule, ratios: Tensor) -> Grid:
+    t = schedule.time(ratios)
     return torch.cat([t, t.new_zeros(1)])

@@ -20,8 +20,12 @@ from .shapes import Images, Time
 
 
 def like(c: Tensor, x: Tensor) -> Tensor:
-    """Cast `c`, of shape () or (B,), to x's dtype and device, and make it broadcast against x."""
-    return c.to(x).reshape(c.shape + (1,) * (x.ndim - c.ndim) if c.ndim else ())
+    """`c`, of shape () or (B,), ready to broadcast against x.
+
+    A batch of numbers takes x's dtype and device. One number for all stays where it is, on the CPU in float64: torch
+    multiplies a tensor of any device with it without waiting for the device, and its result has x's dtype.
+    """
+    return c.to(x).reshape(c.shape + (1,) * (x.ndim - 1)) if c.ndim else c
 
 
 class Schedule(abc.ABC):
@@ -38,6 +42,11 @@ class Schedule(abc.ABC):
     @abc.abstractmethod
     def time(self, ratio: Tensor) -> Tensor:
         """Return the t at which σ_t / α_t is `ratio`, clamped to [0, 1]: the inverse of `ratio`."""
+
+    @property
+    def first(self) -> float:
+        """The smallest time that is worth a network's call: the first step of a chain, 0 in continuous time."""
+        return 0.0
 
     def ratio(self, t: Tensor) -> Tensor:
         """σ_t / α_t, the noise level of Karras et al. 2022; its inverse square is the SNR."""
@@ -85,6 +94,10 @@ class VariancePreserving(Schedule):
         alpha_bar = torch.cumprod(1 - self.betas(), dim=0)
         angles = torch.atan2((1 - alpha_bar).sqrt(), alpha_bar.sqrt())
         return torch.cat([angles.new_zeros(1), angles])
+
+    @property
+    def first(self) -> float:
+        return 1 / self.steps
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         table, k = self.angles.to(t), t * self.steps

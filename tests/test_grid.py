@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closed_forms import SCHEDULES, name
+from noisette.errors import InputError
+from noisette.grid import karras, leading, logsnr, quadratic, strided, trailing, uniform
+from noisette.schedule import LinearBeta, VarianceExploding
+
+chain = st.integers(1, 1000).flatmap(lambda of: st.tuples(st.integers(1, of), st.just(of)))
+CHAINED = {"trailing": trailing, "leading": leading, "linspace": strided, "quadratic": quadratic}
+GRIDS = {k: lambda schedule, n, make=make: make(n) for k, make in (CHAINED | {"uniform": uniform}).items()}
+GRIDS |= {"karras": karras, "logsnr": logsnr}
+
+
+@given(st.sampled_from(sorted(GRIDS)), st.sampled_from(SCHEDULES), st.integers(1, 300))
+def test_grids_decrease_from_noise_to_data(kind, schedule, steps):
+    grid = GRIDS[kind](schedule, steps)
+    assert grid.dtype == torch.float64 and len(grid) == steps + 1
+    assert 0 < grid[0] <= 1 and grid[-1] == 0
+    assert (grid.diff() < 0).all()
+
+
+@given(st.sampled_from(list(CHAINED.values())), chain)
+def test_any_number_of_steps_of_a_chain_stays_in_its_table(kind, chain):
+    """The sprites course's DDIM leaves the table, and returns noise, where n does not divide T."""
+    steps, of = chain
+    k = kind(steps, of) * of
+    torch.testing.assert_close(k, k.round(), rtol=0, atol=1e-9)
+    assert len(k.round().unique()) == steps + 1 and k.min() == 0 and k.max() <= of
+
+
+@pytest.mark.parametrize("spacing", ["trailing", "leading", "linspace"])
+@pytest.mark.parametrize("steps", [1, 3, 7, 20, 30, 50, 600, 1000])
+def test_chain_grids_are_those_of_diffusers(spacing, steps):
+    """One step is the whole chain here; their linspace of one takes the cleanest step, where nothing is left to do."""
+    theirs = DDIMScheduler(timestep_spacing=spacing)
+    theirs.set_timesteps(steps)
+    expected = [999] if (spacing, steps) == ("linspace", 1) else theirs.timesteps.tolist()
+    assert (CHAINED[spacing](steps)[:-1] * 1000 - 1).round().long().tolist() == expected
+
+
+@pytest.mark.parametrize("steps", [10, 20])
+def test_quadratic_is_that_of_ddims_authors(steps):
+    """ermongroup/ddim: int(s) for s in np.linspace(0, sqrt(0.8 T), n) ** 2."""
+    theirs = [int(s) for s in np.linspace(0, np.sqrt(800), steps) ** 2]
+    assert (quadratic(steps)[:-1] * 1000 - 1).round().long().tolist() == theirs[::-1]
+
+
+def test_logsnr_steps_are_equal():
+    schedule = LinearBeta()
+    lam = -schedule.ratio(logsnr(schedule, 12)[:-1]).log()
+    torch.testing.assert_close(lam.diff(), lam.diff().mean().expand(11))
+
+
+def test_karras_is_equation_5():
+    schedule, n = VarianceExploding(80.0), 18
+    i = torch.arange(n, dtype=torch.float64)
+    paper = (80 ** (1 / 7) + i / (n - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    torch.testing.assert_close(schedule.ratio(karras(schedule, n))[:-1], paper)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES[:2], ids=name)
+def test_karras_visits_the_same_noise_levels_on_any_schedule(schedule):
+    grid = karras(schedule, 10, sigma_min=0.05, sigma_max=50.0)
+    exploding = VarianceExploding()
+    torch.testing.assert_close(
+        schedule.ratio(grid), exploding.ratio(karras(exploding, 10, sigma_min=0.05, sigma_max=50.0))
+    )
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_a_grid_without_steps_is_refused(steps):
+    for make in GRIDS.values():
+        with pytest.raises(InputError, match="ask for"):
+            make(LinearBeta(), steps)
+
+
+@pytest.mark.parametrize("kind", CHAINED.values())
+def test_more_steps_than_the_chain_has_are_refused(kind):
+    with pytest.raises(InputError, match="chain of 500 steps"):
+        kind(501, 500)

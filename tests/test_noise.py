@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from noisette.errors import InputError
+from noisette.noise import Seeded, key, keyed
+
+
+def test_an_image_does_not_depend_on_its_batch():
+    like = torch.empty(3, 3, 8, 8)
+    together, alone = Seeded([10, 11, 12]), Seeded([11])
+    for _ in range(3):  # and neither does any later draw
+        torch.testing.assert_close(together(like)[1:2], alone(like[:1]), rtol=0, atol=0)
+
+
+def test_precision_does_not_change_what_is_drawn():
+    for dtype in (torch.bfloat16, torch.float64):
+        ours = Seeded([3])(torch.empty(1, 1, 8, 8, dtype=dtype))
+        assert ours.dtype == dtype
+        torch.testing.assert_close(ours, Seeded([3])(torch.empty(1, 1, 8, 8)).to(dtype), rtol=0, atol=0)
+
+
+def test_neighbouring_seeds_are_unrelated():
+    draws = Seeded(range(64))(torch.empty(64, 1, 32, 32)).flatten(1)
+    off = torch.corrcoef(draws) - torch.eye(64)
+    assert off.abs().max() < 0.17  # 5.4 standard deviations of 1/√1024
+    assert abs(draws.mean()) < 0.02 and abs(draws.std() - 1) < 0.02
+
+
+def test_a_key_is_a_function_of_all_its_parts():
+    parts = [(0,), (1,), (0, 1), (1, 0), (0, "a"), ("0a",), (0, "step", 12), (0, "step1", 2)]
+    assert len({key(*p) for p in parts}) == len(parts)
+    assert key(7, "step", 3) == key(7, "step", 3)
+    assert all(0 <= key(*p) < 2**63 for p in parts)
+    torch.testing.assert_close(torch.rand(4, generator=keyed(5, "x")), torch.rand(4, generator=keyed(5, "x")))
+
+
+def test_a_seed_for_every_image():
+    with pytest.raises(InputError, match="2 seeds cannot fill a batch of 3"):
+        Seeded([1, 2])(torch.empty(3, 1, 8, 8))

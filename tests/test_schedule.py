@@ -1,0 +1,109 @@
+import math
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closed_forms import CHAINS, SCHEDULES, name, times
+from noisette.errors import InputError
+from noisette.noise import Seeded
+from noisette.schedule import Cosine, LinearBeta, Quadratic, RectifiedFlow, Sigmoid, VarianceExploding
+
+unit = st.floats(0, 1)
+any_schedule = st.sampled_from(SCHEDULES)
+
+
+@given(any_schedule, unit)
+def test_time_inverts_ratio(schedule, t):
+    t = torch.tensor(t, dtype=torch.float64)
+    torch.testing.assert_close(schedule.time(schedule.ratio(t)), t, rtol=1e-6, atol=1e-9)
+
+
+@given(any_schedule, unit, unit)
+def test_noise_grows_and_signal_does_not(schedule, t, s):
+    (a_s, s_s), (a_t, s_t) = schedule(times(min(s, t))), schedule(times(max(s, t)))
+    assert a_t <= a_s and s_t >= s_s
+    assert schedule.ratio(times(min(s, t))) <= schedule.ratio(times(max(s, t)))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=name)
+def test_begins_with_the_clean_picture(schedule):
+    alpha, sigma = schedule(times(0.0))
+    assert alpha == 1 and sigma == 0
+
+
+@given(st.sampled_from(CHAINS), unit)
+def test_chains_preserve_variance_between_their_knots(schedule, t):
+    alpha, sigma = schedule(times(t))
+    torch.testing.assert_close(alpha**2 + sigma**2, times(1.0))
+
+
+@pytest.mark.parametrize("schedule", CHAINS, ids=name)
+def test_knots_are_the_chain(schedule):
+    k = torch.arange(1, schedule.steps + 1, dtype=torch.float64)
+    alpha, _ = schedule(k / schedule.steps)
+    torch.testing.assert_close(alpha**2, (1 - schedule.betas()).cumprod(0), rtol=1e-8, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (LinearBeta(), {"beta_schedule": "linear"}),
+        (Cosine(), {"beta_schedule": "squaredcos_cap_v2"}),
+        (Quadratic(), {"beta_schedule": "scaled_linear"}),
+        (Quadratic(1000, 0.00085, 0.012), {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}),
+        (Sigmoid(), {"beta_schedule": "sigmoid"}),
+        (LinearBeta(steps=50), {"beta_schedule": "linear", "num_train_timesteps": 50}),
+    ],
+    ids=name,
+)  # fmt: skip
+def test_tables_are_those_of_diffusers(ours, theirs):
+    """Theirs are float32: ᾱ near zero has few digits, so the betas are compared."""
+    scheduler = DDPMScheduler(**theirs)
+    torch.testing.assert_close(ours.betas(), scheduler.betas.double(), rtol=1e-4, atol=1e-6)
+    knots = torch.arange(1, ours.steps + 1, dtype=torch.float64) / ours.steps
+    torch.testing.assert_close(ours.label(knots), torch.arange(ours.steps).double(), rtol=0, atol=1e-9)
+
+
+def test_labels_of_flow_and_edm():
+    assert RectifiedFlow().label(times(0.25)) == 250
+    assert VarianceExploding(80.0).label(times(0.5)).item() == pytest.approx(math.log(40) / 4)
+
+
+def test_diffuse_has_the_closed_forms_moments():
+    x0, t = torch.full((4, 1, 64, 64), 0.7, dtype=torch.float64), times(0.2, 0.5, 0.8, 1.0)
+    for schedule in SCHEDULES:
+        alpha, sigma = schedule(t)
+        x = schedule.diffuse(x0, t, Seeded(range(4)))
+        scale = sigma.clamp(min=1e-6)
+        torch.testing.assert_close(
+            (x.mean((1, 2, 3)) - 0.7 * alpha) / scale, torch.zeros(4).double(), rtol=0, atol=0.08
+        )
+        torch.testing.assert_close(x.std((1, 2, 3)) / scale, torch.ones(4).double(), rtol=0, atol=0.06)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=name)
+def test_renoise_composes_with_diffuse(schedule):
+    """q(x_t | x_s) after q(x_s | x0) is q(x_t | x0)."""
+    s, t, noise = times(0.3)[0], times(0.7)[0], Seeded([5])
+    x0 = torch.full((1, 1, 128, 128), 0.7, dtype=torch.float64)
+    x = schedule.renoise(schedule.diffuse(x0, s, noise), s, t, noise)
+    alpha, sigma = schedule(t)
+    assert ((x.mean() - 0.7 * alpha) / sigma).abs() < 0.04
+    assert (x.std() / sigma - 1).abs() < 0.03
+
+
+def test_one_time_for_all_or_one_each():
+    x = torch.randn(3, 1, 4, 4)
+    for schedule in SCHEDULES:
+        each = torch.cat(
+            [schedule.diffuse(x[i : i + 1], times(t)[0], Seeded([i])) for i, t in enumerate((0.2, 0.5, 0.9))]
+        )
+        torch.testing.assert_close(schedule.diffuse(x, times(0.2, 0.5, 0.9), Seeded([0, 1, 2])), each)
+
+
+def test_a_chain_without_steps_is_refused():
+    with pytest.raises(InputError, match="at least 1"):
+        LinearBeta(steps=0)
