@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..data import Dataset
+from ..edit.generate import ends, generate
 from ..loss import Objective
 from ..model import PictureModel
 from ..viz.png import write_png
-from .watch import FixedLoss, Growth, crossings, sheet
+from .watch import FixedLoss, crossings, sheet
 
 Row = Mapping[str, object]
 
@@ -57,7 +58,8 @@ class Record:
         self.folder, self.model, self.journal = folder, model, journal
         self.exam = FixedLoss(data.held_out, objective, seed)
         number = COLUMNS * COLUMNS
-        self.growth = Growth(model.condition(model.pictures.labels or None, number), seed, number)
+        self.seeds = range(seed, seed + number)
+        self.cond = model.condition(model.pictures.labels or None, number)
         self.cost = 0.0  # seconds that the last examination and the last drawing took
 
     def along(self, images: int, before: float, after: float) -> dict[str, float] | None:
@@ -73,9 +75,9 @@ class Record:
 
     def show(self, images: int) -> None:
         """samples/IMAGES.png: a sheet at native size of what the model draws from the run's fixed noises."""
-        pictures = self.model.pictures
-        drawn = self.growth(self.model, self.model.sampler(), self.model.grid(10), pictures.shape)
+        grid = self.model.grid(10)
+        drawn = ends(generate(self.model, self.seeds, self.cond, self.model.sampler(), grid), grid)
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
         text = {"images": images, "columns": COLUMNS, "untrained": images == 0}
-        write_png(folder / f"{images:09d}.png", sheet(pictures.decode(drawn), COLUMNS)[0], text)
+        write_png(folder / f"{images:09d}.png", sheet(self.model.pictures.decode(drawn), COLUMNS), text)

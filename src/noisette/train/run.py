@@ -180,7 +180,7 @@ class Run:
                 if self.images // self.plan.recipe.training.batch % row_every == 0 or after == 1.0:
                     self.note(loss, rate)
                     if box is not None and after < 1.0:
-                        reserve = 1.0 + (0.0 if self.record is None else self.record.cost)
+                        reserve = 0.3 + (0.0 if self.record is None else self.record.cost)
                         aimed = box.aim(self.horizon, self.images, self.now(), start, reserve)
                         self.horizon = broadcast_object_list([aimed])[0]
                 watcher(Progress(self.images, self.horizon.total, self.now(), rate, loss, fixed, self.notes))

@@ -9,14 +9,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..condition import Condition
 from ..data import Subset
 from ..denoiser import DiffusionModel
-from ..guidance import Clipped
 from ..loss import Objective
-from ..noise import Seeded, keyed
-from ..sampler import Sampler, sample
-from ..shapes import Bytes, Grid
+from ..noise import keyed
+from ..shapes import Bytes
 
 LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times, by noise
 
@@ -44,21 +41,6 @@ class FixedLoss:
         losses: Tensor = torch.stack(rows).double().cpu()
         quarters = losses.reshape(len(LEVELS), -1).mean(1)
         return {"all": losses.mean().item()} | dict(zip(LEVELS, quarters.tolist(), strict=True))
-
-
-class Growth:
-    """What the model draws from the same noises as it grows."""
-
-    def __init__(self, cond: Condition | None, seed: int, number: int = 16) -> None:
-        self.cond, self.seeds = cond, [seed + i for i in range(number)]
-
-    def __call__(self, model: DiffusionModel, sampler: Sampler, grid: Grid, shape: tuple[int, int, int]) -> Tensor:
-        """(number, C, H, W) in model space, on the CPU."""
-        device = next(model.parameters()).device
-        noise = Seeded(self.seeds)
-        x = noise(torch.empty(len(self.seeds), *shape, device=device)) * model.schedule.at(grid[0], torch.ones(1))[1]
-        cond = None if self.cond is None else self.cond.to(device)
-        return sample(Clipped(model.given(cond)), sampler, grid, x, noise).cpu()
 
 
 def sheet(pixels: Bytes, columns: int = 4) -> Bytes:
