@@ -1,0 +1,95 @@
+"""Strips: one picture over time. How a sprite comes out of its noise, and how a model grew."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import InputError
+from ..pictures import Pictures
+from ..sampler import State
+from ..schedule import Schedule
+from ..shapes import Bytes
+from .grid import Row, labelled
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One step of a walk, as pictures: what the model was given, and what it saw in it. Each (1, C, H, W)."""
+
+    noise: float  # σ / α
+    noisy: Bytes
+    clean: Bytes
+
+
+def moments(start: State, walk: Iterable[State], schedule: Schedule, pictures: Pictures, row: int = 0) -> list[Moment]:
+    """Image `row` of a walk at every time of its grid; the last is the finished picture, twice."""
+    found, before = [], start
+    for state in walk:
+        found.append(_moment(before, state.preview, schedule, pictures, row))
+        before = state
+    return [*found, _moment(before, before.x, schedule, pictures, row)]
+
+
+def _moment(state: State, x0: Tensor, schedule: Schedule, pictures: Pictures, row: int) -> Moment:
+    """x_t is shown at unit scale, x_t / √(α² + σ²), so that noise of σ = 80 does not burn out."""
+    alpha, sigma = schedule(state.t)
+    x = state.x[row : row + 1].cpu().float() / (alpha**2 + sigma**2).sqrt().float()
+    noise = float(sigma / alpha) if alpha > 0 else float("inf")
+    return Moment(noise, pictures.decode(x), pictures.decode(x0[row : row + 1].cpu()))
+
+
+def evenly(number: int, of: int) -> list[int]:
+    """At most `number` of the indices 0 … of - 1, the first and the last among them, evenly spread."""
+    if of <= number:
+        return list(range(of))
+    return [round(i * (of - 1) / (number - 1)) for i in range(number)]
+
+
+def denoising(moments: Sequence[Moment], title: str = "", columns: int = 12) -> Image.Image:
+    """Two rows: x_t, and the x0 that is seen in it; the noise level σ/α above each column."""
+    picked = [moments[i] for i in evenly(columns, len(moments))]
+    rows = [
+        Row("x_t", torch.cat([m.noisy for m in picked])),
+        Row("predicted x0", torch.cat([m.clean for m in picked])),
+    ]
+    return labelled(rows, title, [short(m.noise) for m in picked])
+
+
+def tiles(sheet: Bytes, columns: int, pictures: Pictures) -> Bytes:
+    """Cut a sheet (1, C, rows · H, columns · W) without gaps into its pictures, row by row."""
+    _, channels, height, width = sheet.shape
+    if channels != pictures.channels or width != columns * pictures.width or height % pictures.height:
+        raise InputError(
+            f"a sheet of {width}×{height} in {channels} channels does not hold {columns} columns of "
+            f"{pictures.width}×{pictures.height} {pictures.mode} pictures"
+        )
+    grid = sheet.reshape(channels, height // pictures.height, pictures.height, columns, pictures.width)
+    return grid.permute(1, 3, 0, 2, 4).flatten(0, 1)
+
+
+def growth(
+    sheets: Sequence[tuple[int, Bytes]], captions: Sequence[str], title: str = "", columns: int = 12
+) -> Image.Image:
+    """What a model drew from the same noises as it grew: one row a noise, one column for each (images seen, pictures).
+
+    The first len(captions) pictures (B, C, H, W) of every moment are shown.
+    """
+    picked = [sheets[i] for i in evenly(columns, len(sheets))]
+    rows = [Row(caption, torch.stack([drawn[i] for _, drawn in picked])) for i, caption in enumerate(captions)]
+    return labelled(rows, title, [short(images) for images, _ in picked])
+
+
+def short(number: float) -> str:
+    """A number for a narrow column: 0.0021, 0.38, 12, 340, 1.2k, 3.4M."""
+    if number == float("inf"):
+        return "∞"
+    if 0 < number < 0.995:
+        return f"{number:.2g}"
+    for size, unit in ((999_500, "M"), (999.5, "k")):
+        if number >= size:
+            scaled = number / (1e6 if unit == "M" else 1e3)
+            return f"{scaled:.0f}{unit}" if scaled >= 99.5 else f"{scaled:.2g}{unit}"
+    return f"{number:.0f}" if number >= 9.95 or number == int(number) else f"{number:.1f}"
