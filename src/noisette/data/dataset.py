@@ -1,0 +1,137 @@
+"""The pictures of a run: decoded once, mapped into memory, and always the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+
+from ..condition import Condition
+from ..errors import InputError
+from ..files import sha256_of
+from ..pictures import Pictures
+from ..shapes import Bytes, Images
+from .attributes import vectors
+from .manifest import File, Manifest, Side
+
+MANIFEST = "data.json"
+PIXELS = "data/pixels.npy"  # uint8, (N, C, H, W), straight alpha, colour 0 under alpha 0
+
+Rows = UInt8[np.ndarray, "n c h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """One side of the split. Indices count its pictures from 0."""
+
+    pictures: Pictures
+    files: tuple[File, ...]
+    array: Rows = field(repr=False)  # of the whole data set
+    rows: Int64[np.ndarray, "n"] = field(repr=False)
+    labels: Int64[Tensor, "n"] | None = field(repr=False)  # -1: not labelled
+    vectors: Float32[Tensor, "n d"] | None = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pixels(self, indices: Int64[Tensor, "b"]) -> Bytes:
+        """8-bit pictures, straight alpha: (B, C, H, W)."""
+        return torch.from_numpy(self.array[self.rows[indices.numpy()]])
+
+    def x0(self, indices: Int64[Tensor, "b"]) -> Images:
+        """Pictures in model space."""
+        return self.pictures.encode(self.pixels(indices))
+
+    def condition(self, indices: Int64[Tensor, "b"]) -> Condition:
+        """What is known of them: labels, if the data set has any; attributes, if it has any."""
+        return Condition(
+            label=None if self.labels is None else self.labels[indices],
+            vector=None if self.vectors is None else self.vectors[indices],
+        )
+
+    def names(self, indices: Int64[Tensor, "b"]) -> list[str]:
+        """The names of the files."""
+        return [self.files[i].name for i in indices.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What `prepare` made, in `folder`."""
+
+    folder: Path
+    manifest: Manifest
+    array: Rows = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Open the data set of a run folder. It needs neither its source nor any option.
+
+        Raises InputError if there is none, or if its pixels are not those that data.json describes.
+        """
+        folder = Path(folder)
+        if not (folder / MANIFEST).is_file():
+            raise InputError(f"{folder} holds no data set: there is no {MANIFEST}")
+        manifest = Manifest.read(folder / MANIFEST)
+        return cls(folder, manifest, _mapped(folder / PIXELS, manifest))
+
+    @property
+    def pictures(self) -> Pictures:
+        """Mode, size, names of labels and attributes."""
+        return self.manifest.pictures
+
+    @property
+    def sigma_data(self) -> float:
+        """The standard deviation of the training pictures in model space."""
+        return self.manifest.sigma_data
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was understood, chosen and left out, in sentences."""
+        return self.manifest.notes
+
+    @cached_property
+    def train(self) -> Subset:
+        return self._side("train")
+
+    @cached_property
+    def held_out(self) -> Subset:
+        return self._side("held_out")
+
+    def _side(self, side: Side) -> Subset:
+        files = tuple(f for f in self.manifest.files if f.split == side and f.copy_of is None)
+        return Subset(
+            self.pictures,
+            files,
+            self.array,
+            np.array([f.row for f in files], np.int64),
+            _labels(files, self.pictures.labels),
+            torch.from_numpy(vectors(self.manifest.columns, [f.attributes for f in files]))
+            if self.manifest.columns
+            else None,
+        )
+
+
+def _labels(files: Sequence[File], names: Sequence[str]) -> Tensor | None:
+    if not names:
+        return None
+    numbers = {name: i for i, name in enumerate(names)}
+    return torch.tensor([-1 if f.label is None else numbers[f.label] for f in files], dtype=torch.int64)
+
+
+def _mapped(path: Path, manifest: Manifest) -> np.ndarray:
+    """The pixels, checked and mapped into memory."""
+    try:
+        if sha256_of(path) != manifest.pixels_sha256:
+            raise InputError(f"{path} is not what {MANIFEST} describes, its hash is another: prepare the data set anew")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read: prepare the data set anew") from error
+    assert array.shape == (manifest.rows, *manifest.pictures.shape)
+    return np.asarray(array)

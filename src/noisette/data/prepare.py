@@ -1,0 +1,231 @@
+"""From a source to a data set: scan, decide, split, decode, resize, write."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, get_args
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+
+from ..errors import InputError
+from ..files import atomic_write, require_space, sha256_of
+from ..pictures import Mode, Pictures
+from .attributes import columns
+from .dataset import MANIFEST, PIXELS, Dataset
+from .entry import LIMITS, BadPicture, Entry, Limits, Pixels, Source
+from .manifest import File, Manifest, Options, fingerprint
+from .modes import as_mode
+from .resize import fit, is_enlarged, reachable, whole_factor
+from .scan import Picture, Progress, Scan, examine, load, read
+from .source import open_source
+from .split import split
+
+SIDES = (8, 1024)  # the least and the most pixels a side
+COMMON = 64  # pixels a side up to which a size that all pictures share is kept
+OTHERWISE = (32, 32)
+CHUNK = 4096  # pictures whose statistics are taken at a time
+
+
+def prepare(
+    source: str | Path,
+    folder: str | Path,
+    *,
+    size: int | tuple[int, int] | None = None,
+    mode: Mode | None = None,
+    pixel_art: bool = False,
+    held_out: float = 0.1,
+    seed: int = 0,
+    labels: str | None = None,
+    cell: int | tuple[int, int] | None = None,
+    progress: Progress = lambda done, total: None,
+    limits: Limits = LIMITS,
+) -> Dataset:
+    """Make the data set of a run folder, or open the one that is there if it is of the same pictures and options.
+
+    size: height and width; by default the one that all pictures share, if it is at most 64 pixels a side, otherwise 32.
+    mode: by default the smallest that loses nothing. held_out: the share of pictures that is never trained on.
+    labels and cell as in `open_source`. Raises InputError for what cannot be used; then nothing is written.
+    """
+    options = Options(_allowed(size), mode, pixel_art, held_out, seed)
+    if mode is not None and mode not in get_args(Mode):
+        raise InputError(f"pictures of mode {mode!r} are unknown here: use one of {', '.join(get_args(Mode))}")
+    opened, folder = open_source(source, labels=labels, cell=cell, limits=limits), Path(folder)
+    if (folder / MANIFEST).exists():
+        before = Manifest.read(folder / MANIFEST)
+        if differences := before.differences(opened, _hashes(opened), options):
+            raise InputError(
+                f"{folder} holds other data: {'; '.join(differences)}; give the same pictures and options, "
+                "or another folder"
+            )
+        try:
+            return Dataset.open(folder)
+        except InputError:  # its pixels are lost or damaged: they are made again, and are the same
+            pass
+    found = examine(opened, lambda done, total: progress(done, 2 * total), limits)
+    _build(opened, found, folder, options, progress, limits)
+    return Dataset.open(folder)
+
+
+def _allowed(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    least, most = SIDES
+    near = tuple(min(max(side, least), most) for side in (height, width))
+    if near != (height, width):
+        raise InputError(
+            f"pictures of {height}×{width} are not possible, {least} to {most} pixels a side are: "
+            f"the nearest is {near[0]}×{near[1]}"
+        )
+    return height, width
+
+
+def _hashes(source: Source) -> dict[str, str | None]:
+    """What every entry holds now; None: it cannot be read."""
+
+    def one(entry: Entry) -> str | None:
+        try:
+            return load(entry)[1]
+        except BadPicture:
+            return None
+
+    return {entry.name: one(entry) for entry in source.entries}
+
+
+def _build(source: Source, found: Scan, folder: Path, options: Options, progress: Progress, limits: Limits) -> None:
+    distinct = found.distinct
+    held = split(
+        [p.content for p in distinct], [p.group for p in distinct], [p.label for p in distinct],
+        options.held_out, options.seed,
+    )  # fmt: skip
+    (height, width), why = (options.size, "as asked for") if options.size else default_size(distinct)
+    shown, about = columns([p.attributes for p, out in zip(distinct, held, strict=True) if not out])
+    pictures = Pictures(
+        options.mode or found.mode, height, width, tuple(found.labels), tuple(c.name for c in shown), options.pixel_art
+    )
+    notes = [*found.notes, *about, f"size {height}×{width}, {why}", *_about_shrinking(distinct, pictures)]
+    if copies := len(found.pictures) - len(distinct):
+        notes.append(f"exact copies, kept once: {copies}")
+    writer = _Writer({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
+    need = 128 + len(distinct) * pictures.channels * height * width
+    require_space(folder, need + 400 * len(found.pictures))
+    atomic_write(folder / PIXELS, writer)
+    array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    if writer.lossy:
+        notes.append(
+            f"pictures that were not pixel art enlarged by a whole factor: {writer.lossy} "
+            f"({writer.first}); of each block one pixel is kept"
+        )
+    hashes: dict[str, str | None] = {p.name: p.sha256 for p in found.pictures}
+    hashes |= {q.name: q.sha256 for q in found.quarantined}
+    Manifest(
+        source.given,
+        source.kind,
+        fingerprint(source, hashes),
+        options,
+        replace(pictures, binary_alpha=pictures.has_alpha and not writer.soft),
+        deviation(array, pictures, [i for i, out in enumerate(held) if not out]),
+        len(distinct),
+        sha256_of(folder / PIXELS),
+        shown,
+        found.quarantined,
+        tuple(notes),
+        _files(found.pictures, held),
+    ).write(folder / MANIFEST)
+
+
+class _Writer:
+    """Writes the array, one picture after the other: nothing is ever held as a whole."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        distinct: Sequence[Picture],
+        pictures: Pictures,
+        progress: Progress,
+        limits: Limits,
+    ) -> None:
+        self.entries, self.distinct, self.pictures = entries, distinct, pictures
+        self.progress, self.limits = progress, limits
+        self.soft = False  # an alpha between 0 and 255 was seen
+        self.lossy, self.first = 0, ""  # pictures that lost pixels as pixel art; the name of the first
+
+    def __call__(self, file: BinaryIO) -> None:
+        shape = (len(self.distinct), *self.pictures.shape)
+        npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        total = len(self.distinct)
+        for done, picture in enumerate(self.distinct):
+            self.progress(total + done, 2 * total)
+            file.write(np.ascontiguousarray(self.picture(picture).transpose(2, 0, 1)).tobytes())
+        self.progress(2 * total, 2 * total)
+
+    def picture(self, picture: Picture) -> Pixels:
+        height, width = self.pictures.height, self.pictures.width
+        try:
+            data, sha256 = load(self.entries[picture.name])
+            if sha256 != picture.sha256:
+                raise BadPicture("is another one")
+            pixels = as_mode(read(data, self.limits).pixels, self.pictures.mode)
+        except BadPicture as error:
+            raise InputError(
+                f"{picture.name} changed while the data set was made ({error}): try again when nobody writes there"
+            ) from error
+        if self.pictures.pixel_art and not is_enlarged(pixels, height, width):
+            self.lossy, self.first = self.lossy + 1, self.first or picture.name
+        pixels = fit(pixels, height, width, self.pictures.pixel_art)
+        if self.pictures.has_alpha:
+            self.soft |= bool(((pixels[..., -1] > 0) & (pixels[..., -1] < 255)).any())
+        return pixels
+
+
+def default_size(pictures: Sequence[Picture]) -> tuple[tuple[int, int], str]:
+    """Height and width for pictures of which nothing was said, and why."""
+    sizes = {(p.height, p.width) for p in pictures}
+    if len(sizes) > 1:
+        return OTHERWISE, "because the pictures are of different sizes"
+    (size,) = sizes
+    if max(size) > COMMON:
+        return OTHERWISE, f"because the pictures are larger than {COMMON} pixels"
+    if min(size) < SIDES[0]:
+        return OTHERWISE, f"because the pictures are smaller than {SIDES[0]} pixels"
+    return size, "the size of all pictures"
+
+
+def _about_shrinking(pictures: Sequence[Picture], to: Pictures) -> list[str]:
+    """Refuse pixel art that no whole factor leads to; say how many pictures are padded."""
+    if to.pixel_art:
+        bad = [p for p in pictures if not whole_factor(p.height, p.width, to.height, to.width)]
+        if bad:
+            one, more = bad[0], f", nor can {len(bad) - 1} others" if len(bad) > 1 else ""
+            raise InputError(
+                f"{one.name} is {one.height}×{one.width} and cannot become pixel art of {to.height}×{to.width} "
+                f"by a whole factor{more}: ask for {reachable(one.height, one.width)}, or do without pixel art"
+            )
+    around = sum(p.height * to.width != p.width * to.height for p in pictures)
+    how = "transparent" if to.has_alpha else "with their edges drawn out"
+    return [f"pictures of other proportions, padded {how}: {around}"] if around else []
+
+
+def deviation(array: np.ndarray, pictures: Pictures, rows: Sequence[int]) -> float:
+    """The standard deviation of some rows' pixels in model space, over all channels together."""
+    total, squares, count = 0.0, 0.0, 0
+    for first in range(0, len(rows), CHUNK):
+        x = pictures.encode(torch.from_numpy(array[list(rows[first : first + CHUNK])])).double()
+        total, squares, count = total + x.sum().item(), squares + x.square().sum().item(), count + x.numel()
+    mean = total / count
+    return max(squares / count - mean**2, 0.0) ** 0.5
+
+
+def _files(pictures: Sequence[Picture], held: Sequence[bool]) -> tuple[File, ...]:
+    """Every picture with its row and side; a copy has those of what it is a copy of."""
+    rows = {p.name: row for row, p in enumerate(p for p in pictures if p.copy_of is None)}
+    rows |= {p.name: rows[p.copy_of] for p in pictures if p.copy_of is not None}
+    return tuple(
+        File(
+            p.name, p.sha256, p.group, "held_out" if held[rows[p.name]] else "train", rows[p.name],
+            p.label, p.attributes, p.text, p.copy_of,
+        )
+        for p in pictures
+    )  # fmt: skip
