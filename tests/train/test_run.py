@@ -1,0 +1,182 @@
+"""A run: the same whatever interrupts it, however many share it, and honest when it fails."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import noisette
+from noisette.errors import InputError
+from noisette.train import Diverged, Progress, TrainOptions, train
+
+from .conftest import TINY, command, run
+
+
+def options(**changes) -> TrainOptions:
+    return TrainOptions(**({"preset": "tiny", "images": 96, "batch": 8, "precision": "fp32"} | changes))
+
+
+def rows(out: Path, key: str = "loss") -> list:
+    return [r for line in (out / "metrics.jsonl").read_text().splitlines() if key in (r := json.loads(line))]
+
+
+def losses(out: Path) -> list[float]:
+    return [r["last"] for r in rows(out)]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "model" / "model.safetensors")
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    assert losses(a) == losses(b)
+    assert [r["held_out"] for r in rows(a, "held_out")] == [r["held_out"] for r in rows(b, "held_out")]
+    theirs = weights(b)
+    for name, value in weights(a).items():
+        assert torch.equal(value, theirs[name]), name
+
+
+@pytest.fixture(scope="module")
+def whole(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run, by the command line."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = run("train", sprites, "--out", out, "--images", "400", *TINY)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_run_folder_holds_everything(whole: Path):
+    for name in ("config.json", "data.json", "metrics.jsonl", "model/config.json", "model/model.safetensors"):
+        assert (whole / name).is_file(), name
+    assert sorted((whole / "samples").glob("*.png"))
+    model = noisette.load(whole)
+    assert model.pictures.labels == ("food", "tool")
+    assert model.pictures.shape == (4, 8, 8)
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert len(losses(whole)) == 400 // 8
+    assert rows(whole, "held_out")[-1]["held_out"].keys() == {"all", "low", "middle", "high", "highest"}
+
+
+def test_the_loss_falls(whole: Path):
+    exams = [r["held_out"]["all"] for r in rows(whole, "held_out")]
+    assert exams[-1] < 0.9 * exams[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.3, 1.0, 2.2])
+def test_killed_at_any_moment_it_ends_where_it_would_have_ended(whole: Path, sprites: Path, tmp_path: Path, after: float):
+    words = ("train", sprites, "--out", tmp_path / "run", "--images", "400", "--save-every", "0.2", *TINY)
+    first = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while first.poll() is None and not metrics.exists():
+        time.sleep(0.02)
+    time.sleep(after)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    again = run(*words)
+    assert again.returncode == 0, again.stderr
+    assert_same_run(whole, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_first(whole: Path, sprites: Path, tmp_path: Path, number: signal.Signals):
+    words = ("train", sprites, "--out", tmp_path / "run", "--images", "400", *TINY)
+    first = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while first.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 5):
+        time.sleep(0.01)
+    first.send_signal(number)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 128 + number, said
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+    assert "same command" in said
+    assert run(*words).returncode == 0
+    assert_same_run(whole, tmp_path / "run")
+
+
+def test_a_finished_run_has_nothing_left_to_do(whole: Path, sprites: Path):
+    before = (whole / "metrics.jsonl").read_text()
+    again = run("train", sprites, "--out", whole, "--images", "400", *TINY)
+    assert again.returncode == 0
+    assert (whole / "metrics.jsonl").read_text() == before
+
+
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node=2")
+ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes=2", "--mixed_precision=no", "--num_machines=1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+def test_two_processes_give_the_loss_curve_of_one(whole: Path, sprites: Path, tmp_path: Path, launcher):
+    launcher = (*launcher, "--main_process_port=29571") if launcher is ACCELERATE else launcher
+    done = run("train", sprites, "--out", tmp_path / "run", "--images", "400", *TINY, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    assert losses(tmp_path / "run") == pytest.approx(losses(whole), abs=1e-5)
+    theirs = weights(whole)
+    for name, value in weights(tmp_path / "run").items():
+        torch.testing.assert_close(value, theirs[name], rtol=1e-2, atol=1e-3)
+
+
+def test_parts_of_a_step_change_nothing(sprites: Path, tmp_path: Path):
+    train(sprites, tmp_path / "one", options())
+    train(sprites, tmp_path / "four", options(accumulate=4))
+    assert losses(tmp_path / "four") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
+
+
+def test_watching_changes_nothing_and_tells_all(sprites: Path, tmp_path: Path):
+    seen: list[Progress] = []
+    train(sprites, tmp_path / "a", options(), watcher=seen.append)
+    train(sprites, tmp_path / "b", options(save_every=0.0))
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert [p.images for p in seen] == list(range(8, 97, 8))
+    assert seen[-1].total == 96
+    assert seen[-1].left == 0
+    assert any(p.fixed for p in seen)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_pictures(sprites: Path, tmp_path: Path):
+    with pytest.raises(Diverged, match=r"not finite at step \d+ .*\.png.*") as caught:
+        train(sprites, tmp_path / "run", options(lr=1e30, save_every=0.0, images=400))
+    assert "batch" in str(caught.value)
+    for path in (tmp_path / "run").rglob("*.safetensors"):
+        assert all(t.isfinite().all() for t in load_file(path).values()), path
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_another_option_on_the_same_folder_is_refused(sprites: Path, tmp_path: Path):
+    train(sprites, tmp_path / "run", options(images=16))
+    with pytest.raises(InputError, match="seed = 0, not 5"):
+        train(sprites, tmp_path / "run", options(images=16, seed=5))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(sprites: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="multiple of 3"):
+        train(sprites, tmp_path / "run", options(accumulate=3))
+
+
+def test_a_time_or_a_number_of_images_and_not_both():
+    with pytest.raises(InputError, match="either a time or a number"):
+        TrainOptions(seconds=60, images=100)
+    with pytest.raises(InputError, match="either a time or a number"):
+        TrainOptions()
+    with pytest.raises(InputError, match="seconds is -1"):
+        TrainOptions(seconds=-1)
+    with pytest.raises(InputError, match="no preset is called 'tinny': did you mean 'tiny'"):
+        TrainOptions(preset="tinny", images=1)
+
+
+@pytest.mark.slow
+def test_a_time_box_is_kept(sprites: Path, tmp_path: Path):
+    start = time.monotonic()
+    train(sprites, tmp_path / "run", TrainOptions(seconds=30))
+    assert time.monotonic() - start == pytest.approx(30, rel=0.05)
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+    last = rows(tmp_path / "run")[-1]
+    first = max(r["lr"] for r in rows(tmp_path / "run"))
+    assert last["lr"] < 0.05 * first  # it ended finished: the learning rate has come down
