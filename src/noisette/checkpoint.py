@@ -48,7 +48,7 @@ def save_model(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[s
     folder = Path(folder)
     entries = list(folder.iterdir()) if folder.is_dir() else []
     others = [p for p in entries if p.name not in ("config.json", "model.safetensors")]
-    if others and len(others) == len(entries):
+    if others and folder / "model.safetensors" not in entries:
         raise InputError(f"{folder} holds other things, such as {others[0].name}: give a new folder for the model")
     data = safetensors.torch.save(packable(tensors, str(folder)))
     told = {"format": FORMAT, "weights_sha256": hashlib.sha256(data).hexdigest(), **config}

@@ -35,8 +35,8 @@ CAUSES = {
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
-    errno.EEXIST: "a file of that name is in the way",
-    errno.EISDIR: "a folder of that name is in the way",
+    errno.EEXIST: "a file is in the way",
+    errno.EISDIR: "a folder is in the way",
     errno.ENAMETOOLONG: "the name is too long",
 }  # what a user can do something about; any other error of the system is raised as it is
 
@@ -58,7 +58,7 @@ def atomic_write(path: str | Path, data: bytes | Callable[[BinaryIO], object]) -
     """
     path = _real(path)
     with explained(path, len(data) if isinstance(data, bytes) else 0):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         part = _beside(path, "part")
         try:
             with part.open("wb") as file:
@@ -81,7 +81,7 @@ def atomic_folder(path: str | Path, *, need: int = 0, replace: bool = False) -> 
     """
     path = _real(path)
     with explained(path, need):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         sweep(path.parent, path.name)
         if path.exists() and not path.is_dir():
             raise FileExistsError(errno.EEXIST, "a file is in the way", str(path))
@@ -160,6 +160,13 @@ def _abandoned(entry: Path, match: re.Match[str]) -> bool:
         return time.time() - entry.lstat().st_mtime > FORGOTTEN
     pid = int(match["pid"])
     return match["token"] != TOKEN if pid == os.getpid() else not psutil.pid_exists(pid)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it; their names, too, are on the disk before anything is put into them."""
+    for missing in reversed([p for p in (folder, *folder.parents) if not p.exists()]):
+        missing.mkdir(exist_ok=True)
+        _sync(missing.parent)
 
 
 def _sync(path: Path) -> None:

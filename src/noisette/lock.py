@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -32,7 +32,7 @@ class RunLock:
         self.path = Path(folder) / "lock"
         self._fd: int | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunLock":
         with explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = self._by_system() if fcntl is not None else self._by_name()

@@ -1,0 +1,164 @@
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from noisette import lock
+from noisette.errors import InputError
+from noisette.lock import RunLock
+
+HEAD = "import os, sys, time; from pathlib import Path; from noisette import lock; from noisette.lock import RunLock\n"
+BY_NAME = "lock.fcntl = None\n"
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the other processes are forked or killed")
+
+
+@pytest.fixture(params=["by system", "by name"])
+def head(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With flock, and as on a system that has none, here and in the other processes."""
+    if request.param == "by name":
+        monkeypatch.setattr(lock, "fcntl", None)
+        return HEAD + BY_NAME
+    return HEAD
+
+
+@contextmanager
+def process(code: str, *args: object) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which has printed a line."""
+    env = os.environ | {"PYTHONPATH": str(Path(lock.__file__).parents[1])}
+    command = [sys.executable, "-c", code, *map(str, args)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=env) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline()
+            yield other
+        finally:
+            other.kill()
+
+
+HOLD = "with RunLock(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)"
+
+
+def test_a_second_process_is_refused_by_name_until_the_first_is_dead(tmp_path: Path, head: str) -> None:
+    run = tmp_path / "run"
+    with process(head + HOLD, run) as other:
+        with pytest.raises(InputError, match=f"run is in use by process {other.pid} on {platform.node()} since 2"):
+            RunLock(run).__enter__()
+        other.kill()
+        other.wait()
+        assert (run / "lock").exists()
+        with RunLock(run):
+            assert json.loads((run / "lock").read_text())["pid"] == os.getpid()
+    assert list(run.iterdir()) == []
+
+
+def test_it_is_free_after_an_error_and_taken_within_one_process_too(tmp_path: Path, head: str) -> None:
+    with pytest.raises(ZeroDivisionError), RunLock(tmp_path):
+        with pytest.raises(InputError, match=str(os.getpid())):
+            RunLock(tmp_path).__enter__()
+        print(1 / 0)
+    with RunLock(tmp_path):
+        pass
+
+
+def test_a_worker_that_outlives_its_killed_parent_does_not_hold_it(tmp_path: Path, head: str) -> None:
+    code = head + (
+        "with RunLock(sys.argv[1]):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: print(os.getpid(), flush=True)\n"
+        "    time.sleep(60)"
+    )
+    env = os.environ | {"PYTHONPATH": str(Path(lock.__file__).parents[1])}
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env)
+    assert other.stdout is not None
+    worker = int(other.stdout.readline())
+    other.kill()
+    other.wait()
+    try:
+        assert psutil.pid_exists(worker)
+        with RunLock(tmp_path):
+            pass
+    finally:
+        os.kill(worker, signal.SIGKILL)
+        other.stdout.close()
+
+
+def test_a_worker_that_ends_does_not_release_it(tmp_path: Path, head: str) -> None:
+    code = head + (
+        "with RunLock(sys.argv[1]):\n"
+        "    child = os.fork()\n"
+        "    if child: os.waitpid(child, 0); print('ended', flush=True); time.sleep(60)"
+    )
+    with process(code, tmp_path), pytest.raises(InputError, match="in use by process"):
+        RunLock(tmp_path).__enter__()
+
+
+def test_one_at_a_time_whatever_the_haste(tmp_path: Path, head: str) -> None:
+    """Three processes add to one number, each holding the lock: no addition is lost. A dead one's lock lies there."""
+    (tmp_path / "lock").write_text(json.dumps({"pid": 2**22 + 1, "host": platform.node(), "started": 1.0, "since": ""}))
+    code = head + (
+        "from noisette.errors import InputError\n"
+        "number, done = Path(sys.argv[1]) / 'number', 0\n"
+        "print('ready', flush=True)\n"
+        "while done < 40:\n"
+        "    try:\n"
+        "        with RunLock(sys.argv[1]):\n"
+        "            n = int(number.read_text()); time.sleep(0.0005); number.write_text(str(n + 1)); done += 1\n"
+        "    except InputError: time.sleep(0.001)\n"
+    )
+    (tmp_path / "number").write_text("0")
+    with process(code, tmp_path) as a, process(code, tmp_path) as b, process(code, tmp_path) as c:
+        assert [p.wait(60) for p in (a, b, c)] == [0, 0, 0]
+    assert (tmp_path / "number").read_text() == "120"
+    assert [p.name for p in tmp_path.iterdir()] == ["number"]
+
+
+def test_by_name_a_dead_one_is_told_from_a_living_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "fcntl", None)
+    me = psutil.Process()
+    holder = {"pid": me.pid, "host": platform.node(), "started": me.create_time(), "since": "then"}
+    cases = [
+        (holder, False),
+        (holder | {"started": me.create_time() - 60}, True),  # the number was given to another process since
+        (holder | {"pid": 2**22 + 1}, True),
+        (holder | {"pid": 2**22 + 1, "host": "elsewhere"}, False),  # nobody here can know
+    ]
+    for signed, free in cases:
+        (tmp_path / "lock").write_text(json.dumps(signed))
+        if free:
+            with RunLock(tmp_path):
+                pass
+        else:
+            with pytest.raises(InputError, match=f"process .* on {signed['host']} since then.*remove .*lock"):
+                RunLock(tmp_path).__enter__()
+    for unsigned in ("", "[", '{"pid": "x"}'):  # about to be signed; or, after a while, killed before it could
+        (tmp_path / "lock").write_text(unsigned)
+        with pytest.raises(InputError, match="another process"):
+            RunLock(tmp_path).__enter__()
+        os.utime(tmp_path / "lock", (0, time.time() - 60))
+        with RunLock(tmp_path):
+            pass
+
+
+def test_a_disk_that_knows_no_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(fd: int, operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(lock.fcntl, "flock", unsupported)
+    with RunLock(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()}"):
+        RunLock(tmp_path).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    with pytest.raises(InputError, match="a file is in the way"):
+        RunLock(tmp_path / "file").__enter__()
