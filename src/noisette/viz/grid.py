@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..shapes import Bytes
+from .caption import Letters
 from .png import to_image
 
 WIDTH, WIDE = 768, 960  # pixels that a sheet and the pictures of a labelled one are enlarged to, about
@@ -76,28 +77,23 @@ def labelled(rows: Sequence[Row], title: str = "", heads: Sequence[str] = (), sc
     height, width = rows[0].pictures.shape[2:]
     columns = max(len(row.pictures) for row in rows)
     scale = scale or fitting(columns, width, WIDE)
-    font = ImageFont.load_default(TEXT)
-    side = MARGIN + max((_width(row.caption, font) for row in rows), default=0)
-    side += MARGIN if side > MARGIN else 0
+    text = Letters(TEXT, title + "".join(row.caption for row in rows))
+    small = Letters(TEXT - 3, "".join(heads))
+    side = max(text.width(row.caption) for row in rows)
+    side = MARGIN + (side + MARGIN if side else 0)
     step, gap = (width + 1) * scale, max(4, scale)
     top = MARGIN + (2 * TEXT if title else 0) + (TEXT + 6 if heads else 0)
     tall = height * scale + gap
-    wide = max(side + columns * step - scale + MARGIN, 2 * MARGIN + _width(title, font))
+    wide = max(side + columns * step - scale + MARGIN, 2 * MARGIN + text.width(title))
     canvas = Image.new("RGB", (wide, top + len(rows) * tall - gap + MARGIN), PAPER)
     draw = ImageDraw.Draw(canvas)
-    if title:
-        draw.text((MARGIN, MARGIN - 2), title, INK, font)
-    small = ImageFont.load_default(TEXT - 3)
+    text.write(draw, (MARGIN, MARGIN - 2), title, INK, "la")
     for j, head in enumerate(heads):
-        draw.text((side + j * step + width * scale / 2, top - 6), head, FAINT, small, anchor="ms")
+        small.write(draw, (side + j * step + width * scale / 2, top - 6), head, FAINT, "ms")
     for i, row in enumerate(rows):
         y = top + i * tall
-        draw.text((MARGIN, y + height * scale / 2), row.caption, INK, font, anchor="lm")
+        text.write(draw, (MARGIN, y + height * scale / 2), row.caption, INK, "lm")
         for j, picture in enumerate(row.pictures):
             tile = shown(enlarged(to_image(picture[None]), scale), max(1, scale * min(height, width) // 8))
             canvas.paste(tile, (side + j * step, y))
     return canvas
-
-
-def _width(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
-    return round(font.getlength(text))

@@ -12,7 +12,9 @@ from ..pictures import Pictures
 from ..sampler import State
 from ..schedule import Schedule
 from ..shapes import Bytes
-from .grid import Row, labelled
+from .grid import WIDE, Row, fitting, labelled
+
+MODEST = 6  # times that a strip of few columns is enlarged at most
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,14 @@ def growth(
     """
     picked = [sheets[i] for i in evenly(columns, len(sheets))]
     rows = [Row(caption, torch.stack([drawn[i] for _, drawn in picked])) for i, caption in enumerate(captions)]
-    return labelled(rows, title, [short(images) for images, _ in picked])
+    scale = min(MODEST, fitting(len(picked), rows[0].pictures.shape[3], WIDE))
+    return labelled(rows, title, [short(images) for images, _ in picked], scale)
 
 
 def short(number: float) -> str:
     """A number for a narrow column: 0.0021, 0.38, 12, 340, 1.2k, 3.4M."""
     if number == float("inf"):
-        return "∞"
+        return "inf"
     if 0 < number < 0.995:
         return f"{number:.2g}"
     for size, unit in ((999_500, "M"), (999.5, "k")):

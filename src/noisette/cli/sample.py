@@ -1,0 +1,207 @@
+"""noisette sample: new pictures from a trained model."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+from .terminal import console, machine, wrote
+
+if TYPE_CHECKING:
+    from ..edit.origin import Origin
+    from ..model import PictureModel
+    from ..shapes import Bytes
+
+
+def sample(
+    model: Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The folder to write into.", show_default=False)],
+    n: Annotated[int | None, typer.Option("-n", "--number", help="How many pictures: 64 unless said.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="What to draw, by name; may be given several times. All labels in turn unless said."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the first picture; the next has the next. 0 unless said.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="More are slower and finer. The model's own unless said.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, heun, … The model's own unless said.")] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="How much further to go towards the label: 1 to 4. The model's own unless said."),
+    ] = None,
+    like: Annotated[Path | None, typer.Option(help="Draw this picture again: a PNG that this command wrote.")] = None,
+    batch: Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
+) -> None:
+    """Draw new pictures: PNGs at native size, and grid.png with all of them enlarged.
+
+    Each PNG says how it was drawn, so that `--like PICTURE` can draw it again. Picture i depends on its seed alone.
+    """
+    from ..model import load
+
+    loaded = on_device(load(model))
+    if like is not None:
+        told = {"-n": n, "--label": label, "--seed": seed, "--steps": steps, "--sampler": sampler}
+        _alone(told | {"--guidance": guidance, "--batch": batch})
+        drawn = [_again(loaded, like, out)]
+    else:
+        wish = wished(loaded, n, label, seed, steps, sampler, guidance, batch)
+        writable(out)
+        drawn = list(_with_bar(loaded, wish, out))
+    paths = [d.path for d in drawn]
+    if like is None:
+        paths.append(_grid(drawn, out / "grid.png"))
+    if as_json:
+        for d in drawn:
+            machine({"path": str(d.path.resolve())} | asdict(d.origin))
+    else:
+        wrote([out / "grid.png", out] if like is None else paths)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be drawn, checked."""
+
+    seeds: range
+    labels: tuple[str | None, ...]  # one for each picture
+    sampler: str
+    grid: str
+    steps: int
+    guidance: float
+    batch: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that was written."""
+
+    path: Path
+    origin: "Origin"
+    pixels: "Bytes"  # (1, C, H, W)
+
+
+def wished(
+    model: "PictureModel",
+    n: int | None = None,
+    labels: Sequence[str] | None = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    sampler: str | None = None,
+    guidance: float | None = None,
+    batch: int | None = None,
+) -> Wish:
+    """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
+    own = model.config.sampling
+    for name, value, least in (("-n", n, 1), ("--batch", batch, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
+        if value is not None and value < least:
+            raise InputError(f"{name} is {value}: give {least} or more")
+    number = 64 if n is None else n
+    asked: Sequence[str | None] = labels or model.pictures.labels or [None]
+    model.condition(list(asked) if asked[0] is not None else None, number)
+    wish = Wish(
+        seeds=range(seed or 0, (seed or 0) + number),
+        labels=tuple(asked[i % len(asked)] for i in range(number)),
+        sampler=sampler or own.sampler,
+        grid=own.grid,
+        steps=steps or own.steps,
+        guidance=own.guidance if guidance is None else guidance,
+        batch=batch or (16 if next(model.parameters()).device.type == "cpu" else 256),
+    )
+    model.sampler(wish.sampler)
+    model.grid(wish.steps, wish.grid)
+    return wish
+
+
+def on_device(model: "PictureModel") -> "PictureModel":
+    """On the accelerator, where there is one."""
+    import torch
+
+    return model.to(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+
+
+def writable(out: Path) -> None:
+    """Make the folder, and see that it can be written to before an hour is spent on what goes into it."""
+    import tempfile
+
+    from ..files import explained
+
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+
+
+def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]:
+    """Draw and write; None after every step that finished nothing."""
+    from ..edit.generate import generate
+    from ..edit.origin import Origin
+
+    grid, cond = model.grid(wish.steps, wish.grid), model.condition(list(wish.labels), len(wish.seeds))
+    walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, wish.guidance, wish.batch)
+    done = 0
+    for state in walk:
+        if state.t != grid[-1]:
+            yield None
+            continue
+        for row in model.pictures.decode(state.x).cpu().split(1):
+            origin = Origin(
+                model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
+                len(state.x),
+            )  # fmt: skip
+            yield write(out, origin, row)
+            done += 1
+
+
+def write(out: Path, origin: "Origin", pixels: "Bytes") -> Drawn:
+    """LABEL-SEED.png, with its origin inside."""
+    import re
+
+    from ..viz.png import write_png
+
+    words = re.sub(r"\W+", "-", origin.label or "").strip("-").lower()
+    path = out / f"{words}{'-' if words else ''}{origin.seed:06d}.png"
+    write_png(path, pixels, asdict(origin))
+    return Drawn(path, origin, pixels)
+
+
+def _with_bar(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn]:
+    from rich.progress import track
+
+    chunks = -(-len(wish.seeds) // wish.batch)
+    total = chunks * (wish.steps - 1) + len(wish.seeds)
+    for drawn in track(draw(model, wish, out), "drawing", total, console=console(True), transient=True):
+        if drawn is not None:
+            yield drawn
+
+
+def _again(model: "PictureModel", like: Path, out: Path) -> Drawn:
+    from ..config import from_json
+    from ..edit.origin import Origin, again
+    from ..viz.png import read_text
+
+    origin = from_json(Origin, read_text(like), f"the metadata of {like}")
+    drawn = again(model, origin)
+    writable(out)
+    return write(out, origin, model.pictures.decode(drawn).cpu())
+
+
+def _alone(others: dict[str, object]) -> None:
+    """--like says everything; what else was said would contradict it."""
+    if also := [name for name, value in others.items() if value is not None and value != []]:
+        raise InputError(f"--like draws the same picture again: leave {' and '.join(also)} out")
+
+
+def _grid(drawn: Sequence[Drawn], path: Path) -> Path:
+    """All pictures, those of one label together."""
+    import torch
+
+    from ..viz.grid import sheet
+    from ..viz.png import write_png
+
+    order = sorted(drawn, key=lambda d: (d.origin.label or "", d.origin.seed))
+    write_png(path, sheet(torch.cat([d.pixels for d in order])))
+    return path
