@@ -7,6 +7,7 @@ fixed, so a difference between two rows is a difference between two models.
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
 from ..data import Subset
@@ -43,7 +44,7 @@ class FixedLoss:
         return {"all": losses.mean().item()} | dict(zip(LEVELS, quarters.tolist(), strict=True))
 
 
-def sheet(pixels: Bytes, columns: int = 4) -> Bytes:
+def sheet(pixels: Bytes, columns: int = 4) -> UInt8[Tensor, "1 c tall wide"]:
     """Pictures side by side at native size, without gaps: (1, C, rows · h, columns · w)."""
     rows = -(-len(pixels) // columns)
     blank = pixels.new_zeros((rows * columns - len(pixels), *pixels.shape[1:]))

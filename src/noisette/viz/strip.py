@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -60,7 +61,7 @@ def denoising(moments: Sequence[Moment], title: str = "", columns: int = 12) -> 
     return labelled(rows, title, [short(m.noise) for m in picked])
 
 
-def tiles(sheet: Bytes, columns: int, pictures: Pictures) -> Bytes:
+def tiles(sheet: UInt8[Tensor, "1 c tall wide"], columns: int, pictures: Pictures) -> Bytes:
     """Cut a sheet (1, C, rows · H, columns · W) without gaps into its pictures, row by row."""
     _, channels, height, width = sheet.shape
     if channels != pictures.channels or width != columns * pictures.width or height % pictures.height:

@@ -1,0 +1,93 @@
+import pytest
+import torch
+
+from noisette.config import from_json, to_json
+from noisette.edit.generate import ends, generate, start
+from noisette.edit.origin import Origin, again
+from noisette.errors import InputError
+from noisette.guidance import Clipped, Guided
+from noisette.noise import Seeded
+from noisette.sampler import DDPM, Heun, sample
+from tiny_models import tiny
+
+
+def test_is_the_plain_composition() -> None:
+    """What it says: noise of σ at the first time, guided, clipped, walked."""
+    model = tiny()
+    grid, cond = model.grid(5), model.condition(["sword", None, "bread"], 3)
+    noise = Seeded([4, 5, 6])
+    x = noise(torch.empty(3, 4, 8, 8)) * 80
+    plain = sample(Clipped(Guided(model.given(cond), model.given(cond.null()), 2.5)), DDPM(), grid, x, noise)
+    ours = ends(generate(model, [4, 5, 6], cond, DDPM(), grid, guidance=2.5), grid)
+    assert torch.equal(plain, ours)
+    assert ours.abs().max() <= 1 + 1e-6
+
+
+def test_yields_every_state_of_every_batch() -> None:
+    model = tiny()
+    grid = model.grid(4)
+    states = list(generate(model, range(5), model.condition(None, 5), Heun(), grid, batch=2))
+    assert [len(s.x) for s in states] == [2] * 8 + [1] * 4
+    assert [float(s.t) for s in states[:4]] == grid[1:].tolist()
+
+
+@pytest.mark.parametrize("sampler", [Heun(), DDPM()])
+def test_a_picture_does_not_depend_on_its_neighbours(sampler) -> None:
+    """To rounding across batch sizes; to the last bit within one."""
+    model = tiny()
+    grid, labels = model.grid(3), ["bread", "sword", None, "sword"]
+    seeds = [9, 3, 7, 1]
+
+    def drawn(order: list[int], batch: int) -> torch.Tensor:
+        cond = model.condition([labels[i] for i in order], len(order))
+        walk = generate(model, [seeds[i] for i in order], cond, sampler, grid, guidance=1.5, batch=batch)
+        return ends(walk, grid)[torch.tensor(order).argsort()]
+
+    together = drawn([0, 1, 2, 3], 4)
+    assert torch.equal(together, drawn([3, 1, 0, 2], 4))
+    for batch in (1, 3):
+        apart = drawn([0, 1, 2, 3], batch)
+        torch.testing.assert_close(together, apart, atol=2e-5, rtol=0)
+        moved = model.pictures.decode(together).int() - model.pictures.decode(apart).int()
+        assert moved.abs().max() <= 1 and (moved != 0).float().mean() < 0.01
+
+
+def test_guidance_needs_a_label_to_guide_to() -> None:
+    model = tiny(labels=())
+    grid = model.grid(2)
+    with pytest.raises(InputError, match="without labels"):
+        list(generate(model, [0], model.condition(None, 1), Heun(), grid, guidance=2.0))
+    assert model.condition(None, 1) is None
+    assert ends(generate(model, [0], None, Heun(), grid), grid).shape == (1, 4, 8, 8)
+
+
+def test_start_scales_by_the_schedule() -> None:
+    model = tiny()
+    state, _ = start(model, [1], model.grid(3))
+    assert torch.equal(state.x, Seeded([1])(state.x) * 80)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_again_is_the_same_to_the_last_bit(batch: int) -> None:
+    model = tiny()
+    grid, n = model.grid(2), 8
+    labels = ["bread", "health potion", "sword"]
+    cond = model.condition(labels, n)
+    walk = generate(model, range(n), cond, model.sampler("ddpm"), grid, 1.5, batch)
+    drawn = ends(walk, grid)
+    for i in (0, 5, 7):
+        size = batch if i < n - n % batch else n % batch
+        origin = Origin(model.hash, i, labels[i % 3], "ddpm", "karras", 2, 1.5, size)
+        assert torch.equal(again(model, from_json(Origin, to_json(origin)))[0], drawn[i])
+
+
+def test_again_refuses_another_model() -> None:
+    model = tiny()
+    with pytest.raises(InputError, match="another model"):
+        again(model, Origin("f" * 64, 0, None, "heun", "karras", 4, 1.0, 1))
+
+
+@pytest.mark.parametrize("batch", [0, -3, 10**9])
+def test_an_origin_that_cannot_be_is_refused(batch: int) -> None:
+    with pytest.raises(InputError, match="damaged"):
+        Origin("f" * 64, 0, None, "heun", "karras", 4, 1.0, batch)

@@ -1,0 +1,34 @@
+"""A model that is quick to draw with, and drew nothing of value: random weights, real behaviour."""
+
+import torch
+
+from noisette.config import ModelConfig, Sampling
+from noisette.model import PictureModel
+from noisette.nn.architecture import UNetConfig
+from noisette.parametrization import EDM
+from noisette.pictures import Mode, Pictures
+from noisette.schedule import VarianceExploding
+
+LABELS = ("bread", "health potion", "sword")
+
+
+def tiny(
+    mode: Mode = "RGBA", labels: tuple[str, ...] = LABELS, height: int = 8, width: int = 8, seed: int = 0
+) -> PictureModel:
+    pictures = Pictures(mode, height, width, labels)
+    net = UNetConfig(
+        in_channels=pictures.channels,
+        out_channels=pictures.channels,
+        channels=(8, 8),
+        blocks=1,
+        attention=(False, True),
+        classes=len(labels),
+        groups=4,
+        time_channels=8,
+    )
+    config = ModelConfig(net, VarianceExploding(), EDM(0.5), pictures, Sampling(steps=4))
+    model = PictureModel(config)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():  # the last layer starts at 0: the model would ignore all that it is told
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    return model.eval().requires_grad_(False)
