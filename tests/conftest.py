@@ -7,7 +7,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from jaxtyping import install_import_hook
 
-hook = install_import_hook("noisette", "beartype.beartype")
+hook = install_import_hook("noisette", "typechecker.check")
 
 import pytest
 import torch

@@ -14,13 +14,14 @@ TINY = ("--preset", "tiny", "--batch", "8", "--precision", "fp32")
 
 @pytest.fixture(scope="session")
 def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 different pictures of 8×8 with alpha, in two sub-folders."""
+    """40 pictures of 8×8, a square of one colour each, in two sub-folders."""
     folder, rng = tmp_path_factory.mktemp("sprites"), np.random.default_rng(0)
     for i in range(40):
         label = ("food", "tool")[i % 2]
         (folder / label).mkdir(exist_ok=True)
-        pixels = rng.integers(0, 256, (8, 8, 4), dtype=np.uint8)
-        pixels[..., 3] = 255 * (rng.random((8, 8)) < 0.7)
+        pixels = np.zeros((8, 8, 4), dtype=np.uint8)
+        top, left = rng.integers(0, 4, 2)
+        pixels[top : top + 4, left : left + 4] = (*rng.integers(0, 256, 3), 255)
         Image.fromarray(pixels, "RGBA").save(folder / label / f"{i:02d}.png")
     return folder
 

@@ -45,7 +45,7 @@ def assert_same_run(a: Path, b: Path) -> None:
 def whole(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An uninterrupted run, by the command line."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    done = run("train", sprites, "--out", out, "--images", "400", *TINY)
+    done = run("train", sprites, "--out", out, "--images", "240", *TINY)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -58,7 +58,7 @@ def test_a_run_folder_holds_everything(whole: Path):
     assert model.pictures.labels == ("food", "tool")
     assert model.pictures.shape == (4, 8, 8)
     assert all(p.isfinite().all() for p in model.parameters())
-    assert len(losses(whole)) == 400 // 8
+    assert len(losses(whole)) == 240 // 8
     assert rows(whole, "held_out")[-1]["held_out"].keys() == {"all", "low", "middle", "high", "highest"}
 
 
@@ -70,7 +70,7 @@ def test_the_loss_falls(whole: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.3, 1.0, 2.2])
 def test_killed_at_any_moment_it_ends_where_it_would_have_ended(whole: Path, sprites: Path, tmp_path: Path, after: float):
-    words = ("train", sprites, "--out", tmp_path / "run", "--images", "400", "--save-every", "0.2", *TINY)
+    words = ("train", sprites, "--out", tmp_path / "run", "--images", "240", "--save-every", "0.2", *TINY)
     first = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while first.poll() is None and not metrics.exists():
@@ -86,7 +86,7 @@ def test_killed_at_any_moment_it_ends_where_it_would_have_ended(whole: Path, spr
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_first(whole: Path, sprites: Path, tmp_path: Path, number: signal.Signals):
-    words = ("train", sprites, "--out", tmp_path / "run", "--images", "400", *TINY)
+    words = ("train", sprites, "--out", tmp_path / "run", "--images", "240", *TINY)
     first = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while first.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 5):
@@ -102,7 +102,7 @@ def test_a_signal_saves_first(whole: Path, sprites: Path, tmp_path: Path, number
 
 def test_a_finished_run_has_nothing_left_to_do(whole: Path, sprites: Path):
     before = (whole / "metrics.jsonl").read_text()
-    again = run("train", sprites, "--out", whole, "--images", "400", *TINY)
+    again = run("train", sprites, "--out", whole, "--images", "240", *TINY)
     assert again.returncode == 0
     assert (whole / "metrics.jsonl").read_text() == before
 
@@ -115,7 +115,7 @@ ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes=2", "--mix
 @pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
 def test_two_processes_give_the_loss_curve_of_one(whole: Path, sprites: Path, tmp_path: Path, launcher):
     launcher = (*launcher, "--main_process_port=29571") if launcher is ACCELERATE else launcher
-    done = run("train", sprites, "--out", tmp_path / "run", "--images", "400", *TINY, launcher=launcher)
+    done = run("train", sprites, "--out", tmp_path / "run", "--images", "240", *TINY, launcher=launcher)
     assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "run") == pytest.approx(losses(whole), abs=1e-5)
     theirs = weights(whole)

@@ -17,6 +17,7 @@ Row = Mapping[str, object]
 GROWTH = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # progress at which a run shows what it draws
 EXAMS = tuple(k / 20 for k in range(1, 21))  # progress at which the held-out loss is taken
 COLUMNS = 4
+NEAR = 10  # steps within which a run does not draw twice
 
 
 class Journal:
@@ -60,6 +61,7 @@ class Record:
         number = COLUMNS * COLUMNS
         self.seeds = range(seed, seed + number)
         self.cond = model.condition(model.pictures.labels or None, number)
+        self.shown = self.last = 0  # images seen when it last drew, and when it was last asked
         self.cost = 0.0  # seconds that the last examination and the last drawing took
 
     def along(self, images: int, before: float, after: float) -> dict[str, float] | None:
@@ -68,14 +70,16 @@ class Record:
         if any(crossings(EXAMS, before, after)):
             fixed = self.exam(self.model, next(self.model.parameters()).device)
             self.journal.write({"images": images, "held_out": fixed})
-        if any(crossings(GROWTH, before, after)):
+        far = images - self.shown >= NEAR * (images - self.last)
+        if any(crossings(GROWTH, before, after)) and (far or after == 1.0):
             self.show(images)
             self.cost = time.monotonic() - start
+        self.last = images
         return fixed
 
     def show(self, images: int) -> None:
         """samples/IMAGES.png: a sheet at native size of what the model draws from the run's fixed noises."""
-        grid = self.model.grid(10)
+        self.shown, grid = images, self.model.grid(10)
         drawn = ends(generate(self.model, self.seeds, self.cond, self.model.sampler(), grid), grid)
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
