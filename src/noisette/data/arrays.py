@@ -67,13 +67,16 @@ def _copy(images: np.ndarray, i: int) -> np.ndarray:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # zipfile, ast and numpy each have their own
         raise InputError(_unread(str(path), error)) from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is an .npz by another name: call it so")
+    return array
 
 
 def _unread(given: str, error: Exception) -> str:
-    if "pickle" in str(error).lower():
+    if "pickle" in str(error).lower() or "Python objects" in str(error):
         return f"{given} holds Python objects, which are never loaded: save plain numbers, dtype uint8"
     if isinstance(error, FileNotFoundError):
         return f"{given} is not there: give the path of an array"

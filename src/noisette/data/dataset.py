@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ class Subset:
 
     pictures: Pictures
     files: tuple[File, ...]
-    array: Rows = field(repr=False)  # of the whole data set
+    array: UInt8[np.ndarray, "every c h w"] = field(repr=False)  # of the whole data set
     rows: Int64[np.ndarray, "n"] = field(repr=False)
     labels: Int64[Tensor, "n"] | None = field(repr=False)  # -1: not labelled
     vectors: Float32[Tensor, "n d"] | None = field(repr=False)
@@ -68,7 +67,7 @@ class Dataset:
     array: Rows = field(repr=False)
 
     @classmethod
-    def open(cls, folder: str | Path) -> Self:
+    def open(cls, folder: str | Path) -> "Dataset":
         """Open the data set of a run folder. It needs neither its source nor any option.
 
         Raises InputError if there is none, or if its pixels are not those that data.json describes.
@@ -129,9 +128,10 @@ def _mapped(path: Path, manifest: Manifest) -> np.ndarray:
         if sha256_of(path) != manifest.pixels_sha256:
             raise InputError(f"{path} is not what {MANIFEST} describes, its hash is another: prepare the data set anew")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.shape != (manifest.rows, *manifest.pictures.shape) or array.dtype != np.uint8:
+            raise InputError(f"{path} has another shape than {MANIFEST} says: prepare the data set anew")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read: prepare the data set anew") from error
-    assert array.shape == (manifest.rows, *manifest.pictures.shape)
     return np.asarray(array)

@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import UInt16, UInt32
 from PIL import Image, UnidentifiedImageError
 
-from .entry import LIMITS, BadPicture, Limits, Pixels
+from .entry import LIMITS, BadPicture, Limits, Pixels, Resized
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+ANIMATED = ("PNG", "GIF", "WEBP")  # a TIFF with pages is none
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 ORIENTATION, BITS_PER_SAMPLE = 0x0112, 258  # EXIF and TIFF tags
 
@@ -44,14 +45,22 @@ def decode(data: bytes, limits: Limits = LIMITS) -> Decoded:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if problem := _wrong_size(*image.size, limits):
                     raise BadPicture(problem)
-                decoded = _pixels(image, data)
+                bits, stored = _bits(image, data), image.mode
+                animated = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
+                image.load()
+                orientation = _orientation(image)
+                pixels = _normalised(image, bits)
+                format = "JPEG" if image.format == "MPO" else str(image.format)
         except BadPicture:
             raise
         except UnidentifiedImageError as error:
             raise BadPicture("is damaged from its first bytes on") from error
+        except Image.DecompressionBombError as error:
+            raise BadPicture("claims more pixels than are decoded: a decompression bomb") from error
         except Exception as error:  # Pillow's decoders raise anything on damaged files
             raise BadPicture(f"cannot be decoded: {_said(error)}") from error
-    return without_hidden(decoded)
+    upright = np.ascontiguousarray(_upright(pixels, orientation))
+    return without_hidden(Decoded(upright, format, stored, bits, animated))
 
 
 def from_array(pixels: Pixels, limits: Limits = LIMITS) -> Decoded:
@@ -80,15 +89,6 @@ def packed(pixels: Pixels) -> UInt16[np.ndarray, "h w"] | UInt32[np.ndarray, "h 
     """Pixels of two or four channels, each as one number; 0 is clear and hides nothing."""
     whole = np.uint32 if pixels.shape[2] == 4 else np.uint16
     return np.ascontiguousarray(pixels).view(whole)[..., 0]
-
-
-def _pixels(image: Image.Image, data: bytes) -> Decoded:
-    format, stored, bits = str(image.format), image.mode, _bits(image, data)
-    animated = format in ("PNG", "GIF", "WEBP") and bool(getattr(image, "is_animated", False))
-    image.load()
-    orientation = _orientation(image)
-    pixels = _upright(_normalised(image, bits), orientation)
-    return Decoded(np.ascontiguousarray(pixels), format.replace("MPO", "JPEG"), stored, bits, animated)
 
 
 def _normalised(image: Image.Image, bits: int) -> Pixels:
@@ -134,7 +134,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def _upright(pixels: Pixels, orientation: int) -> Resized:
     """Undo an EXIF orientation, 1 to 8."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

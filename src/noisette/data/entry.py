@@ -9,6 +9,8 @@ from jaxtyping import UInt8
 from ..errors import InputError
 
 Pixels = UInt8[np.ndarray, "h w c"]  # one picture; c is 1 to 4: L, LA, RGB, RGBA; straight alpha
+Resized = UInt8[np.ndarray, "height width c"]  # the same kind of picture, of another size
+Recoloured = UInt8[np.ndarray, "h w channels"]  # the same size, of another kind
 Value = float | str  # of an attribute: a finite number, or a word
 
 

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import InputError
 from .decode import too_large
 from .entry import LIMITS, BadPicture, Entry, Limits, Source
-from .metadata import METADATA, Row, rows
+from .metadata import METADATA, Row, printable, rows
 
 PICTURES = frozenset(
     (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
@@ -42,16 +42,19 @@ def from_folder(given: str, limits: Limits = LIMITS) -> Source:
     root = Path(given).resolve()
     files: dict[str, Callable[[], bytes]] = {}
     notes = []
-    for place, folders, names in os.walk(root):
+    closed: list[str] = []
+    for place, folders, names in os.walk(root, onerror=lambda error: closed.append(str(error.filename))):
         if links := [f for f in folders if Path(place, f).is_symlink()]:
             notes.append(f"linked folders are not entered: {_some(links)}")
         folders[:] = sorted(f for f in folders if not _hidden(f) and f not in links)
         for name in names:
             if not _hidden(name):
                 path = Path(place, name)
-                files[path.relative_to(root).as_posix()] = partial(_read, path, root, limits)
+                files[printable(path.relative_to(root).as_posix())] = partial(_read, path, root, limits)
         if len(files) > limits.entries:
             raise InputError(f"{given} holds more than {limits.entries:,} files: give a folder with fewer")
+    if closed:
+        notes.append(f"folders that cannot be entered: {_some([Path(c).name for c in closed])}")
     return understood(Found(given, "folder", files, tuple(notes)))
 
 
@@ -157,7 +160,7 @@ def _instead(found: Found) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return printable(", ".join(names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _hidden(name: str) -> bool:

@@ -40,7 +40,7 @@ def near_groups(thumbnails: Thumbnails) -> Int64[np.ndarray, "n"]:
         return groups
     x = thumbnails - thumbnails.mean(0)
     contrast = _contrast(thumbnails)
-    projected = x @ np.linalg.eigh(x.T @ x)[1][:, -1]
+    projected = x @ _widest(x)
     order = np.argsort(projected, kind="stable")
     x, reach, projected = x[order], NEAR**2 * contrast[order], projected[order]
     norms = (x**2).sum(1)
@@ -59,6 +59,15 @@ def near_groups(thumbnails: Thumbnails) -> Int64[np.ndarray, "n"]:
     least = np.full(len(groups), len(groups))
     np.minimum.at(least, groups, np.arange(len(groups)))
     return least[groups]
+
+
+def _widest(x: Thumbnails) -> Float64[np.ndarray, "256"]:
+    """A direction of length 1 in which they lie far apart: a few rounds of power iteration from plain brightness."""
+    direction = np.ones(x.shape[1])
+    for _ in range(4):
+        direction = x.T @ (x @ direction) + 1e-9
+        direction /= np.linalg.norm(direction)
+    return direction
 
 
 def mirror_share(thumbnails: Thumbnails, groups: Int64[np.ndarray, "n"]) -> float | None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from ..errors import InputError
 from ..files import atomic_write, read_json
@@ -71,7 +71,7 @@ class Manifest:
         atomic_write(path, f'{text[:-2]},\n  "files": [\n    {lines}\n  ]\n}}\n'.encode())
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "Manifest":
         """Raises InputError for a file that is absent, damaged, or of a newer version."""
         value = read_json(path)
         schema = value.get("schema") if isinstance(value, dict) else None
@@ -85,11 +85,11 @@ class Manifest:
             return cls._of({k: v for k, v in value.items() if k != "schema"})
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise InputError(
-                f"{path} is not the description of a data set, or it is damaged: prepare it anew"
+                f"{path} is not the description of a data set, or it is damaged: remove it and prepare the data anew"
             ) from error
 
     @classmethod
-    def _of(cls, value: dict[str, Any]) -> Self:
+    def _of(cls, value: dict[str, Any]) -> "Manifest":
         options, pictures = dict(value["options"]), dict(value["pictures"])
         options["size"] = None if options["size"] is None else tuple(options["size"])
         pictures |= {k: tuple(pictures[k]) for k in ("labels", "attributes")}
@@ -121,7 +121,7 @@ class Manifest:
             ("changed", changed),
         ):
             if names:
-                found.append(f"{len(names)} pictures are {what} ({names[0]}{', …' if len(names) > 1 else ''})")
+                found.append(f"{len(names)} {what} ({names[0]}{', …' if len(names) > 1 else ''})")
         return found or ["labels, attributes or texts are others"]
 
 
@@ -141,4 +141,4 @@ def _short(file: File) -> dict[str, object]:
 def _in_words(value: object) -> str:
     if value is None:
         return "not given"
-    return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{value[1]}×{value[0]}" if isinstance(value, tuple) else str(value)

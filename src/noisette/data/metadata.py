@@ -42,12 +42,12 @@ def rows(data: bytes, name: str, given: str) -> tuple[Row, ...]:
         file = record.get(NAME)
         if not isinstance(file, str) or not file.strip():
             raise InputError(f"row {number} of {where} has no {NAME}: each row names its picture there")
-        file = file.strip().replace("\\", "/").removeprefix("./")
+        file = printable(file.strip()).replace("\\", "/").removeprefix("./")
         if file in seen:
             raise InputError(f"{where} names {file} twice: keep one row a picture")
         seen.add(file)
         values = {c: _value(record.get(c), kinds[c], f"{c} in row {number} of {where}") for c in columns}
-        known = {c: v for c, v in values.items() if v is not None}
+        known = {printable(c): v for c, v in values.items() if v is not None}
         out.append(Row(file, _word(record.get(LABEL), LABEL, where), _word(record.get(TEXT), TEXT, where), known))
     return tuple(out)
 
@@ -109,7 +109,7 @@ def _value(value: Any, numeric: bool, where: str) -> Value | None:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
-        return str(value).strip() or None
+        return printable(str(value).strip()) or None
     raise InputError(f"{where} is a {type(value).__name__}: an attribute is a number, a word, or true or false")
 
 
@@ -119,5 +119,10 @@ def _word(value: Any, column: str, where: str) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | str):
-        return str(value).strip() or None
+        return printable(str(value).strip()) or None
     raise InputError(f"a {column} in {where} is {json.dumps(value)[:40]}: a {column} is a word or a whole number")
+
+
+def printable(text: str) -> str:
+    """Without what UTF-8 cannot write: names of files, and JSON, may hold halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode()

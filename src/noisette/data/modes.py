@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ..pictures import CHANNELS, Mode
-from .entry import Pixels
+from .entry import Pixels, Recoloured
 
 Alpha = Literal["none", "binary", "soft"]
 MODES: dict[int, Mode] = {n: mode for mode, n in CHANNELS.items()}
@@ -38,7 +38,7 @@ def choose(kinds: Iterable[tuple[Alpha, bool]]) -> Mode:
     return "L" if grey else "RGB"
 
 
-def as_mode(pixels: Pixels, mode: Mode) -> Pixels:
+def as_mode(pixels: Pixels, mode: Mode) -> Recoloured:
     """Convert; what is transparent is laid on white where the mode has no alpha, and grey is Rec. 601 luma."""
     if pixels.shape[2] == CHANNELS[mode]:
         return pixels
@@ -55,7 +55,7 @@ def as_mode(pixels: Pixels, mode: Mode) -> Pixels:
     return np.concatenate([colour, alpha], axis=2) if mode in ("LA", "RGBA") else np.ascontiguousarray(colour)
 
 
-def luma(colour: Pixels) -> Pixels:
+def luma(colour: Pixels) -> Recoloured:
     """Rec. 601, in whole numbers: greys stay what they are."""
     weights = np.array([299, 587, 114], np.uint32)
     return ((colour.astype(np.uint32) @ weights + 500) // 1000).astype(np.uint8)[..., None]

@@ -76,8 +76,8 @@ def _allowed(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     near = tuple(min(max(side, least), most) for side in (height, width))
     if near != (height, width):
         raise InputError(
-            f"pictures of {height}×{width} are not possible, {least} to {most} pixels a side are: "
-            f"the nearest is {near[0]}×{near[1]}"
+            f"pictures of {width}×{height} are not possible, {least} to {most} pixels a side are: "
+            f"the nearest is {near[1]}×{near[0]}"
         )
     return height, width
 
@@ -105,7 +105,7 @@ def _build(source: Source, found: Scan, folder: Path, options: Options, progress
     pictures = Pictures(
         options.mode or found.mode, height, width, tuple(found.labels), tuple(c.name for c in shown), options.pixel_art
     )
-    notes = [*found.notes, *about, f"size {height}×{width}, {why}", *_about_shrinking(distinct, pictures)]
+    notes = [*found.notes, *about, f"size {width}×{height}, {why}", *_about_shrinking(distinct, pictures)]
     if copies := len(found.pictures) - len(distinct):
         notes.append(f"exact copies, kept once: {copies}")
     writer = _Writer({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
@@ -198,9 +198,9 @@ def _about_shrinking(pictures: Sequence[Picture], to: Pictures) -> list[str]:
     if to.pixel_art:
         bad = [p for p in pictures if not whole_factor(p.height, p.width, to.height, to.width)]
         if bad:
-            one, more = bad[0], f", nor can {len(bad) - 1} others" if len(bad) > 1 else ""
+            one, more = bad[0], f", nor can {len(bad) - 1} more" if len(bad) > 1 else ""
             raise InputError(
-                f"{one.name} is {one.height}×{one.width} and cannot become pixel art of {to.height}×{to.width} "
+                f"{one.name} is {one.width}×{one.height} and cannot become pixel art of {to.width}×{to.height} "
                 f"by a whole factor{more}: ask for {reachable(one.height, one.width)}, or do without pixel art"
             )
     around = sum(p.height * to.width != p.width * to.height for p in pictures)

@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from ..errors import InputError
-from .entry import Pixels
+from .entry import Pixels, Resized
 
 BAND = 2**20  # pixels that are held as float64 at a time
 
 
-def fit(pixels: Pixels, height: int, width: int, pixel_art: bool = False) -> Pixels:
+def fit(pixels: Pixels, height: int, width: int, pixel_art: bool = False) -> Resized:
     """Scale a picture to height × width. Its proportions are kept; what is left over is filled by `pad`."""
     h, w = pixels.shape[:2]
     scaled = _whole(pixels, height, width) if pixel_art else area(pixels, *inside(h, w, height, width))
@@ -32,7 +32,7 @@ def inside(h: int, w: int, height: int, width: int) -> tuple[int, int]:
     return min(height, max(1, (2 * h * width + w) // (2 * w))), width
 
 
-def area(pixels: Pixels, height: int, width: int) -> Pixels:
+def area(pixels: Pixels, height: int, width: int) -> Resized:
     """Resample to height × width by exact area averaging of premultiplied colour. Rounds half up."""
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -85,13 +85,13 @@ def whole_factor(h: int, w: int, height: int, width: int) -> int:
     return -k if h % k == 0 and w % k == 0 else 0
 
 
-def _whole(pixels: Pixels, height: int, width: int) -> Pixels:
+def _whole(pixels: Pixels, height: int, width: int) -> Resized:
     h, w = pixels.shape[:2]
     k = whole_factor(h, w, height, width)
     if k == 0:
         raise InputError(
-            f"a picture of {h}×{w} cannot become pixel art of {height}×{width}: a whole factor leads from {h}×{w} "
-            f"to {reachable(h, w)}; ask for such a size, or do without pixel art"
+            f"a picture of {w}×{h} cannot become pixel art of {width}×{height} by a whole factor: "
+            f"ask for {reachable(h, w)}, or do without pixel art"
         )
     if k > 0:
         return pixels.repeat(k, axis=0).repeat(k, axis=1)
@@ -109,12 +109,12 @@ def is_enlarged(pixels: Pixels, height: int, width: int) -> bool:
 
 
 def reachable(h: int, w: int) -> str:
-    """The sizes that a whole factor leads to, in words."""
-    sizes = [f"{h // k}×{w // k}" for k in range(1, min(h, w) // 8 + 1) if h % k == 0 and w % k == 0]
+    """The sizes that a whole factor leads to, width × height, in words."""
+    sizes = [f"{w // k}×{h // k}" for k in range(1, min(h, w) // 8 + 1) if h % k == 0 and w % k == 0]
     return " or ".join(sizes[:4]) or "nothing smaller"
 
 
-def pad(pixels: Pixels, height: int, width: int) -> Pixels:
+def pad(pixels: Pixels, height: int, width: int) -> Resized:
     """Centre a picture in height × width: transparent around it, or, without alpha, its edge drawn out."""
     h, w, channels = pixels.shape
     if (h, w) == (height, width):

@@ -18,6 +18,8 @@ from .natural import natural
 from .source import open_source
 
 MANY = 4096  # colours, beyond which they are not counted
+MOST = 100_000  # pictures among which near duplicates are looked for
+NONE = np.zeros(0)
 SYMMETRIC = 0.5  # the share of mirrored pictures from which flips do no harm
 
 Progress = Callable[[int, int], object]  # pictures done, pictures in all
@@ -113,7 +115,7 @@ class Scan:
             "unlabelled": sum(p.label is None for p in self.pictures),
             "attributes": sorted({a for p in self.pictures for a in p.attributes}),
             "with_text": sum(p.text is not None for p in self.pictures),
-            "sizes": self.count(lambda p: f"{p.height}×{p.width}"),
+            "sizes": self.count(lambda p: f"{p.width}×{p.height}"),
             "formats": self.count(lambda p: p.format),
             "stored": self.count(lambda p: f"{p.stored}, {p.bits} bit"),
             "alpha": self.count(lambda p: p.alpha),
@@ -162,16 +164,19 @@ def examine(source: Source, progress: Progress = lambda done, total: None, limit
             f"none of the {len(quarantined)} pictures in {source.given} can be used: "
             f"{first.name} {first.reason}{'; and so on' if len(quarantined) > 1 else ''}"
         )
-    thumbnails = np.stack(list(look.thumbnails.values()))
-    groups = near_groups(thumbnails)
+    thumbnails = np.stack(list(look.thumbnails.values())[:MOST])
+    alone, notes = len(look.thumbnails) > MOST, source.notes
+    if alone:
+        notes += (f"among more than {MOST:,} pictures near duplicates are not looked for, only exact copies",)
+    groups = near_groups(thumbnails) if not alone else np.arange(len(look.thumbnails))
     numbers = dict(zip(look.thumbnails, groups.tolist(), strict=True))
     pictures = _without_copies(replace(p, group=numbers[p.content]) for p in usable)
-    pictures, notes = _without_one_label(pictures, source.notes)
+    pictures, notes = _without_one_label(pictures, notes)
     if clashes := _clashes(pictures):
         notes += (f"the same picture under several labels: {len(clashes)} ({clashes[0]}{', …' * (len(clashes) > 1)})",)
     return Scan(
         source.given, source.kind, pictures, tuple(quarantined), notes,
-        None if look.colours is None else len(look.colours), mirror_share(thumbnails, groups),
+        None if look.colours is None else len(look.colours), mirror_share(thumbnails, groups[:MOST]),
     )  # fmt: skip
 
 
@@ -193,9 +198,11 @@ class _Look:
             return Quarantined(entry.name, str(error), sha256)
         pixels = decoded.pixels
         rgba = as_mode(pixels, "RGBA")
-        content = hashlib.sha256(repr(rgba.shape).encode() + rgba.tobytes()).hexdigest()
+        digest = hashlib.sha256(repr(rgba.shape).encode())
+        digest.update(np.ascontiguousarray(rgba).data)
+        content = digest.hexdigest()
         if content not in self.thumbnails:
-            self.thumbnails[content] = thumbnail(pixels)
+            self.thumbnails[content] = thumbnail(pixels) if len(self.thumbnails) < MOST else NONE
             self.palettes[content] = self.palette(rgba)
         return Picture(
             entry.name, sha256, content, pixels.shape[0], pixels.shape[1],
@@ -224,7 +231,7 @@ def load(entry: Entry) -> tuple[bytes | Pixels, str]:
         data = entry.read()
     except OSError as error:
         raise BadPicture(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
-    return data, hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).hexdigest()
+    return data, hashlib.sha256(data if isinstance(data, bytes) else data.data).hexdigest()
 
 
 def read(data: bytes | Pixels, limits: Limits = LIMITS) -> Decoded:

@@ -20,7 +20,7 @@ def from_sheet(given: str, cell: tuple[int, int]) -> Source:
     """
     height, width = cell
     if min(cell) < 1:
-        raise InputError(f"a cell of {height}×{width} holds nothing: give its height and width in pixels")
+        raise InputError(f"a cell of {width}×{height} holds nothing: give its size in pixels")
     path = Path(given)
     if path.stat().st_size > LIMITS.file_bytes:
         raise InputError(f"{given} is larger than {LIMITS.file_bytes / 2**20:.0f} MiB: cut it into smaller sheets")
@@ -31,8 +31,7 @@ def from_sheet(given: str, cell: tuple[int, int]) -> Source:
     h, w = pixels.shape[:2]
     if h % height or w % width:
         raise InputError(
-            f"{given} is {h}×{w} (height × width), which is not a whole number of cells of {height}×{width}: "
-            "give the size of its cells"
+            f"{given} is {w}×{h}, which is not a whole number of cells of {width}×{height}: give the size of its cells"
         )
     entries, empty = [], 0
     for row in range(h // height):

@@ -32,8 +32,8 @@ def split(
         members.setdefault(group, []).append(i)
     if len(members) < 2:
         raise InputError(
-            f"there is only one picture ({len(contents)} near copies of it): at least 2 that differ are needed, "
-            "one to train on and one to hold out"
+            f"there is only one picture{f' in {len(contents)} near copies' if len(contents) > 1 else ''}: "
+            "at least 2 that differ are needed, one to train on and one to hold out"
         )
     order = sorted(members, key=lambda g: (key(seed, "split", low := min(contents[i] for i in members[g])), low))
     of_label: dict[str, list[int]] = {}
