@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import random
@@ -18,6 +19,7 @@ from faults import counted, failing
 from noisette import checkpoint
 from noisette.checkpoint import check_tensors, latest, model_hash, read, read_model, save, save_model
 from noisette.errors import InputError
+from noisette.files import HOST
 
 Tensors = dict[str, Tensor]
 
@@ -165,6 +167,23 @@ def test_weights_that_are_no_safetensors_though_the_hash_agrees(tmp_path: Path) 
         except InputError as error:
             refused += "is not a safetensors file" in str(error)
     assert refused > 200
+
+
+def test_a_model_can_be_read_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config is of the old one and the weights are of the new: it reads again. Or a process died in between."""
+    folder, reading = tmp_path / "m", checkpoint.read_bytes
+    save_model(folder, {"x": 1}, {"w": torch.zeros(2)})
+
+    def replaced(path: Path) -> bytes:
+        monkeypatch.setattr(checkpoint, "read_bytes", reading)
+        save_model(folder, {"x": 2}, {"w": torch.ones(2)})
+        return reading(path)
+
+    monkeypatch.setattr(checkpoint, "read_bytes", replaced)
+    config, tensors = read_model(folder)
+    assert config == {"x": 2} and equal(tensors, {"w": torch.ones(2)})
+    folder.rename(tmp_path / f"m.old-{2**22 + 1}-{HOST}-0123abcd-0")
+    assert read_model(folder)[0] == {"x": 2} and names(tmp_path) == ["m"]
 
 
 def test_an_older_format_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -555,15 +574,21 @@ def test_the_memory_of_another_optimizer_is_refused() -> None:
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_saving_takes_little_beside_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 M parameters with their average and their optimizer, 32 MB, without the flushing, on a shared machine."""
+def test_saving_takes_little_beside_the_hashing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 M parameters with their average and their optimizer, 32 MB: about 2.5 times the hash of these bytes.
+
+    Without the flushing, and in processor time, as others share the machine.
+    """
     monkeypatch.setattr(os, "fsync", lambda fd: None)
-    tensors = {f"{i}": torch.randn(20_000) for i in range(100)}
-    optimizer = {f"{k}/{i}": v for k in ("exp_avg", "exp_avg_sq") for i, v in tensors.items()}
-    best = float("inf")
+    weights, average = ({f"{i}": torch.randn(20_000) for i in range(100)} for _ in range(2))
+    optimizer = {f"{k}/{i}": torch.randn(20_000) for k in ("exp_avg", "exp_avg_sq") for i in range(100)}
+    data, hashing, saving = bytes(32_000_000), [], []
     for n in range(1, 6):
-        start = time.perf_counter()
-        save(tmp_path, n, {"model": tensors, "ema": tensors, "optimizer": optimizer}, {})
-        best = min(best, time.perf_counter() - start)
-    print(f"{best * 1e3:.0f} ms")
-    assert best < 0.5
+        start = time.process_time()
+        hashlib.sha256(data)
+        middle = time.process_time()
+        save(tmp_path, n, {"model": weights, "ema": average, "optimizer": optimizer}, {})
+        hashing.append(middle - start)
+        saving.append(time.process_time() - middle)
+    print(f"hashing {min(hashing) * 1e3:.0f} ms, saving {min(saving) * 1e3:.0f} ms")
+    assert min(saving) < 5 * min(hashing)

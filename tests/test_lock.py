@@ -148,6 +148,40 @@ def test_by_name_a_dead_one_is_told_from_a_living_one(tmp_path: Path, monkeypatc
             pass
 
 
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its holder leaves between our opening of the file and our locking of it, and a third process comes."""
+    real, seen = lock.fcntl.flock, []
+
+    def late(fd: int, operation: int) -> None:
+        if not seen:
+            seen.append(fd)
+            (tmp_path / "lock").unlink()
+            (tmp_path / "lock").write_text("a third one's")
+        real(fd, operation)
+
+    monkeypatch.setattr(lock.fcntl, "flock", late)
+    with RunLock(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+        with pytest.raises(InputError, match="in use"):
+            RunLock(tmp_path).__enter__()
+
+
+def test_by_name_a_dead_one_is_taken_over_by_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process takes over between our judgement and our own taking over: it keeps the lock."""
+    monkeypatch.setattr(lock, "fcntl", None)
+    other = {"pid": 1, "host": platform.node(), "started": psutil.Process(1).create_time(), "since": "now"}
+    (tmp_path / "lock").write_text("{}")
+
+    def late(self: RunLock, seen: bytes) -> bool:
+        (tmp_path / "lock").write_text(json.dumps(other))
+        return True
+
+    monkeypatch.setattr(RunLock, "_dead", late)
+    with pytest.raises(InputError, match="in use by process 1 on"):
+        RunLock(tmp_path).__enter__()
+    assert [json.loads(p.read_text()) for p in tmp_path.iterdir()] == [other]
+
+
 def test_a_disk_that_knows_no_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unsupported(fd: int, operation: int) -> None:
         raise OSError(38, "Function not implemented")
