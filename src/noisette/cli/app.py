@@ -4,7 +4,6 @@ Exit codes: 0 done; 2 what was given cannot be used, said in one sentence; 130 a
 1 a defect of ours, with everything that helps to find it.
 """
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,10 +32,11 @@ for command in (scan, train, sample, demo, doctor):
     app.command(cls=PeoplesNames)(command)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"noisette {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -73,9 +73,6 @@ def _explain(error: Exception) -> int:
         return 2
     if sentence is not None:
         return _usage(error, sentence())
-    if isinstance(error, BrokenPipeError):  # whoever read our output has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        return 141
     if isinstance(error, OSError) and error.filename is not None:
         complain(f"{error.filename}: {(error.strerror or str(error)).lower()}")
         return 2

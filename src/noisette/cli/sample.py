@@ -11,6 +11,7 @@ from ..errors import InputError
 from .terminal import console, machine, wrote
 
 if TYPE_CHECKING:
+    from ..condition import Condition
     from ..edit.origin import Origin
     from ..model import PictureModel
     from ..shapes import Bytes
@@ -95,13 +96,14 @@ def wished(
     batch: int | None = None,
 ) -> Wish:
     """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
+    from ..edit.generate import steered
+
     own = model.config.sampling
     for name, value, least in (("-n", n, 1), ("--batch", batch, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
             raise InputError(f"{name} is {value}: give {least} or more")
     number = 64 if n is None else n
     asked: Sequence[str | None] = labels or model.pictures.labels or [None]
-    model.condition(list(asked) if asked[0] is not None else None, number)
     wish = Wish(
         seeds=range(seed or 0, (seed or 0) + number),
         labels=tuple(asked[i % len(asked)] for i in range(number)),
@@ -113,7 +115,13 @@ def wished(
     )
     model.sampler(wish.sampler)
     model.grid(wish.steps, wish.grid)
+    steered(model, condition(model, wish), wish.guidance)
     return wish
+
+
+def condition(model: "PictureModel", wish: Wish) -> "Condition | None":
+    """What all the pictures are asked to be."""
+    return model.condition(None if set(wish.labels) == {None} else wish.labels, len(wish.seeds))
 
 
 def on_device(model: "PictureModel") -> "PictureModel":
@@ -140,7 +148,7 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
     from ..edit.generate import generate
     from ..edit.origin import Origin
 
-    grid, cond = model.grid(wish.steps, wish.grid), model.condition(list(wish.labels), len(wish.seeds))
+    grid, cond = model.grid(wish.steps, wish.grid), condition(model, wish)
     walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, wish.guidance, wish.batch)
     done = 0
     for state in walk:
@@ -173,7 +181,9 @@ def _with_bar(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn]:
 
     chunks = -(-len(wish.seeds) // wish.batch)
     total = chunks * (wish.steps - 1) + len(wish.seeds)
-    for drawn in track(draw(model, wish, out), "drawing", total, console=console(True), transient=True):
+    screen = console(to_stderr=True)
+    steps = draw(model, wish, out)
+    for drawn in track(steps, "drawing", total, console=screen, transient=True, disable=not screen.is_terminal):
         if drawn is not None:
             yield drawn
 

@@ -46,7 +46,8 @@ class bar:  # noqa: N801
     def __enter__(self) -> "bar":
         from rich.progress import Progress
 
-        self.shown = Progress(console=console(to_stderr=True), transient=True)
+        screen = console(to_stderr=True)
+        self.shown = Progress(console=screen, transient=True, disable=not screen.is_terminal)
         self.shown.start()
         self.task = self.shown.add_task("reading", total=None)
         return self

@@ -1,0 +1,80 @@
+import json
+import shutil
+
+import pytest
+
+from noisette.cli import machine
+from noisette.cli.diagnosis import diagnosis, journal, trends
+from noisette.errors import InputError
+from noisette.lock import RunLock
+
+
+def test_says_what_the_machine_is(call) -> None:
+    told = json.loads(call("doctor", "--json").out)
+    facts = {f["name"]: f for f in told["machine"]}
+    assert {"noisette", "python", "packages", "device", "processor", "precision", "memory", "disk"} <= facts.keys()
+    assert {f"extra {name}" for name in machine.EXTRAS} <= facts.keys()
+    assert facts["precision"]["value"].split(":")[0] in ("fp32", "bf16")
+    assert "torch 2" in facts["packages"]["value"]
+
+
+def test_says_what_is_missing_and_what_to_do(monkeypatch) -> None:
+    monkeypatch.setitem(machine.EXTRAS, "dreams", (("no_such_module_at_all",), "sleeping"))
+    assert machine.extra("dreams").advice == 'for sleeping: pip install "noisette[dreams]"'
+    monkeypatch.setattr(machine, "free_bytes", lambda place: 10**8)
+    assert "make room" in machine.disk(machine.Path()).advice
+
+
+@pytest.mark.parametrize(("half", "best"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
+def test_recommends_the_faster_precision(monkeypatch, half: float, best: str) -> None:
+    monkeypatch.setattr(machine, "_convolutions", lambda where, is_half: half if is_half else 1.0)
+    assert machine.speed().value.startswith(best)
+
+
+def exams(*losses: float) -> list[dict]:
+    level = ("low", "middle", "high", "highest")
+    return [{"images": i, "held_out": {"all": loss} | dict.fromkeys(level, loss)} for i, loss in enumerate(losses)]
+
+
+def test_trends_in_words() -> None:
+    (falling,) = trends(exams(*(1.0 / k for k in range(1, 21))))
+    assert "still falling at low noise" in falling.value and "longer run" in falling.advice
+    (flat,) = trends(exams(*([1.0, 0.6] + [0.5] * 18)))
+    assert "flat at high noise" in flat.value and "larger preset" in flat.advice
+    (rising,) = trends(exams(*(1.0 - 0.1 * min(k, 5) + 0.05 * max(k - 5, 0) for k in range(20))))
+    assert "rising at highest noise" in rising.value and "by heart" in rising.advice and "30 % into" in rising.advice
+    (few,) = trends(exams(1.0, 0.5))
+    assert "too few" in few.value
+
+
+def test_states_of_a_run(trained, tmp_path) -> None:
+    def state(run) -> dict[str, str]:
+        return {f.name: f.value for f in diagnosis(run)}
+
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    with RunLock(run):
+        assert "training now" in state(run)["state"]
+    (run / "lock").write_text("{}")  # left by one that died
+    assert state(run)["state"].startswith("finished: 32 images")
+    (run / "metrics.jsonl").open("a").write('{"images": 40, "lo')
+    assert len(journal(run / "metrics.jsonl")) > 0 and "finished" in state(run)["state"]
+
+    weights = run / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    assert "cannot be used" in state(run)["state"] and "damaged" in state(run)["state"]
+    shutil.rmtree(run / "model")
+    assert state(run)["state"].startswith("not finished: 32 images")
+
+    newest = max((run / "checkpoints").iterdir()) / "ema.safetensors"
+    newest.write_bytes(newest.read_bytes()[:100])
+    assert "none of the" in state(run)["checkpoints"] or "was skipped" in state(run)["damaged"]
+    shutil.rmtree(run / "checkpoints")
+    assert state(run)["checkpoints"] == "none yet"
+
+
+def test_folders_that_are_no_runs(refused, model, tmp_path) -> None:
+    assert "there is no run folder" in refused("doctor", tmp_path / "nowhere")
+    assert "not a run folder" in refused("doctor", tmp_path)
+    with pytest.raises(InputError, match="model folder"):
+        diagnosis(model)

@@ -1,0 +1,188 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import noisette
+from noisette.edit.generate import ends, generate
+from noisette.viz.png import read_png, read_text
+
+from .conftest import python
+
+
+def test_draws_what_the_library_draws(call, model, tmp_path) -> None:
+    """Single PNGs at native size with alpha, a sheet, and what each is."""
+    result = call("sample", model, "--out", tmp_path / "out", "-n", 5, "--seed", 10, "--steps", 3, "--batch", 2,
+                  "--sampler", "ddpm", "--guidance", 1.5)  # fmt: skip
+    assert result.code == 0, result.err
+    names = ["bread-000010", "health-potion-000011", "sword-000012", "bread-000013", "health-potion-000014"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted([*(f"{n}.png" for n in names), "grid.png"])
+    assert str((tmp_path / "out" / "grid.png").resolve()) in result.out.split()
+
+    loaded = noisette.load(model)
+    grid, labels = loaded.grid(3), [n[:-7].replace("-", " ") for n in names]
+    walk = generate(loaded, range(10, 15), loaded.condition(labels, 5), loaded.sampler("ddpm"), grid, 1.5, 2)
+    pixels = loaded.pictures.decode(ends(walk, grid))
+    for i, name in enumerate(names):
+        drawn, told = read_png(tmp_path / "out" / f"{name}.png")
+        assert torch.equal(drawn[0], pixels[i])
+        assert told == {
+            "model": loaded.hash, "seed": 10 + i, "label": labels[i], "sampler": "ddpm", "grid": "karras",
+            "steps": 3, "guidance": 1.5, "batch": 2 if i < 4 else 1, "noisette": noisette.__version__,
+        }  # fmt: skip
+    with Image.open(tmp_path / "out" / "grid.png") as grid_image:
+        assert grid_image.mode == "RGBA" and grid_image.width > 8 * 16
+
+
+def test_sheet_keeps_labels_together(call, model, tmp_path) -> None:
+    call("sample", model, "--out", tmp_path, "-n", 4, "--steps", 1, "--label", "sword", "--label", "bread")
+    order = ["bread-000001", "bread-000003", "sword-000000", "sword-000002"]
+    tiles = [Image.open(tmp_path / f"{n}.png").resize((128, 128), Image.Resampling.NEAREST) for n in order]
+    with Image.open(tmp_path / "grid.png") as grid:
+        for i, tile in enumerate(tiles):
+            top, left = i // 2 * 144, i % 2 * 144
+            assert grid.crop((left, top, left + 128, top + 128)).tobytes() == tile.tobytes()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 5])
+def test_like_draws_the_same_file_again(call, model, tmp_path, batch: int) -> None:
+    """Byte for byte, whatever batch the picture was drawn in, for its first and its last one."""
+    call("sample", model, "--out", tmp_path / "a", "-n", 5, "--steps", 2, "--batch", batch, "--guidance", 2)
+    for name in ("bread-000000.png", "health-potion-000004.png"):
+        result = call("sample", model, "--out", tmp_path / "b", "--like", tmp_path / "a" / name)
+        assert result.code == 0, result.err
+        assert result.out.split() == ["wrote", str((tmp_path / "b" / name).resolve())]
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert not (tmp_path / "b" / "grid.png").exists()
+
+
+def test_a_model_without_labels(call, other_model, tmp_path) -> None:
+    """Grey, not square."""
+    result = call("sample", other_model, "--out", tmp_path, "-n", 3, "--steps", 2, "--json")
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    assert [r["seed"] for r in rows] == [0, 1, 2] and {r["label"] for r in rows} == {None}
+    with Image.open(rows[2]["path"]) as picture:
+        assert picture.mode == "L" and picture.size == (12, 8) and Path(rows[2]["path"]).name == "000002.png"
+    assert (tmp_path / "grid.png").is_file()
+    again = call("sample", other_model, "--out", tmp_path / "b", "--like", rows[1]["path"])
+    assert again.code == 0 and (tmp_path / "b" / "000001.png").read_bytes() == Path(rows[1]["path"]).read_bytes()
+
+
+def test_from_a_copied_folder_in_another_process(call, model, tmp_path) -> None:
+    """Offline, as always; the same bytes."""
+    shutil.copytree(model, tmp_path / "copied")
+    done = python("sample", tmp_path / "copied", "--out", tmp_path / "a", "-n", 2, "--steps", 2)
+    assert done.returncode == 0, done.stderr
+    assert call("sample", model, "--out", tmp_path / "b", "-n", 2, "--steps", 2).code == 0
+    for name in ("bread-000000.png", "health-potion-000001.png", "grid.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+# ── what cannot be used: one sentence, exit code 2, nothing written ───────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--label", "swrod"), "did you mean 'sword'?"),
+        (("--label", "Sword"), "did you mean 'sword'?"),
+        (("--label", "dragon"), "there are bread, health potion, sword"),
+        (("--sampler", "huen"), "no sampler is called 'huen': did you mean 'heun'"),
+        (("-n", "0"), "-n is 0"),
+        (("--steps", "0"), "--steps is 0"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--batch", "0"), "--batch is 0"),
+    ],
+)
+def test_wishes_that_cannot_be(refused, model, tmp_path, arguments, reason: str) -> None:
+    assert reason in refused("sample", model, "--out", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_wishes_that_a_model_without_labels_cannot_fulfil(refused, other_model, tmp_path) -> None:
+    assert "without labels" in refused("sample", other_model, "--out", tmp_path / "out", "--label", "cat")
+    assert "without labels" in refused("sample", other_model, "--out", tmp_path / "out", "--guidance", 2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_that_are_none(refused, model, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert "no config.json" in refused("sample", tmp_path / "nowhere", "--out", out)
+    assert "no config.json" in refused("sample", tmp_path, "--out", out)
+    for name, change, reason in (
+        ("newer", lambda p: _edit(p, lambda c: c | {"format": 99}), "newer"),
+        ("hash", lambda p: (p / "model.safetensors").write_bytes(b"x" * 400), "damaged"),
+        ("key", lambda p: _edit(p, lambda c: c | {"model": c["model"] | {"nett": 1}}), "nett"),
+        ("code", lambda p: _edit(p, lambda c: c | {"model": c["model"] | {"schedule": {"is": "os.system"}}}), "system"),
+        ("text", lambda p: (p / "config.json").write_text("{"), "not JSON"),
+    ):
+        shutil.copytree(model, tmp_path / name)
+        change(tmp_path / name)
+        assert reason in refused("sample", tmp_path / name, "--out", out)
+    assert not out.exists()
+
+
+def _edit(folder: Path, change) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(change(config)))
+
+
+def test_folders_that_cannot_be_written(refused, model, tmp_path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert "cannot write" in refused("sample", model, "--out", out, "-n", 1, "--steps", 1)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder(refused, model, tmp_path) -> None:
+    tmp_path.chmod(0o500)
+    assert "permission" in refused("sample", model, "--out", tmp_path / "out", "-n", 1)
+    tmp_path.chmod(0o700)
+
+
+def test_pictures_that_cannot_be_drawn_again(refused, call, model, other_model, tmp_path) -> None:
+    call("sample", model, "--out", tmp_path / "a", "-n", 1, "--steps", 1, "--label", "sword")
+    mine, out = tmp_path / "a" / "sword-000000.png", tmp_path / "out"
+    assert "another model" in refused("sample", other_model, "--out", out, "--like", mine)
+    assert "leave -n and --seed out" in refused("sample", model, "--out", out, "--like", mine, "-n", 3, "--seed", 0)
+    Image.open(mine).save(tmp_path / "saved-again.png")
+    assert "says nothing" in refused("sample", model, "--out", out, "--like", tmp_path / "saved-again.png")
+    assert "no such file" in refused("sample", model, "--out", out, "--like", tmp_path / "none.png")
+    from noisette.viz.png import write_png
+
+    told = read_text(mine)
+    for change, reason in (
+        ({"sampler": "exec"}, "no sampler"), ({"steps": "many"}, "should be int"), ({"batch": 10**9}, "damaged"),
+        ({"label": "dragon"}, "no label"), ({"steps": 0}, "0 steps"), ({"surprise": 1}, "surprise"),
+    ):  # fmt: skip
+        write_png(tmp_path / "forged.png", Image.open(mine), told | change)
+        assert reason in refused("sample", model, "--out", out, "--like", tmp_path / "forged.png")
+    assert not out.exists()
+
+
+def test_a_disk_that_fills_up_leaves_whole_pictures(call, model, tmp_path, monkeypatch) -> None:
+    """The third write fails: two pictures are there and whole, nothing half-written beside them."""
+    import errno
+
+    from noisette import files
+
+    real, count = os.fsync, [0]
+
+    def full(fd: int) -> None:
+        count[0] += 1
+        if count[0] == 5:  # a file and its folder for each picture
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(fd)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    result = call("sample", model, "--out", tmp_path / "out", "-n", 4, "--steps", 1)
+    assert result.code == 2 and "disk is full" in result.err
+    found = sorted((tmp_path / "out").iterdir())
+    assert [p.name for p in found] == ["bread-000000.png", "health-potion-000001.png"]
+    for path in found:
+        read_png(path)
