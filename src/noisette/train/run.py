@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -88,37 +87,47 @@ def train(
         project_dir=str(run),
     )
     with RunLock(run) if accelerator.is_main_process else nullcontext():
+        plan = stored(run, options) if accelerator.is_main_process else None
         with accelerator.main_process_first():
             data = prepare(
                 source, run, size=options.size, pixel_art=options.pixel_art, seed=options.seed,
                 cell=options.cell, labels=options.labels,
             )  # fmt: skip
-        plan = settle(run, data, options, accelerator, started)
-        return Run(run, data, plan, options, accelerator, started).go(watcher)
+        agreed = settle(plan, run, data, options, accelerator, started)
+        return Run(run, data, agreed, options, accelerator, started).go(watcher)
 
 
-def settle(run: Path, data: Dataset, options: TrainOptions, accelerator: Accelerator, started: float) -> Plan:
-    """The plan that the run folder holds, or a new one."""
-    path, told = run / "config.json", to_json(options)
-    plan: list[Any] = [None]
-    if accelerator.is_main_process:
-        if path.exists():
-            stored = read_json(path)
-            if differs := [k for k, v in told.items() if k not in FREE and stored["options"].get(k) != v]:
-                name = differs[0]
-                raise InputError(
-                    f"{run} was started with {name} = {stored['options'].get(name)!r}, not {told[name]!r}: "
-                    "give the same options to go on with it, or another --out"
-                )
-            plan = [from_json(Plan, stored["plan"], f"{path}: plan")]
-        else:
-            left = None
-            if options.images is None:
-                assert options.seconds is not None
-                left = 0.9 * (options.seconds - (time.monotonic() - started))
-            plan = [draw_up(data, options, accelerator.device, accelerator.num_processes, left)]
-            write_json(path, {"format": checkpoint.FORMAT, "options": told, "plan": to_json(plan[0])})
-    return broadcast_object_list(plan)[0]
+def stored(run: Path, options: TrainOptions) -> Plan | None:
+    """The plan that the run folder holds, if it was made of the same options."""
+    path = run / "config.json"
+    if not path.exists():
+        return None
+    found, told = read_json(path), to_json(options)
+    if not isinstance(found, dict) or not {"format", "options", "plan"} <= found.keys():
+        raise InputError(f"{path} is not the config of a run: give another --out")
+    if found["format"] > checkpoint.FORMAT:
+        raise InputError(f"{path} was made by a newer Noisette: upgrade to go on with it, or give another --out")
+    for name, value in told.items():
+        before = found["options"].get(name)
+        if name not in FREE and before != value:
+            raise InputError(
+                f"{run} was started with {name} = {before!r}, not {value!r}: give the same options to go on with it, "
+                "or another --out"
+            )
+    return from_json(Plan, found["plan"], f"{path}: plan")
+
+
+def settle(
+    plan: Plan | None, run: Path, data: Dataset, options: TrainOptions, accelerator: Accelerator, started: float
+) -> Plan:
+    """The plan of every process: the stored one, or a new one, which is then stored."""
+    if accelerator.is_main_process and plan is None:
+        left = None if options.seconds is None else 0.9 * (options.seconds - (time.monotonic() - started))
+        plan = draw_up(data, options, accelerator.device, accelerator.num_processes, left)
+        write_json(
+            run / "config.json", {"format": checkpoint.FORMAT, "options": to_json(options), "plan": to_json(plan)}
+        )
+    return broadcast_object_list([plan])[0]
 
 
 FREE = ("save_every", "log", "accumulate")  # options that do not change what is learned
