@@ -9,10 +9,28 @@ from jaxtyping import install_import_hook
 
 hook = install_import_hook("noisette", "typechecker.check")
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 
 @pytest.fixture(autouse=True)
 def _deterministic() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 pictures of 8×8, a square of one colour each, in two sub-folders."""
+    folder, rng = tmp_path_factory.mktemp("sprites"), np.random.default_rng(0)
+    for i in range(40):
+        label = ("food", "tool")[i % 2]
+        (folder / label).mkdir(exist_ok=True)
+        pixels = np.zeros((8, 8, 4), dtype=np.uint8)
+        top, left = rng.integers(0, 4, 2)
+        pixels[top : top + 4, left : left + 4] = (*rng.integers(0, 256, 3), 255)
+        Image.fromarray(pixels, "RGBA").save(folder / label / f"{i:02d}.png")
+    return folder

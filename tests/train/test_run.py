@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 import noisette
+from commands import TINY, command, run
 from noisette.errors import InputError
 from noisette.train import Diverged, Progress, TrainOptions, train
-
-from .conftest import TINY, command, run
 
 
 def options(**changes) -> TrainOptions:
@@ -69,7 +68,9 @@ def test_the_loss_falls(whole: Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.3, 1.0, 2.2])
-def test_killed_at_any_moment_it_ends_where_it_would_have_ended(whole: Path, sprites: Path, tmp_path: Path, after: float):
+def test_killed_at_any_moment_it_ends_where_it_would_have_ended(
+    whole: Path, sprites: Path, tmp_path: Path, after: float
+):
     words = ("train", sprites, "--out", tmp_path / "run", "--images", "240", "--save-every", "0.2", *TINY)
     first = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     metrics = tmp_path / "run" / "metrics.jsonl"

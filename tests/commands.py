@@ -1,0 +1,20 @@
+"""The command line, as people type it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TINY = ("--preset", "tiny", "--batch", "8", "--precision", "fp32")
+
+
+def command(*args: str | Path, launcher: tuple[str, ...] = ()) -> list[str]:
+    """python -m noisette …, perhaps by a launcher."""
+    return [sys.executable, *(("-m", *launcher) if launcher else ()), "-m", "noisette", *map(str, args)]
+
+
+def run(*args: str | Path, launcher: tuple[str, ...] = (), cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, one thread a process, so that a launcher's processes do not wait for each other's."""
+    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    words = command(*args, launcher=launcher)
+    return subprocess.run(words, capture_output=True, text=True, env=env, timeout=280, check=False, cwd=cwd)

@@ -1,0 +1,63 @@
+"""The README's commands and code are run, as they stand there but for the size of the job."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from commands import run
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+SMALLER = {"--for 10m": "--images 64 --batch 8 --preset tiny --precision fp32", "-n 64": "-n 3"}
+LABELS = {"food": "potion", "tool": "sword"}  # the README asks for a potion
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", README, flags=re.S)
+    return [line[2:].split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, sprites: Path) -> Path:
+    """A folder in which every command of the README has been typed, in its order."""
+    folder = tmp_path_factory.mktemp("readme")
+    for ours, theirs in LABELS.items():
+        shutil.copytree(sprites / ours, folder / "my-sprites" / theirs)
+    assert len(commands()) >= 6
+    for line in commands():
+        small = line
+        for words, fewer in SMALLER.items():
+            small = small.replace(words, fewer)
+        if "sample" in small and "-n" not in small and "--like" not in small:
+            small += " -n 2"
+        program, *words = shlex.split(small)
+        assert program == "noisette"
+        done = run(*words, cwd=folder)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    return folder
+
+
+@pytest.mark.slow
+def test_the_commands_do_what_they_say(home: Path):
+    assert (home / "runs/mine/model/model.safetensors").is_file()
+    assert (home / "new/grid.png").is_file()
+    drawn, again = home / "new/potion-000007.png", home / "again/potion-000007.png"
+    assert drawn.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_code_runs(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(home)
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["pictures"].shape == (4, 4, 8, 8)
+    assert str(names["pictures"].dtype) == "torch.uint8"
+
+
+def test_every_file_that_it_names_is_there():
+    root = Path(__file__).parent.parent
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (root / link).exists(), link
