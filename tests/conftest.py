@@ -16,6 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
+torch.set_num_threads(1)  # the tensors are tiny, and two threads wait for each other wherever something else runs
+
 
 @pytest.fixture(autouse=True)
 def _deterministic() -> None:
