@@ -22,7 +22,6 @@ SIZE = (16, 16)
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("demo"),
     time_box: Annotated[str, typer.Option("--for", help="How long to train.")] = "5m",
-    source: Annotated[str, typer.Option(help="What to train on.", hidden=True)] = "emoji",
 ) -> None:
     """Train on the built-in emoji for about five minutes, then draw new ones of every label.
 
@@ -35,7 +34,7 @@ def demo(
     from ..train import TrainOptions
 
     options = TrainOptions(seconds=seconds, size=SIZE)
-    model = on_device(load(run(source, out / "run", options, began)))
+    model = on_device(load(run("emoji", out / "run", options, began)))
     if is_first():
         wrote([sprites(model, out), *denoised(model, out), grown(model, out), out / "sprites", out / "run"])
         typer.echo(f"more of them: noisette sample {out / 'run'} --out pictures")

@@ -74,7 +74,7 @@ def bar() -> Iterator["Watcher"]:
 
     with Bar(TextColumn("{task.description:>4}"), BarColumn(), TextColumn("{task.fields[standing]}"), console=console(),
              refresh_per_second=4) as shown:  # fmt: skip
-        task = shown.add_task("0 %", total=1.0, standing="measuring this machine")
+        task = shown.add_task("0 %", total=1.0, standing="reading the pictures, measuring this machine")
 
         def show(progress: "Progress") -> None:
             for note in progress.notes:
