@@ -1,0 +1,247 @@
+"""How good are pictures after a few minutes on two cores? The figures of README and docs/evaluation.md.
+
+    python benchmarks/quality.py digits --minutes 3     are digits read as what was asked for?
+    python benchmarks/quality.py emoji16 --minutes 10   distance to held-out emoji, next to a floor and a peer
+
+Training and drawing run through the command line, as anybody would. The peer (benchmarks/peer.py) is given the same
+training pictures and the same minutes; `--peer-cache FILE.npz` keeps its samples for the next time. Prints a table and
+writes everything to WORK/quality.json.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import peer
+from noisette.data import Dataset, Subset
+from noisette.metrics.distribution import Fidelity, Principal, fidelity, frechet
+from noisette.metrics.features import EfficientNetLite, Features
+from noisette.metrics.interval import Interval, wilson
+from noisette.metrics.kid import kid_interval
+from noisette.metrics.memorisation import memorisation
+from noisette.noise import keyed
+from noisette.shapes import Bytes
+from noisette.viz.grid import sheet
+
+SETS = {"digits": ("digits", 8), "emoji16": ("emoji", 16), "emoji32": ("emoji", 32)}
+DRAWS = 20  # random halves of a row, as many pictures as are held out, that fidelity is averaged over
+DIMS = 64
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of pictures against the held-out ones."""
+
+    name: str
+    n: int
+    kid: Interval  # × 1000
+    fidelity: Fidelity
+    fd: float  # in DIMS principal directions of the training pictures
+    memorised: Interval
+    about: str = ""
+
+
+def noisette(*words: str | Path) -> float:
+    """Run a command; return its seconds."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "noisette", *map(str, words)], check=True)
+    return time.monotonic() - began
+
+
+def everything(subset: Subset) -> Bytes:
+    return subset.pixels(torch.arange(len(subset)))
+
+
+def shares(labels: torch.Tensor, names: tuple[str, ...], n: int) -> dict[str, int]:
+    """n divided among the labels as they are in `labels`, by largest remainders."""
+    exact = torch.bincount(labels, minlength=len(names)).double() * n / len(labels)
+    whole = exact.floor()
+    for i in (exact - whole).argsort(descending=True, stable=True)[: n - int(whole.sum())]:
+        whole[i] += 1
+    return {name: int(count) for name, count in zip(names, whole, strict=True) if count}
+
+
+def drawn(run: Path, out: Path, counts: Mapping[str, int], options: list[str]) -> tuple[Bytes, list[str], float]:
+    """Pictures of each label by `noisette sample`, their labels, and the seconds that it took."""
+    pictures, labels, seconds, seed = [], [], 0.0, 0
+    for i, (name, count) in enumerate(counts.items()):
+        folder = out / f"{i:02d}"
+        more = ["-n", str(count), "--seed", str(seed), *options]
+        seconds += noisette("sample", run, "--out", folder, "--label", name, *more)
+        files = sorted(f for f in folder.glob("*.png") if f.name != "grid.png")
+        if len(files) != count:
+            raise RuntimeError(
+                f"{folder} holds {len(files)} pictures, not {count}: is it empty before the script runs?"
+            )
+        pictures += [np.asarray(Image.open(f)) for f in files]
+        labels += [name] * count
+        seed += count
+    array = torch.from_numpy(np.stack(pictures))
+    return (array[:, None] if array.ndim == 3 else array.permute(0, 3, 1, 2)).contiguous(), labels, seconds
+
+
+def digits(args: argparse.Namespace) -> dict[str, Any]:
+    """Are 100 digits of each kind read as what was asked for, by a classifier that learned from the training split?"""
+    from sklearn.svm import SVC
+
+    run = args.work / "run"
+    training = noisette("train", "digits", "--out", run, "--for", f"{args.minutes:g}m", "--seed", str(args.seed))
+    data = Dataset.open(run)
+    names = data.pictures.labels
+    pictures, asked, drawing = drawn(run, args.work / "drawn", dict.fromkeys(names, 100), args.sample)
+
+    def flat(pixels: Bytes) -> np.ndarray:
+        return pixels.flatten(1).numpy() / 255
+
+    assert data.train.labels is not None and data.held_out.labels is not None
+    reader = SVC(C=10).fit(flat(everything(data.train)), data.train.labels.numpy())
+    known = reader.predict(flat(everything(data.held_out))) == data.held_out.labels.numpy()
+    agreed = reader.predict(flat(pictures)) == np.array([names.index(label) for label in asked])
+    of_label = {name: float(agreed[[label == name for label in asked]].mean()) for name in names}
+    copies = memorisation(pictures, everything(data.train)).share
+    sheet(pictures[::10], columns=10).save(args.work / "drawn.png")
+    reading, reality = wilson(int(agreed.sum()), len(agreed)), wilson(int(known.sum()), len(known))
+    print(f"\nread as asked for: {reading.scaled(100.0):.1f} % of {len(agreed)}")
+    print(f"held-out digits read as what they are: {reality.scaled(100.0):.1f} % of {len(known)}")
+    print(f"memorised: {copies.scaled(100.0):.1f} %; training {training:.0f} s, drawing {drawing:.0f} s")
+    return {
+        "read as asked for": asdict(reading), "by label": of_label, "held-out digits read": asdict(reality),
+        "memorised": asdict(copies), "seconds training": training, "seconds drawing": drawing,
+    }  # fmt: skip
+
+
+class Yardstick:
+    """Scores sets of pictures against the held-out pictures of a data set."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.net = EfficientNetLite()
+        self.train, self.held_out = everything(data.train), everything(data.held_out)
+        self.reference = self.net(self.held_out)
+        self.principal = Principal.of(self.net(self.train), DIMS)
+
+    def __call__(self, name: str, pictures: Bytes, *, about: str = "", originals: Bytes | None = None) -> Row:
+        """originals: what is searched for copies of training pictures, where that is not the pictures themselves."""
+        began, features = time.monotonic(), self.net(pictures)
+        row = Row(
+            name,
+            len(pictures),
+            kid_interval(self.reference, features).scaled(1000.0),
+            self.fidelity(features),
+            frechet(self.principal(self.reference), self.principal(features)),
+            memorisation(pictures if originals is None else originals, self.train).share,
+            about,
+        )
+        print(f"{name}: scored in {time.monotonic() - began:.0f} s", flush=True)
+        return row
+
+    def fidelity(self, features: Features) -> Fidelity:
+        """With as many pictures as are held out, since these figures compare only at equal numbers."""
+        generator, n = keyed("fidelity"), min(len(features), len(self.reference))
+        reference = self.reference[:n]
+        draws = [features[torch.randperm(len(features), generator=generator)[:n]] for _ in range(DRAWS)]
+        found = [asdict(fidelity(reference, some)) for some in draws]
+        return Fidelity(**{key: sum(one[key] for one in found) / DRAWS for key in found[0]})
+
+
+def emoji(args: argparse.Namespace) -> dict[str, Any]:
+    """Held-out KID of our model, next to half of the training pictures, a peer, a copycat and noise."""
+    source, side = SETS[args.set]
+    run = args.work / "run"
+    size = ["--size", str(side), "--for", f"{args.minutes:g}m", "--seed", str(args.seed)]
+    training = noisette("train", source, "--out", run, *size)
+    data = Dataset.open(run)
+    assert data.train.labels is not None
+    n = len(data.train) // 2
+    ours, _, drawing = drawn(run, args.work / "drawn", shares(data.train.labels, data.pictures.labels, n), args.sample)
+    theirs = the_peer(data, n, args)
+    yardstick = Yardstick(data)
+    half, rest = yardstick.train[torch.randperm(len(data.train), generator=keyed("half"))].split(
+        [n, len(data.train) - n]
+    )
+    noise = torch.randint(0, 256, half.shape, generator=keyed("broken"), dtype=torch.uint8)
+    about = f"{training:.0f} s training, {drawing:.0f} s drawing"
+    rows = [
+        yardstick("floor", half, about="half of the training pictures; copies counted among the held-out ones",
+                  originals=yardstick.held_out),
+        yardstick("ours", ours, about=about),
+        *(yardstick(f"peer, DDIM {k}", x, about=f"{theirs.images} images, {theirs.precision}")
+          for k, x in theirs.samples.items()),
+        yardstick("copycat", rest[:n], about="the other half of the training pictures"),
+        yardstick("broken", noise, about="every pixel at random"),
+    ]  # fmt: skip
+    for name, pictures in {"ours": ours, "peer": next(iter(theirs.samples.values()))}.items():
+        picked = torch.randperm(n, generator=keyed("sheet"))[:100]
+        sheet(pictures[picked], columns=10).save(args.work / f"{name}.png")
+    table(rows, len(data.held_out))
+    net = yardstick.net
+    return {
+        "rows": [asdict(row) for row in rows], "held out": len(data.held_out), "training": len(data.train),
+        "extractor": net.name, "extractor hash": net.hash, "images of the peer": theirs.images,
+        "seconds training": training, "seconds drawing": drawing,
+    }  # fmt: skip
+
+
+def the_peer(data: Dataset, n: int, args: argparse.Namespace) -> peer.PeerRun:
+    """From the cache, if it was made from these pictures in this time; otherwise trained now, in its own process."""
+    pixels, file = args.work / "train.npy", args.peer_cache or args.work / "peer.npz"
+    np.save(pixels, everything(data.train).numpy())
+    mark = peer.mark(pixels, args.minutes, n, args.seed)
+    if file.is_file() and peer.marked(file) == mark:
+        return peer.load(file)
+    words = [pixels, "--minutes", args.minutes, "--n", n, "--seed", args.seed, "--out", file]
+    subprocess.run([sys.executable, str(Path(__file__).with_name("peer.py")), *map(str, words)], check=True)
+    return peer.load(file)
+
+
+def table(rows: list[Row], held_out: int) -> None:
+    print(f"\nagainst {held_out} held-out pictures; precision to coverage with {held_out} pictures each, {DRAWS} draws")
+    heads = "".join(f"{head:>7}" for head in ("prec.", "recall", "dens.", "cover.", "FD-PCA"))
+    print(f"{'':16}{'n':>5} {'KID × 10³':>24}{heads}   memorised %")
+    for r in rows:
+        f = r.fidelity
+        print(
+            f"{r.name:16}{r.n:5} {r.kid:24.1f} {f.precision:6.2f} {f.recall:6.2f} {f.density:6.2f} {f.coverage:6.2f} "
+            f"{r.fd:7.1f}   {r.memorised.scaled(100.0):.1f}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("--minutes", type=float, default=10, help="of training, for us and for the peer")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, help="where everything is kept; a temporary folder unless said")
+    parser.add_argument("--peer-cache", type=Path, help="an .npz of the peer's samples, read or written")
+    parser.add_argument("--sample", default="", type=str.split, help='options of noisette sample, as "--steps 30"')
+    args = parser.parse_args()
+    args.work = args.work or Path(tempfile.mkdtemp(prefix="quality-"))
+    args.work.mkdir(parents=True, exist_ok=True)
+    figures = digits(args) if args.set == "digits" else emoji(args)
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
+    about = {
+        "set": args.set,
+        "minutes": args.minutes,
+        "seed": args.seed,
+        "sample": args.sample,
+        "cores": os.cpu_count(),
+    }
+    out = args.work / "quality.json"
+    out.write_text(json.dumps(about | versions | figures, indent=1) + "\n", encoding="utf8")
+    print(f"\n{out.resolve()}")
+
+
+if __name__ == "__main__":
+    main()
