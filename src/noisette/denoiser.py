@@ -58,8 +58,9 @@ class DiffusionModel(nn.Module):
         self.schedule = schedule
         self.parametrization = parametrization
 
-    def forward(self, x: Images, t: Time, cond: Condition | None = None) -> Images:
-        """The network's raw output F at x_t, time t of shape () or (B,)."""
+    def forward(self, x: Images, t: Time, cond: Condition | None = None) -> Float[Tensor, "b c2 h w"]:
+        """The network's raw output at x_t, time t of shape () or (B,): F, and after it, if it has learned one, the
+        logits of the variance, as many channels again."""
         alpha, sigma = self.schedule.at(t, x)
         label = self.schedule.label(t).to(x).expand(len(x))
         return self.net(self.parametrization.input_scale(alpha, sigma) * x, label, cond).to(x.dtype)
@@ -81,7 +82,7 @@ class Conditioned:
         return self.model.schedule
 
     def __call__(self, x: Images, t: Time) -> Prediction:
-        out: Float[Tensor, "b c2 h w"] = self.model(x, t, self.cond)
+        out = self.model(x, t, self.cond)
         variance = None
         if out.shape[1] == 2 * x.shape[1]:
             out, variance = out.chunk(2, dim=1)

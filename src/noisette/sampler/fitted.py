@@ -1,6 +1,7 @@
 """A time grid made for one model (Chen et al. 2024, GITS)."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..denoiser import Denoiser
@@ -12,7 +13,9 @@ from .walk import trajectory
 
 
 @torch.no_grad()
-def fitted(denoise: Denoiser, fine: Grid, steps: int, x: Images, noise: Noise, gamma: float = 1.15) -> Grid:
+def fitted(
+    denoise: Denoiser, fine: Grid, steps: int, x: Images, noise: Noise, gamma: float = 1.15
+) -> Float[Tensor, "fewer"]:
     """The `steps` of `fine`'s steps by which Euler strays least from where a fine walk of the images x goes.
 
     x starts at fine[0]. A jump from one fine time to another costs the distance between Euler's point and the fine

@@ -45,6 +45,7 @@ def increment(schedule: Schedule, past: Past, s: Tensor, then: Tensor | None = N
     `then`, x0 at s itself, makes it the corrector's.
     """
     (t, newest), *older = past
+    older = [(time, pred) for time, pred in older if schedule.ratio(time).isfinite()]  # pure noise is infinitely far
     weight = 1 - schedule.ratio(s) / schedule.ratio(t)  # 1 − e^{−h}
     if s == 0:
         return weight * newest.x0
