@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -49,8 +49,6 @@ def prepare(
     labels and cell as in `open_source`. Raises InputError for what cannot be used; then nothing is written.
     """
     options = Options(_allowed(size), mode, pixel_art, held_out, seed)
-    if mode is not None and mode not in get_args(Mode):
-        raise InputError(f"pictures of mode {mode!r} are unknown here: use one of {', '.join(get_args(Mode))}")
     opened, folder = open_source(source, labels=labels, cell=cell, limits=limits), Path(folder)
     if (folder / MANIFEST).exists():
         before = Manifest.read(folder / MANIFEST)
@@ -108,22 +106,14 @@ def _build(source: Source, found: Scan, folder: Path, options: Options, progress
     notes = [*found.notes, *about, f"size {width}×{height}, {why}", *_about_shrinking(distinct, pictures)]
     if copies := len(found.pictures) - len(distinct):
         notes.append(f"exact copies, kept once: {copies}")
+    require_space(folder, 128 + len(distinct) * pictures.channels * height * width + 400 * len(found.pictures))
     writer = _Writer({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
-    need = 128 + len(distinct) * pictures.channels * height * width
-    require_space(folder, need + 400 * len(found.pictures))
     atomic_write(folder / PIXELS, writer)
     array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
-    if writer.lossy:
-        notes.append(
-            f"pictures that were not pixel art enlarged by a whole factor: {writer.lossy} "
-            f"({writer.first}); of each block one pixel is kept"
-        )
-    hashes: dict[str, str | None] = {p.name: p.sha256 for p in found.pictures}
-    hashes |= {q.name: q.sha256 for q in found.quarantined}
     Manifest(
         source.given,
         source.kind,
-        fingerprint(source, hashes),
+        fingerprint(source, found.hashes),
         options,
         replace(pictures, binary_alpha=pictures.has_alpha and not writer.soft),
         deviation(array, pictures, [i for i, out in enumerate(held) if not out]),
@@ -131,7 +121,7 @@ def _build(source: Source, found: Scan, folder: Path, options: Options, progress
         sha256_of(folder / PIXELS),
         shown,
         found.quarantined,
-        tuple(notes),
+        (*notes, *writer.notes),
         _files(found.pictures, held),
     ).write(folder / MANIFEST)
 
@@ -151,6 +141,13 @@ class _Writer:
         self.progress, self.limits = progress, limits
         self.soft = False  # an alpha between 0 and 255 was seen
         self.lossy, self.first = 0, ""  # pictures that lost pixels as pixel art; the name of the first
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.lossy:
+            return ()
+        what = f"pictures that were not pixel art enlarged by a whole factor: {self.lossy} ({self.first})"
+        return (f"{what}; of each block one pixel is kept",)
 
     def __call__(self, file: BinaryIO) -> None:
         shape = (len(self.distinct), *self.pictures.shape)

@@ -76,6 +76,11 @@ class Scan:
         return tuple(p for p in self.pictures if p.copy_of is None)
 
     @property
+    def hashes(self) -> dict[str, str | None]:
+        """Of every file, the bad ones too; None: it could not be read."""
+        return {p.name: p.sha256 for p in self.pictures} | {q.name: q.sha256 for q in self.quarantined}
+
+    @property
     def labels(self) -> dict[str, int]:
         """How many pictures each label has, in the labels' order."""
         counts = Counter(p.label for p in self.pictures if p.label is not None)
