@@ -71,7 +71,7 @@ def test_the_loss_falls(whole: Path):
 def test_killed_at_any_moment_it_ends_where_it_would_have_ended(
     whole: Path, sprites: Path, tmp_path: Path, after: float
 ):
-    words = ("train", sprites, "--out", tmp_path / "run", "--images", "240", "--save-every", "0.2", *TINY)
+    words = ("train", sprites, "--out", tmp_path / "run", "--images", "240", "--save-every", "0.2s", *TINY)
     first = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while first.poll() is None and not metrics.exists():

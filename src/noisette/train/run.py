@@ -82,6 +82,7 @@ def train(
     started = time.monotonic() if started is None else started
     run = Path(out)
     accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),  # said, or torchrun's processes would not find each other on CPUs
         mixed_precision="no",
         log_with=None if options.log == "jsonl" else options.log,
         project_dir=str(run),
