@@ -25,6 +25,17 @@ def test_says_what_is_missing_and_what_to_do(monkeypatch) -> None:
     assert "make room" in machine.disk(machine.Path()).advice
 
 
+def test_sees_that_others_keep_the_processor_busy(monkeypatch) -> None:
+    cores = machine.psutil.cpu_count(logical=False) or 1
+    monkeypatch.setattr(machine.torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(machine.psutil, "getloadavg", lambda: (cores + 3.0, 0.0, 0.0))
+    assert "keep it busy" in machine.processor().advice
+    monkeypatch.setattr(machine.psutil, "getloadavg", lambda: (0.2, 0.0, 0.0))
+    assert machine.processor().advice == ""
+    monkeypatch.setattr(machine.torch, "get_num_threads", lambda: cores - 1)
+    assert "OMP_NUM_THREADS" in machine.processor().advice
+
+
 @pytest.mark.parametrize(("half", "best"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
 def test_recommends_the_faster_precision(monkeypatch, half: float, best: str) -> None:
     monkeypatch.setattr(machine, "_convolutions", lambda where, is_half: half if is_half else 1.0)

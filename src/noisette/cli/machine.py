@@ -78,6 +78,11 @@ def processor() -> Fact:
     advice = ""
     if threads < cores:
         advice = f"torch uses {threads} of {cores} cores: unset OMP_NUM_THREADS, or set it to {cores}"
+    elif (load := psutil.getloadavg()[0]) > cores + 0.5:
+        advice = (
+            f"other programs keep it busy (a load of {load:.1f}): wait for them, or set "
+            f"OMP_NUM_THREADS={cores // 2 or 1}, for threads that wait for one another are slower than fewer of them"
+        )
     return Fact(
         "processor", f"{cores} cores, {threads} threads for torch; {', '.join(has) or 'no vector extras'}", advice
     )
