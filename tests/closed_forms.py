@@ -6,16 +6,34 @@ from noisette.oracle import Gaussian, Mixture
 from noisette.parametrization import EDM, X0, Epsilon, Flow, Parametrization, V
 from noisette.schedule import (
     Cosine,
+    GammaSigmoid,
     LinearBeta,
     Quadratic,
     RectifiedFlow,
     Schedule,
     Sigmoid,
     VarianceExploding,
+    ZeroTerminalSNR,
 )
 
-CHAINS = [LinearBeta(), Cosine(), Quadratic(), Sigmoid(), LinearBeta(steps=7, beta_end=0.5), Cosine(steps=50)]
-SCHEDULES: list[Schedule] = [*CHAINS, RectifiedFlow(), VarianceExploding(), VarianceExploding(5.0)]
+CHAINS = [
+    LinearBeta(),
+    Cosine(),
+    Quadratic(),
+    Sigmoid(),
+    GammaSigmoid(),
+    GammaSigmoid(steps=100, start=0.0, tau=0.5),
+    LinearBeta(steps=7, beta_end=0.5),
+    Cosine(steps=50),
+]
+SCHEDULES: list[Schedule] = [
+    *CHAINS,
+    ZeroTerminalSNR(),
+    ZeroTerminalSNR(Cosine(30)),
+    RectifiedFlow(),
+    VarianceExploding(),
+    VarianceExploding(5.0),
+]
 PARAMETRIZATIONS: list[Parametrization] = [Epsilon(), X0(), V(), Flow(), EDM(), EDM(1.0)]
 
 

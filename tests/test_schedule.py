@@ -1,15 +1,28 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from closed_forms import CHAINS, SCHEDULES, name, times
+from noisette.denoiser import DiffusionModel
 from noisette.errors import InputError
 from noisette.noise import Seeded
-from noisette.schedule import Cosine, LinearBeta, Quadratic, RectifiedFlow, Sigmoid, VarianceExploding
+from noisette.parametrization import Epsilon
+from noisette.schedule import (
+    Cosine,
+    GammaSigmoid,
+    LinearBeta,
+    Quadratic,
+    RectifiedFlow,
+    Sigmoid,
+    VarianceExploding,
+    ZeroTerminalSNR,
+)
 
 unit = st.floats(0, 1)
 any_schedule = st.sampled_from(SCHEDULES)
@@ -24,7 +37,7 @@ def test_time_inverts_ratio(schedule, t):
 @given(any_schedule, unit, unit)
 def test_noise_grows_and_signal_does_not(schedule, t, s):
     (a_s, s_s), (a_t, s_t) = schedule(times(min(s, t))), schedule(times(max(s, t)))
-    assert a_t <= a_s and s_t >= s_s
+    assert a_t <= a_s and s_t >= s_s - 1e-15
     assert schedule.ratio(times(min(s, t))) <= schedule.ratio(times(max(s, t)))
 
 
@@ -67,9 +80,33 @@ def test_tables_are_those_of_diffusers(ours, theirs):
     torch.testing.assert_close(ours.label(knots), torch.arange(ours.steps).double(), rtol=0, atol=1e-9)
 
 
+def test_gamma_sigmoid_is_chens():
+    """Chen 2023, Algorithm 1, as it is printed."""
+
+    def gamma(t, start, end, tau):
+        v_start, v_end = (1 / (1 + np.exp(-v / tau)) for v in (start, end))
+        return (v_end - 1 / (1 + np.exp(-(t * (end - start) + start) / tau))) / (v_end - v_start)
+
+    for start, end, tau in ((-3.0, 3.0, 1.0), (0.0, 3.0, 0.3)):
+        t = times(0.0, 0.25, 0.5, 0.75, 0.99)
+        alpha, _ = GammaSigmoid(1000, start, end, tau)(t)
+        torch.testing.assert_close(alpha**2, torch.tensor(gamma(t.numpy(), start, end, tau)))
+
+
+def test_zero_terminal_snr_is_lins():
+    theirs = rescale_zero_terminal_snr(LinearBeta().betas())
+    alpha, sigma = ZeroTerminalSNR(LinearBeta())(torch.arange(1, 1001, dtype=torch.float64) / 1000)
+    torch.testing.assert_close(alpha**2, (1 - theirs).cumprod(0))
+    assert alpha[-1] == 0 and sigma[-1] == 1
+    torch.testing.assert_close(alpha[0], LinearBeta()(times(0.001))[0][0])
+    with pytest.raises(InputError, match="choose V, X0, Flow or EDM"):
+        DiffusionModel(torch.nn.Identity(), ZeroTerminalSNR(), Epsilon())
+
+
 def test_labels_of_flow_and_edm():
     assert RectifiedFlow().label(times(0.25)) == 250
     assert VarianceExploding(80.0).label(times(0.5)).item() == pytest.approx(math.log(40) / 4)
+    assert VarianceExploding(80.0).label(times(0.0)).isfinite().all()
 
 
 def test_diffuse_has_the_closed_forms_moments():

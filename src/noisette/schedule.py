@@ -70,13 +70,44 @@ class Schedule(abc.ABC):
         return keep * x_s + (s_t**2 - (keep * s_s) ** 2).clamp(min=0).sqrt() * noise(x_s)
 
 
-@dataclass(frozen=True)
-class VariancePreserving(Schedule):
-    """A discrete DDPM process of `steps` steps.
+class Chain(Schedule):
+    """A discrete process of `steps` steps, with α² + σ² = 1.
 
-    The table holds the angles atan2(σ, α); between its knots the angle is linear, so α² + σ² = 1 throughout,
+    The table holds the angles atan2(σ, α); between its knots the angle is linear, so the variance is kept throughout,
     t = 0 is exactly clean, and t = k / steps is exactly the k-th entry of the chain.
     """
+
+    steps: int
+
+    @property
+    @abc.abstractmethod
+    def angles(self) -> Tensor:
+        """atan2(σ, α) at t = 0, 1/T, … 1: (T + 1,), float64, increasing from 0 to at most π/2."""
+
+    @property
+    def first(self) -> float:
+        return 1 / self.steps
+
+    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        table, k = self.angles.to(t), t * self.steps
+        low = k.floor().clamp(0, self.steps - 1).long()
+        angle = torch.lerp(table[low], table[low + 1], k - low)
+        # the float64 nearest to π/2 has a cosine of 6e-17, and a chain may end in pure noise
+        return torch.where(angle < math.pi / 2, angle.cos(), 0.0), angle.sin()
+
+    def label(self, t: Tensor) -> Tensor:
+        return t * self.steps - 1
+
+    def time(self, ratio: Tensor) -> Tensor:
+        table, angle = self.angles.to(ratio), ratio.atan()
+        high = torch.searchsorted(table, angle.contiguous()).clamp(1, self.steps)
+        low = high - 1
+        return ((low + (angle - table[low]) / (table[high] - table[low])) / self.steps).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class VariancePreserving(Chain):
+    """A chain given by its betas (Ho et al. 2020)."""
 
     steps: int = 1000
 
@@ -90,29 +121,13 @@ class VariancePreserving(Schedule):
 
     @cached_property
     def angles(self) -> Tensor:
-        """atan2(σ, α) at t = 0, 1/T, … 1: (T + 1,), float64, increasing from 0 to at most π/2."""
-        alpha_bar = torch.cumprod(1 - self.betas(), dim=0)
-        angles = torch.atan2((1 - alpha_bar).sqrt(), alpha_bar.sqrt())
-        return torch.cat([angles.new_zeros(1), angles])
+        return _angles(torch.cumprod(1 - self.betas(), dim=0))
 
-    @property
-    def first(self) -> float:
-        return 1 / self.steps
 
-    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        table, k = self.angles.to(t), t * self.steps
-        low = k.floor().clamp(0, self.steps - 1).long()
-        angle = torch.lerp(table[low], table[low + 1], k - low)
-        return angle.cos(), angle.sin()
-
-    def label(self, t: Tensor) -> Tensor:
-        return t * self.steps - 1
-
-    def time(self, ratio: Tensor) -> Tensor:
-        table, angle = self.angles.to(ratio), ratio.atan()
-        high = torch.searchsorted(table, angle.contiguous()).clamp(1, self.steps)
-        low = high - 1
-        return ((low + (angle - table[low]) / (table[high] - table[low])) / self.steps).clamp(0, 1)
+def _angles(alpha_bar: Tensor) -> Tensor:
+    """The table of a chain, of its ᾱ_1 … ᾱ_T."""
+    angles = torch.atan2((1 - alpha_bar).sqrt(), alpha_bar.sqrt())
+    return torch.cat([angles.new_zeros(1), angles])
 
 
 @dataclass(frozen=True)
@@ -163,6 +178,41 @@ class Cosine(VariancePreserving):
 
 
 @dataclass(frozen=True)
+class GammaSigmoid(VariancePreserving):
+    """Chen 2023, Algorithm 1: ᾱ is a piece of a sigmoid, from `start` to `end`; a larger tau is nearer to linear."""
+
+    start: float = -3.0
+    end: float = 3.0
+    tau: float = 1.0
+
+    def betas(self) -> Tensor:
+        t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+        fall = torch.sigmoid(-(t * (self.end - self.start) + self.start) / self.tau)
+        alpha_bar = ((fall - fall[-1]) / (fall[0] - fall[-1])).clamp(min=1e-9)
+        return 1 - alpha_bar[1:] / alpha_bar[:-1]
+
+
+@dataclass(frozen=True)
+class ZeroTerminalSNR(Chain):
+    """A chain stretched so that it ends in noise alone (Lin et al. 2023, Algorithm 1). Not for Epsilon."""
+
+    chain: VariancePreserving = LinearBeta()
+
+    def __post_init__(self) -> None:
+        if self.chain.steps < 2:
+            raise InputError("a chain of one step cannot be stretched: it needs at least 2")
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]
+        return self.chain.steps
+
+    @cached_property
+    def angles(self) -> Tensor:
+        alpha = self.chain.angles[1:].cos()
+        return _angles(((alpha - alpha[-1]) * alpha[0] / (alpha[0] - alpha[-1])) ** 2)
+
+
+@dataclass(frozen=True)
 class RectifiedFlow(Schedule):
     """Liu et al. 2022; Lipman et al. 2023: straight lines from data to noise."""
 
@@ -188,7 +238,7 @@ class VarianceExploding(Schedule):
         return torch.ones_like(t), self.sigma_max * t
 
     def label(self, t: Tensor) -> Tensor:
-        return (self.sigma_max * t).log() / 4
+        return (self.sigma_max * t).clamp(min=1e-4).log() / 4  # finite at t = 0, where an inversion begins
 
     def time(self, ratio: Tensor) -> Tensor:
         return (ratio / self.sigma_max).clamp(0, 1)
