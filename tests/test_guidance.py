@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from closed_forms import SCHEDULES, gaussian, name, times
 from noisette.denoiser import Denoiser, Prediction
 from noisette.guidance import Clipped, GradientGuided, Guided
-from noisette.schedule import Cosine, LinearBeta
+from noisette.schedule import Cosine, LinearBeta, RectifiedFlow
 
 X = torch.randn(2, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 2
 T = times(0.6)[0]
@@ -89,6 +89,11 @@ def test_gradients_may_pass_through_the_denoiser():
     pulled = GradientGuided(d, lambda x, x0, t: -(x0 - wish).square().sum((1, 2, 3)))(X, T)
     assert (pulled.x0 - wish).norm() < (d(X, T).x0 - wish).norm()
     assert not pulled.x0.requires_grad
+
+
+def test_in_pure_noise_a_wish_changes_nothing():
+    d = gaussian(RectifiedFlow())
+    same(GradientGuided(d, lambda x, x0, t: x.sum((1, 2, 3)))(X, times(1.0)[0]), d(X, times(1.0)[0]))
 
 
 def test_wrappers_nest():

@@ -57,12 +57,17 @@ class Guided(Wrapper):
 @dataclass(frozen=True)
 class GradientGuided(Wrapper):
     """Up the gradient of log p(y | x_t): classifier guidance (Dhariwal & Nichol 2021, Algorithm 2), reconstruction
-    guidance, any differentiable wish."""
+    guidance, any differentiable wish.
+
+    Where α is 0, x_t says nothing of the image and the wish nothing of x_t: there it changes nothing.
+    """
 
     log_prob: Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, x0, t) -> (B,)
     scale: float = 1.0
 
     def __call__(self, x: Images, t: Time) -> Prediction:
+        if self.schedule(t)[0].min() == 0:
+            return self.denoiser(x, t)
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             pred = self.denoiser(leaf, t)
