@@ -12,7 +12,8 @@ from noisette.viz.png import from_image, read_png, read_text
 from noisette.viz.strip import growth
 
 
-def test_shows_sprites_denoising_and_growth(trained, tmp_path) -> None:
+def test_shows_sprites_denoising_and_growth(trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(demo, "EACH", 2)
     shutil.copytree(trained[0], tmp_path / "run")
     model = load(tmp_path / "run")
 
