@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -366,3 +367,14 @@ def test_emoji_as_they_are_trained_on(tmp_path: Path) -> None:
     assert 0.5 < data.sigma_data < 1
     every = data.train.pixels(torch.arange(len(data.train)))
     assert not every[:, :3].masked_select(every[:, 3:] == 0).any()
+
+
+@pytest.mark.slow
+def test_the_page_on_data_says_what_is_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(code, names)
+    data = names["data"]
+    assert isinstance(data, Dataset) and data.pictures.shape == (1, 8, 8)

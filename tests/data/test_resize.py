@@ -26,6 +26,7 @@ def pictures(draw: st.DrawFn) -> np.ndarray:
     return pixels
 
 
+@settings(deadline=None)
 @given(sides, sides)
 def test_every_old_pixel_is_used_up_and_every_new_one_filled(old: int, new: int) -> None:
     cover = coverage(old, new)
@@ -115,6 +116,7 @@ def test_large_pictures_are_taken_in_bands(monkeypatch: pytest.MonkeyPatch) -> N
     assert (area(pixels, 16, 16) == whole).all()
 
 
+@settings(deadline=None)
 @given(sides, sides, targets, targets)
 def test_proportions_are_kept_to_half_a_pixel(h: int, w: int, height: int, width: int) -> None:
     a, b = inside(h, w, height, width)
@@ -150,6 +152,7 @@ def test_pixel_art_invents_no_colour(pixels: np.ndarray, height: int, width: int
     assert colours(new) <= colours(pixels) | clear
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32))
 def test_pixel_art_there_and_back(k: int, seed: int) -> None:
     pixels = noise(seed, 8, 10, 4)

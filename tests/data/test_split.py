@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisette.data.split import split
@@ -20,6 +20,7 @@ def some_set(n: int, rng: random.Random) -> tuple[list[str], list[int], list[str
 counts, shares = st.integers(2, 80), st.sampled_from([0.05, 0.1, 0.3, 0.5])
 
 
+@settings(deadline=None)
 @given(counts, st.integers(0, 2**32), shares)
 def test_the_order_changes_nothing(n: int, seed: int, held_out: float) -> None:
     rng = random.Random(seed)
@@ -34,6 +35,7 @@ def test_the_order_changes_nothing(n: int, seed: int, held_out: float) -> None:
     assert mixed == [plain[i] for i in order]
 
 
+@settings(deadline=None)
 @given(counts, st.integers(0, 2**32), shares)
 def test_groups_stay_whole_and_both_sides_have_some(n: int, seed: int, held_out: float) -> None:
     contents, groups, labels = some_set(n, random.Random(seed))
