@@ -5,7 +5,7 @@ pictures, in the precisions that the machine may be good at.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -86,6 +86,7 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     """The time that a training step of `share` images takes, over `share`: the shortest of those that fit the budget.
 
     The shortest, because whatever else the machine does can only add to it; a time box is aimed anew as it runs.
+    `budget`, in seconds, is overdrawn by two steps at the most.
     """
     model = PictureModel(recipe.model).to(device).train()
     objective = Objective(model.schedule, model.parametrization, recipe.training.weighting, recipe.training.times)
@@ -98,31 +99,23 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
         vector=torch.zeros(share, vector, device=device) if vector else None,
     )
 
-    def step() -> None:
+    def step() -> float:
+        before = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             loss = objective(model, x0, t, eps, cond).mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-
-    return _shortest(step, device, budget) / share
-
-
-def _shortest(run: Callable[[], None], device: torch.device, budget: float) -> float:
-    def wait() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        return time.perf_counter() - before
 
     start = time.perf_counter()
-    run()  # the first one allocates
-    wait()
-    times: list[float] = []
-    while len(times) < 3 or (time.perf_counter() - start < budget and len(times) < 50):
-        before = time.perf_counter()
-        run()
-        wait()
-        times.append(time.perf_counter() - before)
-    return min(times)
+    step()  # the first one allocates
+    times = [step()]
+    while time.perf_counter() - start < budget and len(times) < 50:
+        times.append(step())
+    return min(times) / share
 
 
 def adam(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
@@ -136,15 +129,20 @@ def adam(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.
 def precisions(asked: str, device: torch.device) -> tuple[Precision, ...]:
     """Which precisions to try."""
     if asked == "auto":
-        return ("fp32", "bf16") if device.type != "mps" else ("fp32",)
+        # a processor without instructions for it computes bf16 by way of fp32, slowly
+        native = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+        return ("fp32", "bf16") if native else ("fp32",)
     return ("bf16",) if asked == "bf16" else ("fp32",)
 
 
 def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processes: int, left: float | None) -> Plan:
     """Choose preset, precision and horizon. `left`: the seconds of the time box that remain, where there is one."""
+    budget = 1.0 if left is None else min(1.0, left / 100)  # seconds to measure a preset for
     names: Iterable[str] = WANTED if options.preset == "auto" else (options.preset,)
     best: Plan | None = None
     for name in names:  # from the smallest
+        if best is not None and best.images < WANTED[name]:
+            break  # a larger one would see fewer still
         recipe = recipe_of(name, data, options)
         share = recipe.training.batch // (processes * options.accumulate)
         if share * processes * options.accumulate != recipe.training.batch or share < 1:
@@ -153,7 +151,7 @@ def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processe
                 f"parts: use a multiple of {processes * options.accumulate}"
             )
         cost = {
-            p: seconds_per_image(recipe, p, device, share, budget=1.0) / processes
+            p: seconds_per_image(recipe, p, device, share, budget) / processes
             for p in precisions(options.precision, device)
         }
         precision = min(cost, key=lambda p: cost[p] * (1.1 if p == "bf16" else 1.0))  # it has to be worth it
@@ -164,7 +162,7 @@ def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processe
             recipe, name, batches * recipe.training.batch, options.seconds, precision,
             options.accumulate, options.seed, 1 / cost[precision],
         )  # fmt: skip
-        if best is not None and plan.images < WANTED.get(name, 0):
+        if best is not None and plan.images < WANTED[name]:
             break
         best = plan
     assert best is not None

@@ -8,9 +8,10 @@ on a CPU, bit for bit where it would have ended.
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -81,13 +82,15 @@ def train(
     """
     started = time.monotonic() if started is None else started
     run = Path(out)
+    if options.log != "jsonl" and find_spec(options.log) is None:
+        raise InputError(f"{options.log} is not installed: pip install 'noisette[{options.log}]'")
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),  # said, or torchrun's processes would not find each other on CPUs
         mixed_precision="no",
         log_with=None if options.log == "jsonl" else options.log,
         project_dir=str(run),
     )
-    with RunLock(run) if accelerator.is_main_process else nullcontext():
+    with no_empty_folder(run), RunLock(run) if accelerator.is_main_process else nullcontext():
         plan = stored(run, options) if accelerator.is_main_process else None
         with accelerator.main_process_first():
             data = prepare(
@@ -96,6 +99,18 @@ def train(
             )  # fmt: skip
         agreed = settle(plan, run, data, options, accelerator, started)
         return Run(run, data, agreed, options, accelerator, started).go(watcher)
+
+
+@contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """If what is done in the block puts nothing into a folder that was not there before, it is not there after."""
+    fresh = not folder.exists()
+    try:
+        yield
+    finally:
+        if fresh:
+            with suppress(OSError):  # it holds something, or was never made
+                folder.rmdir()
 
 
 def stored(run: Path, options: TrainOptions) -> Plan | None:
