@@ -42,7 +42,7 @@ class Recipe:
 Preset = Callable[[Pictures, float], Recipe]
 
 
-def laptop(width: int, multipliers: tuple[int, ...], blocks: int = 2, dropout: float = 0.0) -> Preset:
+def laptop(width: int, multipliers: tuple[int, ...], batch: int, blocks: int = 2, dropout: float = 0.0) -> Preset:
     """EDM (Karras et al. 2022) with a U-Net whose levels end at about 4 pixels a side and which attends at 8."""
 
     def preset(pictures: Pictures, sigma_data: float) -> Recipe:
@@ -69,15 +69,15 @@ def laptop(width: int, multipliers: tuple[int, ...], blocks: int = 2, dropout: f
             pictures=pictures,
             sampling=Sampling(),
         )
-        return Recipe(model, Training(weighting=loss.EDMWeight(sigma_data)))
+        return Recipe(model, Training(batch=batch, weighting=loss.EDMWeight(sigma_data)))
 
     return preset
 
 
 PRESETS: dict[str, Preset] = {
-    "tiny": laptop(32, (1, 2, 2)),
-    "small": laptop(48, (1, 2, 2)),
-    "base": laptop(64, (1, 2, 2)),
+    "tiny": laptop(32, (1, 2, 2), batch=32),  # for minutes on a processor: many small steps
+    "small": laptop(48, (1, 2, 2), batch=64),
+    "base": laptop(64, (1, 2, 2), batch=64),
 }
 
 # What "auto" chooses from, smallest first: the images that a run should at least see for a preset to be worth its cost.

@@ -49,6 +49,8 @@ def noisette(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line, and exit."""
+    # threads that wait sleep, so that a busy machine (a browser is enough) does not slow training down many times
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     given = list(sys.argv[1:] if arguments is None else arguments)
     trace = "--traceback" in given
     given = [a for a in given if a != "--traceback"]
