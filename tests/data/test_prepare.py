@@ -3,7 +3,6 @@
 import errno
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,16 +24,6 @@ def everything(data: Dataset) -> Iterator[tuple[str, np.ndarray, Subset, int]]:
         every = torch.arange(len(side))
         for i, (name, pixels) in enumerate(zip(side.names(every), side.pixels(every), strict=True)):
             yield name, pixels.permute(1, 2, 0).numpy(), side, i
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """Thirty pictures of 12×20 with alpha, in two sub-folders."""
-    for i in range(30):
-        pixels = noise(i, 20, 12, 4)
-        pixels[:5, :, 3] = 0
-        put(tmp_path / "source" / ("cat" if i % 3 else "dog") / f"{i:02d}.png", pixels)
-    return tmp_path / "source"
 
 
 def test_every_picture_comes_out_as_it_should(source: Path, tmp_path: Path) -> None:
@@ -191,105 +180,6 @@ def test_what_has_no_label_is_null(tmp_path: Path) -> None:
     data = prepare(root, tmp_path / "run")
     labels = {n: int(s.condition(torch.tensor([i])).label) for n, _, s, i in everything(data)}
     assert labels["free.png"] == -1 and labels["x/0.png"] == 0 and labels["y/0.png"] == 1
-
-
-# ── again ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_same_again_is_opened_and_not_made(source: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    first = prepare(source, run, size=16)
-    stamp = (run / "data/pixels.npy").stat().st_mtime_ns
-    again = prepare(source, run, size=(16, 16), mode="RGBA")
-    assert again.manifest == first.manifest and (run / "data/pixels.npy").stat().st_mtime_ns == stamp
-    elsewhere = prepare(source, tmp_path / "other", size=16)
-    assert (elsewhere.array == first.array).all() and elsewhere.manifest.files == first.manifest.files
-
-
-def test_the_run_folder_is_enough(source: Path, tmp_path: Path) -> None:
-    first = prepare(source, tmp_path / "run")
-    shutil.rmtree(source)
-    shutil.move(tmp_path / "run", tmp_path / "moved")
-    data = Dataset.open(tmp_path / "moved")
-    assert data.manifest == first.manifest and data.folder == tmp_path / "moved"
-    assert (data.array == first.array).all()
-    with pytest.raises(InputError, match="no source is called"):
-        prepare(source, tmp_path / "moved")
-
-
-def test_other_data_is_refused_and_what_is_other_is_named(source: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    prepare(source, run, size=16)
-    before = (run / "data.json").read_bytes()
-
-    def refused(words: str, **options: object) -> None:
-        with pytest.raises(InputError, match=words):
-            prepare(source, run, **({"size": 16} | options))
-        assert (run / "data.json").read_bytes() == before
-
-    refused("holds other data: size was 16×16 and is now 24×20;", size=(20, 24))
-    refused("size was 16×16 and is now not given", size=None)
-    refused("mode was not given and is now RGB; ", mode="RGB")
-    refused("pixel art was False and is now True", pixel_art=True)
-    refused("seed was 0 and is now 7", seed=7)
-    refused("held out was 0.1 and is now 0.2", held_out=0.2)
-    put(source / "cat/new.png", noise(99))
-    refused(r"1 new \(cat/new.png\)")
-    (source / "cat/new.png").rename(source / "cat/01.png")
-    refused(r"1 changed \(cat/01.png\)")
-    (source / "dog/00.png").unlink()
-    refused(r"1 gone \(dog/00.png\); 1 changed")
-    shutil.rmtree(source)
-    with pytest.raises(InputError, match=r"1797 new \(0000, …\); 30 gone"):
-        prepare("digits", run, size=16)
-
-
-def test_other_labels_are_refused(tmp_path: Path) -> None:
-    root, table = folder(tmp_path / "set", "a.png", "b.png"), tmp_path / "set/metadata.csv"
-    table.write_text("file_name,label\na.png,x\nb.png,y\n")
-    prepare(root, tmp_path / "run")
-    table.write_text("file_name,label\na.png,y\nb.png,x\n")
-    with pytest.raises(InputError, match="labels, attributes or texts are others"):
-        prepare(root, tmp_path / "run")
-
-
-def test_lost_or_damaged_pixels(source: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    first = prepare(source, run)
-    good = (run / "data/pixels.npy").read_bytes()
-    flipped = bytearray(good)
-    flipped[1000] ^= 1
-    for bad in (bytes(flipped), good[:-1], b""):
-        (run / "data/pixels.npy").write_bytes(bad)
-        with pytest.raises(InputError, match=r"pixels.npy is not what data.json describes"):
-            Dataset.open(run)
-        assert prepare(source, run).manifest == first.manifest  # the source is at hand: they are made again
-        assert (run / "data/pixels.npy").read_bytes() == good
-    (run / "data/pixels.npy").unlink()
-    with pytest.raises(InputError, match=r"pixels.npy cannot be read"):
-        Dataset.open(run)
-
-
-def test_a_damaged_or_newer_manifest(source: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    with pytest.raises(InputError, match=r"holds no data set: there is no data.json"):
-        Dataset.open(run)
-    prepare(source, run)
-    told = json.loads((run / "data.json").read_text())
-    for change, words in [
-        ({"schema": 2}, "written by a newer version"),
-        ({"schema": None}, "or it is damaged"),
-        ({"files": [{"name": "x"}]}, "or it is damaged"),
-        ({"pictures": {"mode": "CMYK"}}, "or it is damaged"),
-        ({"surprise": 1}, "or it is damaged"),
-        ({"rows": 31}, "another shape"),
-    ]:
-        (run / "data.json").write_text(json.dumps(told | change))
-        with pytest.raises(InputError, match=words):
-            Dataset.open(run)
-    (run / "data.json").write_text("[]")
-    with pytest.raises(InputError, match="or it is damaged"):
-        prepare(source, run)
 
 
 # ── what cannot be prepared ───────────────────────────────────────────────────────────────────────────────────────
