@@ -1,7 +1,7 @@
 """A run's progress: it never jumps, never falls, ends at one, and a time box is kept."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisette.errors import InputError
@@ -15,6 +15,7 @@ def test_a_straight_line():
         Horizon.of(0)
 
 
+@settings(deadline=None)
 @given(st.integers(100, 10_000), st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 20_000)), max_size=6))
 def test_aiming_again_never_jumps_or_falls(total, aims):
     line, images = Horizon.of(total), 0

@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 what was given cannot be used, said in one sentence; 130 a
 1 a defect of ours, with everything that helps to find it.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
