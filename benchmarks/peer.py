@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import hashlib
 import math
-import os
 import sys
 import time
 import types
@@ -59,7 +58,6 @@ class PeerRun:
 
 def package() -> types.ModuleType:
     """The package. It imports torchvision for a Trainer that we do not use, so an empty stand-in will do."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
     with contextlib.suppress(ImportError):
         import torchvision  # noqa: F401
     if "torchvision" not in sys.modules:
@@ -68,9 +66,10 @@ def package() -> types.ModuleType:
         empty.__dict__.update(parts)
         sys.modules["torchvision"] = empty
         sys.modules.update({f"torchvision.{name}": part for name, part in parts.items()})
-    import denoising_diffusion_pytorch
+    from denoising_diffusion_pytorch import denoising_diffusion_pytorch as theirs
 
-    return denoising_diffusion_pytorch
+    theirs.__dict__["tqdm"] = lambda steps, **_: steps  # no bars
+    return theirs
 
 
 def build(channels: int, side: int, steps: int | None = None) -> Any:
