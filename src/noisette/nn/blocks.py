@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .architecture import UNetConfig
+from .conv import Conv1x1, Conv3x3
 from .norm import GroupNorm
 
 Emb = Float[Tensor, "b e"]
@@ -23,12 +24,12 @@ class ResBlock(nn.Module):
         super().__init__()
         self.modulation, self.resample = cfg.modulation, resample
         self.norm1 = GroupNorm(cfg.groups, ins, cfg.eps)
-        self.conv1 = nn.Conv2d(ins, outs, 3, padding=1)
+        self.conv1 = Conv3x3(ins, outs)
         self.embed = nn.Linear(cfg.embed_channels, outs * (2 if cfg.modulation == "scale_shift" else 1))
         self.norm2 = GroupNorm(cfg.groups, outs, cfg.eps)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.conv2 = nn.Conv2d(outs, outs, 3, padding=1)
-        self.skip = nn.Identity() if ins == outs else nn.Conv2d(ins, outs, 1)
+        self.conv2 = Conv3x3(outs, outs)
+        self.skip = nn.Identity() if ins == outs else Conv1x1(ins, outs)
 
     def resize(self, x: Tensor) -> Tensor:
         if self.resample == "down":
@@ -45,7 +46,7 @@ class ResBlock(nn.Module):
             h = self.norm2(h, modulation=(scale, offset), silu=True)
         else:
             h = self.norm2(h, shift=mod, silu=True)
-        return self.skip(self.resize(x)) + self.conv2(self.dropout(h))
+        return self.conv2(self.dropout(h), onto=self.skip(self.resize(x)))
 
 
 class Attention(nn.Module):
@@ -96,10 +97,10 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Float[Tensor, "b c h1 w1"], emb: Emb) -> Float[Tensor, "b c h2 w2"]:
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return self.conv(x, up=True)
 
 
 class Level(nn.Module):

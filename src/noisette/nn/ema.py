@@ -8,7 +8,6 @@ from torch import nn
 
 from ..errors import InputError
 
-
 M = TypeVar("M", bound=nn.Module)
 
 

@@ -1,0 +1,1 @@
+"""C for processors, compiled at run time where it can be."""

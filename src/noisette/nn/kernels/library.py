@@ -1,0 +1,134 @@
+"""Group normalisation and 3 × 3 convolutions in C, for processors: compiled when first needed, if there is a compiler.
+
+Nothing depends on them: where they cannot be had, or are switched off, PyTorch does the same, more slowly.
+"""
+
+import contextlib
+import ctypes
+import functools
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCES = ("norm.c", "winograd.c")
+FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
+SWITCH = "NOISETTE_KERNELS"  # 0: do without them
+
+# Arguments: p a tensor or None, n a whole number, f a float. A result is a number of floats of work space.
+SIGNATURES = {
+    "norm_work": ("nnn", True),
+    "norm_forward": ("pppppppp" + "nnnnnn" + "f", False),
+    "norm_backward": ("pppppppppppp" + "nnnnnn", False),
+    "winograd_weights_size": ("nn", True),
+    "winograd_weights": ("pp" + "nnn", False),
+    "winograd_work": ("nn", True),
+    "winograd": ("pppppp" + "nnnnnnn", False),
+    "winograd_gradient_work": ("nnnnn", True),
+    "winograd_gradient": ("ppppp" + "nnnnnn", False),
+}
+TYPES = {"p": ctypes.c_void_p, "n": ctypes.c_long, "f": ctypes.c_float}
+
+_off = 0
+
+
+def compiler() -> list[str] | None:
+    """The C compiler's command: $CC, or cc, or what there is."""
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    for name in (command[0], "gcc", "clang"):
+        if found := shutil.which(name):
+            return [found, *command[1:]] if name == command[0] else [found]
+    return None
+
+
+def compile_kernels(folder: Path, machine: Sequence[str]) -> Path:
+    """Compile the sources for the machine that the flags name; raise CalledProcessError or OSError if that fails.
+
+    They are linked without an OpenMP of their own, so that they run on the threads that PyTorch already has.
+    """
+    command = compiler()
+    if command is None:
+        raise FileNotFoundError("there is no C compiler here: neither cc nor gcc nor clang")
+    objects = [str(folder / Path(name).with_suffix(".o")) for name in SOURCES]
+    for name, target in zip(SOURCES, objects, strict=True):
+        source = str(Path(__file__).with_name(name))
+        subprocess.run(
+            [*command, *FLAGS, *machine, "-c", source, "-o", target], check=True, capture_output=True, timeout=60
+        )
+    library = folder / "kernels.so"
+    subprocess.run(
+        [*command, "-shared", *objects, "-lm", "-o", str(library)], check=True, capture_output=True, timeout=60
+    )
+    return library
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """The compiled functions, with the types of their arguments."""
+    library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
+    for name, (arguments, counts) in SIGNATURES.items():
+        function = getattr(library, name)
+        function.argtypes = [TYPES[a] for a in arguments]
+        function.restype = ctypes.c_long if counts else None
+    return library
+
+
+def build() -> ctypes.CDLL | str:
+    """The functions, or in words why there are none."""
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH} is 0"
+    if platform.system() != "Linux" or ctypes.sizeof(ctypes.c_long) != 8:
+        return "they are for 64-bit Linux"
+    try:
+        with tempfile.TemporaryDirectory(prefix="noisette-") as folder:  # a loaded library needs its file no more
+            return load(compile_kernels(Path(folder), ["-march=native"]))
+    except subprocess.CalledProcessError as error:
+        return f"the C compiler failed: {error.stderr.decode(errors='replace').strip()[:500]}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+
+
+@functools.cache
+def built() -> ctypes.CDLL | str:
+    """`build`, once a process."""
+    return build()
+
+
+def kernels() -> ctypes.CDLL:
+    """The functions, for who has asked `serves`."""
+    library = built()
+    assert isinstance(library, ctypes.CDLL), library
+    return library
+
+
+@contextlib.contextmanager
+def without_kernels() -> Iterator[None]:
+    """Let PyTorch do everything in this block: to compare."""
+    global _off  # noqa: PLW0603
+    _off += 1
+    try:
+        yield
+    finally:
+        _off -= 1
+
+
+def serves(*tensors: Tensor | None) -> bool:
+    """Whether the functions take these tensors, here and now: not in autocast, compilation or function transforms."""
+    return (
+        all(t is None or (t.dtype is torch.float32 and t.device.type == "cpu") for t in tensors)
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+        and not _off
+        and isinstance(built(), ctypes.CDLL)
+    )
+
+
+def address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()

@@ -1,0 +1,213 @@
+"""The functions in C against PyTorch in float64, for each kind of processor that this one can pass for."""
+
+import copy
+import ctypes
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from noisette.nn.conv import Conv1x1, Conv3x3
+from noisette.nn.kernels import library
+from noisette.nn.norm import GroupNorm
+
+KINDS = {"native": ["-march=native"], "avx2": ["-mavx2", "-mfma"], "baseline": []}
+
+
+def compiled(folder: Path, kind: str) -> ctypes.CDLL:
+    capability = torch.backends.cpu.get_cpu_capability()
+    if library.compiler() is None or (kind == "avx2" and not capability.startswith("AVX")):
+        pytest.skip("this processor, or its compiler, cannot")
+    return library.load(library.compile_kernels(folder, KINDS[kind]))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def processor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    functions = compiled(tmp_path_factory.mktemp("kernels"), request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "built", lambda: functions)
+        assert library.serves(torch.zeros(1))
+        yield
+
+
+def near(seen: Tensor | None, expected: Tensor | None, tolerance: float) -> None:
+    """Equal up to `tolerance` of the largest entry."""
+    assert seen is not None and expected is not None
+    size = expected.abs().max().item()
+    torch.testing.assert_close(seen.double(), expected.double(), rtol=0, atol=tolerance * size + 1e-12)
+
+
+CONVOLUTIONS = [  # b, c, o, h, w, up, onto
+    (2, 16, 32, 8, 8, False, False),
+    (3, 48, 80, 7, 10, False, True),
+    (1, 32, 16, 4, 4, False, False),
+    (5, 64, 48, 5, 3, True, True),
+    (40, 16, 16, 16, 16, False, True),
+]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_convolution(processor: None, case: tuple[Any, ...]) -> None:
+    b, c, o, h, w, up, with_onto = case
+    conv, x = Conv3x3(c, o), torch.randn(b, c, h, w, requires_grad=True)
+    size = (b, o, h << up, w << up)
+    onto = torch.randn(size, requires_grad=True) if with_onto else None
+    y = conv(x, onto, up)
+    assert type(y.grad_fn).__name__ == "_WinogradBackward"
+
+    exact, x64 = copy.deepcopy(conv).double(), x.detach().double().requires_grad_()
+    expected = exact(x64, None if onto is None else onto.detach().double(), up)
+    assert type(expected.grad_fn).__name__ != "_WinogradBackward"
+    near(y, expected, 1e-5)
+
+    dy = torch.randn(size)
+    y.backward(dy)
+    expected.backward(dy.double())
+    near(x.grad, x64.grad, 1e-5)
+    near(conv.weight.grad, exact.weight.grad, 1e-5)
+    near(conv.bias.grad if conv.bias is not None else None, exact.bias.grad if exact.bias is not None else None, 1e-5)
+    if onto is not None:
+        assert onto.grad is not None and onto.grad.equal(dy)
+
+
+NORMS = [  # b, c, groups, h, w, mean
+    (2, 16, 4, 8, 8, 0.0),
+    (1, 48, 8, 5, 7, 3.0),  # fewer images than threads
+    (3, 96, 32, 24, 24, 100.0),
+    (2, 32, 8, 1, 1, 0.0),
+]
+
+
+@pytest.mark.parametrize("silu", [False, True])
+@pytest.mark.parametrize("extra", ["plain", "shift", "modulation"])
+@pytest.mark.parametrize("case", NORMS, ids=str)
+def test_norm(processor: None, case: tuple[Any, ...], extra: str, silu: bool) -> None:
+    b, c, groups, h, w, mean = case
+    norm = GroupNorm(groups, c, 1e-5)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x = (torch.randn(b, c, h, w) + mean).requires_grad_()
+    told = [torch.randn(b, c, requires_grad=True) for _ in range({"plain": 0, "shift": 1, "modulation": 2}[extra])]
+
+    def call(module: GroupNorm, x: Tensor, told: list[Tensor]) -> Tensor:
+        if extra == "modulation":
+            return module(x, modulation=(told[0], told[1]), silu=silu)
+        return module(x, shift=told[0] if told else None, silu=silu)
+
+    y = call(norm, x, told)
+    exact, x64 = copy.deepcopy(norm).double(), x.detach().double().requires_grad_()
+    told64 = [t.detach().double().requires_grad_() for t in told]
+    expected = call(exact, x64, told64)
+    near(y, expected, 1e-6 * (1 + mean))
+
+    dy = torch.randn(b, c, h, w)
+    y.backward(dy)
+    expected.backward(dy.double())
+    near(x.grad, x64.grad, 1e-5 * (1 + mean) * (1e3 if h * w == 1 else 1))
+    pairs = zip([norm.weight, norm.bias, *told], [exact.weight, exact.bias, *told64], strict=True)
+    for seen, true in pairs:
+        near(seen.grad, true.grad, 1e-5 * (1 + mean))
+
+
+def test_sigmoid_at_the_ends(processor: None) -> None:
+    """What SiLU makes of the very large, the very small, and of what is no number."""
+    norm = GroupNorm(1, 16, 1e-5)
+    with torch.no_grad():
+        norm.weight.fill_(1e4)
+        y = norm(torch.randn(2, 16, 8, 8), silu=True)
+        plain = norm._plain(torch.randn(0, 16, 8, 8), None, None, True)
+    assert y.isfinite().all() and y.max() > 1e4 and y.min() > -0.279 and plain.numel() == 0
+    x = torch.randn(2, 16, 8, 8)
+    x[1, 3, 2, 2] = torch.nan
+    y = norm(x, silu=True)
+    assert y[0].isfinite().all() and y[1].isnan().all()
+
+
+def test_threads_and_neighbours_change_nothing() -> None:
+    """An image's answer is the same to the bit on one thread or on two, alone or in a batch; so are gradients."""
+    if not library.serves(torch.zeros(1)):
+        pytest.skip("there is no compiler here")
+    conv, norm, x = Conv3x3(32, 48), GroupNorm(8, 48), torch.randn(6, 32, 12, 16)
+
+    def answer(x: Tensor, threads: int) -> tuple[Tensor, Tensor | None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            conv.zero_grad()
+            y = norm(conv(x), silu=True)
+            y.square().sum().backward()
+            return y.detach(), conv.weight.grad
+        finally:
+            torch.set_num_threads(before)
+
+    y, gradient = answer(x, 1)
+    for threads in (2, 3, 8):
+        z, other = answer(x, threads)
+        assert z.equal(y) and gradient is not None and other is not None and other.equal(gradient)
+    assert answer(x[4:5], 2)[0].equal(y[4:5])
+
+
+def test_kept_weights_follow_the_weights() -> None:
+    conv, x = Conv3x3(16, 16), torch.randn(2, 16, 8, 8)
+    with torch.no_grad():
+        first = conv(x)
+        assert conv(x).equal(first)
+        conv.weight.mul_(2)
+        conv.bias.mul_(2) if conv.bias is not None else None
+        torch.testing.assert_close(conv(x), 2 * first)
+    assert copy.deepcopy(conv)._kept is None
+    conv(x)
+    assert conv._kept is None  # in training they change at every step: nothing is kept
+
+
+@pytest.mark.parametrize("h,w", [(1, 2), (2, 2), (8, 8)])
+def test_without_kernels(h: int, w: int) -> None:
+    """PyTorch alone gives the same; so do sizes and channels that the functions are not made for."""
+    for conv, x in ((Conv3x3(16, 32), torch.randn(2, 16, h, w)), (Conv3x3(3, 5), torch.randn(2, 3, h, w))):
+        with library.without_kernels():
+            expected = conv(x)
+            assert type(expected.grad_fn).__name__ == "ConvolutionBackward0"
+        torch.testing.assert_close(conv(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_autocast_and_other_types_go_to_pytorch() -> None:
+    conv, x = Conv3x3(16, 16), torch.randn(2, 16, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert conv(x).dtype == torch.bfloat16
+    assert conv.double()(x.double()).dtype == torch.float64
+
+
+def test_function_transforms_go_to_pytorch() -> None:
+    conv, norm, x = Conv3x3(16, 16), GroupNorm(4, 16), torch.randn(2, 16, 8, 8)
+    value, slope = torch.func.jvp(lambda x: norm(conv(x), silu=True), (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(value, norm(conv(x), silu=True), rtol=1e-4, atol=1e-4)
+    assert slope.isfinite().all()
+
+
+def test_one_by_one() -> None:
+    conv, x = Conv1x1(12, 20), torch.randn(2, 12, 5, 7)
+    expected = F.conv2d(x, conv.weight, conv.bias)
+    y = conv(x.contiguous(memory_format=torch.channels_last))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(conv(x), expected)
+
+
+def test_reasons_for_going_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switched off, no compiler, a compiler that fails: each is told, and none is an error."""
+    with monkeypatch.context() as patch:
+        patch.setenv(library.SWITCH, "0")
+        assert library.SWITCH in str(library.build())
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        patch.delenv("CC", raising=False)
+        assert "no C compiler" in str(library.build())
+    broken = tmp_path / "cc"
+    broken.write_text("#!/bin/sh\necho out of order >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CC", str(broken))
+    assert "out of order" in str(library.build())
