@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
+settings.register_profile("noisette", deadline=None)  # a slow moment of the machine is no defect
+settings.load_profile("noisette")
 torch.set_num_threads(1)  # the tensors are tiny, and two threads wait for each other wherever something else runs
 
 

@@ -34,7 +34,7 @@ class Parametrization(abc.ABC):
         """Recover (x0, ε) from the network's output and x_t."""
         a, b = self.weights(alpha, sigma)
         det = a * sigma - b * alpha
-        return (sigma * out - b * x_t) / det, (a * x_t - alpha * out) / det
+        return (sigma / det) * out - (b / det) * x_t, (a / det) * x_t - (alpha / det) * out
 
     def x0_gain(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         """|c_out|: the size of the error in x0 that an error of 1 in F makes."""
