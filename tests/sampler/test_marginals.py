@@ -11,14 +11,14 @@ from noisette.posterior import FixedLarge, FixedSmall
 from noisette.sampler import DDIM, DDPM, Churned, DPMSolverSDE, Heun, sample
 from noisette.schedule import Cosine, RectifiedFlow, VarianceExploding
 
-N = 16384
+N = 8192
 
 
 def noise(generator):
     return lambda like: torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
 
-def drawn(sampler, schedule, steps=100):
+def drawn(sampler, schedule, steps=70):
     data = mixture(schedule)
     grid = logsnr(schedule, steps, 0.01, 50.0)
     draw = noise(keyed("marginals"))
@@ -38,11 +38,11 @@ def test_mean_and_covariance_are_those_of_the_data(sampler, schedule):
     mean = weights @ means
     spread = (means - mean).T @ (weights[:, None] * (means - mean))
     covariance = spread + (weights @ data.stds**2) * torch.eye(len(mean))
-    # five standard errors, and 5 % for 100 steps
+    # five standard errors, and 7 % for 70 steps
     scale = covariance.diagonal().sqrt()
     assert ((x.mean(0) - mean).abs() < 5 * scale / N**0.5 + 0.02 * scale).all()
     error = (x.T.cov() - covariance).abs() / torch.outer(scale, scale)
-    assert error.max() < 5 * 2**0.5 / N**0.5 + 0.05
+    assert error.max() < 5 * 2**0.5 / N**0.5 + 0.07
 
 
 def test_without_its_noise_ddpm_collapses_towards_the_average():
