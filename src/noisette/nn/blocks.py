@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from . import fused
 from .architecture import UNetConfig
 from .conv import Conv1x1, Conv3x3
 from .norm import GroupNorm
@@ -38,15 +39,19 @@ class ResBlock(nn.Module):
             return F.interpolate(x, scale_factor=2, mode="nearest")
         return x
 
-    def forward(self, x: Float[Tensor, "b c1 h1 w1"], emb: Emb) -> Float[Tensor, "b c2 h2 w2"]:
+    def forward(
+        self, x: Float[Tensor, "b c1 h1 w1"], emb: Emb, beside: Float[Tensor, "b c3 h1 w1"] | None = None
+    ) -> Float[Tensor, "b c2 h2 w2"]:
+        """`beside` is a skip connection: its channels follow those of x."""
+        told = self.embed(emb)
+        inputs = (x,) if beside is None else (x, beside)
+        if self.resample is None and fused.fits(self.norm1, self.conv1, self.conv2, self.skip, inputs, told):
+            dropout = self.dropout.p if self.training else 0.0
+            return fused.residual(self.norm1, self.conv1, self.norm2, self.conv2, self.skip, inputs, told, dropout)
+        x = torch.cat(inputs, dim=1) if beside is not None else x
         h = self.conv1(self.resize(self.norm1(x, silu=True)))
-        mod = self.embed(emb)
-        if self.modulation == "scale_shift":
-            scale, offset = mod.chunk(2, dim=1)
-            h = self.norm2(h, modulation=(scale, offset), silu=True)
-        else:
-            h = self.norm2(h, shift=mod, silu=True)
-        return self.conv2(self.dropout(h), onto=self.skip(self.resize(x)))
+        h = self.dropout(self.norm2(h, told, silu=True))
+        return self.conv2(h, onto=self.skip(self.resize(x)))
 
 
 class Attention(nn.Module):
@@ -76,8 +81,10 @@ class Block(nn.Module):
         self.res = ResBlock(cfg, ins, outs)
         self.attn = Attention(cfg, outs) if attention else nn.Identity()
 
-    def forward(self, x: Float[Tensor, "b c1 h w"], emb: Emb) -> Float[Tensor, "b c2 h w"]:
-        return self.attn(self.res(x, emb))
+    def forward(
+        self, x: Float[Tensor, "b c1 h w"], emb: Emb, beside: Float[Tensor, "b c3 h w"] | None = None
+    ) -> Float[Tensor, "b c2 h w"]:
+        return self.attn(self.res(x, emb, beside))
 
 
 class Downsample(nn.Module):
@@ -124,7 +131,7 @@ class Level(nn.Module):
     def decode(self, h: Float[Tensor, "b c1 h1 w1"], emb: Emb, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
         """Go up, taking feature maps off `skips`."""
         for block in self.blocks:
-            h = block(torch.cat([h, skips.pop()], dim=1), emb)
+            h = block(h, emb, skips.pop())
         return h if self.resample is None else self.resample(h, emb)
 
 

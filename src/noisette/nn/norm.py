@@ -1,6 +1,6 @@
 """Group normalisation (Wu & He 2018), with what always goes with it.
 
-Legend: b batch, c channels, h × w pixels.
+Legend: b batch, c channels, h × w pixels, k either c or 2 c.
 """
 
 from typing import Any
@@ -13,74 +13,98 @@ from torch.autograd.function import once_differentiable
 
 from .kernels.library import address, kernels, serves
 
-Modulation = tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]
+NHWC = torch.channels_last
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation, with a per-image shift before it, a modulation after it and SiLU at the end, as asked for.
+    """Group normalisation of x, with SiLU after it where that is asked for, and with what each image is told.
 
-    h = norm(x + shift) · (1 + scale) + offset
+    What it is told is a shift of c channels, or scale and offset of 2 c channels together:
+    norm(x + shift), or norm(x) · (1 + scale) + offset.
     """
 
     def forward(
-        self,
-        x: Float[Tensor, "b c h w"],
-        shift: Float[Tensor, "b c"] | None = None,
-        modulation: Modulation | None = None,
-        silu: bool = False,
+        self, x: Float[Tensor, "b c h w"], told: Float[Tensor, "b k"] | None = None, silu: bool = False
     ) -> Float[Tensor, "b c h w"]:
-        if self.num_channels % 16 == 0 and len(x) and serves(x, shift, self.weight, *(modulation or ())):
-            weight: Tensor = self.weight
-            bias: Tensor = self.bias
-            if modulation is not None:
-                scale, offset = modulation
-                weight, bias = self.weight * (1 + scale), torch.addcmul(self.bias + offset, self.bias, scale)
-            return _Norm.apply(x, shift, weight, bias, self.num_groups, self.eps, silu)  # type: ignore[no-untyped-call]
-        return self._plain(x, shift, modulation, silu)
-
-    def _plain(self, x: Tensor, shift: Tensor | None, modulation: Modulation | None, silu: bool) -> Tensor:
-        if shift is not None:
-            x = x + shift[:, :, None, None]
+        if self.fits(x.shape[1]) and len(x) and serves(x, told, self.weight):
+            return _Norm.apply(x, told, self.weight, self.bias, self.num_groups, self.eps, silu)  # type: ignore[no-untyped-call]
+        offset = None
+        if told is not None and told.shape[1] == x.shape[1]:
+            x = x + told[:, :, None, None]
+        elif told is not None:
+            scale, offset = told[:, :, None, None].chunk(2, dim=1)
         h = F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
-        if modulation is not None:
-            scale, offset = modulation
-            h = h * (1 + scale[:, :, None, None]) + offset[:, :, None, None]
+        if offset is not None:
+            h = h * (1 + scale) + offset
         return F.silu(h) if silu else h
+
+    @staticmethod
+    def fits(*channels: int) -> bool:
+        """Whether kernels/norm.c is made for arrays of so many channels."""
+        return all(c % 16 == 0 for c in channels)
+
+
+class Statistics:
+    """One call of kernels/norm.c: what its gradient needs besides the tensors that autograd keeps."""
+
+    def __init__(self, x: tuple[Tensor, ...], told: Tensor | None, groups: int, silu: bool) -> None:
+        b, _, h, w = x[0].shape
+        widths = [t.shape[1] for t in x] + [0]
+        kind = 0 if told is None else told.shape[1] // sum(widths)
+        self.sizes = (b, h * w, widths[0], widths[1], groups, kind, int(silu))
+        self.values = torch.empty(2, b, groups)
+
+
+def normalise(
+    x: tuple[Tensor, ...], told: Tensor | None, weight: Tensor, bias: Tensor, groups: int, eps: float, silu: bool
+) -> tuple[Tensor, Statistics]:
+    """One or two tensors, which are taken as one, all channels last and contiguous, as is the answer."""
+    library, first, second = kernels(), x[0], x[1] if len(x) > 1 else None
+    stats = Statistics(x, told, groups, silu)
+    b, pixels, one, two = stats.sizes[:4]
+    y = torch.empty((b, one + two, *first.shape[2:]), memory_format=NHWC)
+    work = torch.empty(library.norm_work(b, pixels, one + two))
+    arrays = (first, second, told, weight, bias, y, stats.values, work)
+    library.norm_forward(*map(address, arrays), *stats.sizes, eps)
+    return y, stats
+
+
+def normalise_back(
+    x: tuple[Tensor, ...],
+    told: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    stats: Statistics,
+    dy: Tensor,
+    onto: Tensor | None = None,
+) -> tuple[tuple[Tensor, ...], Tensor | None, Tensor, Tensor]:
+    """The gradients of x (to the first of which `onto` is added), of what was told, of the weight and of the bias."""
+    library, first, second = kernels(), x[0], x[1] if len(x) > 1 else None
+    b, pixels, one, two = stats.sizes[:4]
+    dx = tuple(torch.empty_like(t, memory_format=NHWC) for t in x)
+    dtold = None if told is None else torch.empty_like(told)
+    dparams = torch.empty(2, b, one + two)
+    work = torch.empty(library.norm_work(b, pixels, one + two))
+    arrays = (first, second, told, weight, bias, stats.values, dy, onto, dx[0], dx[-1], dparams, dtold, work)
+    library.norm_backward(*map(address, arrays), *stats.sizes)
+    dweight, dbias = dparams.sum(1)
+    return dx, dtold, dweight, dbias
 
 
 class _Norm(torch.autograd.Function):
-    """kernels/norm.c. The weight and the bias are (c,), or (b, c) where they are modulated."""
-
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, shift: Tensor | None, weight: Tensor, bias: Tensor, groups: int, eps: float, silu: bool
+        ctx: Any, x: Tensor, told: Tensor | None, weight: Tensor, bias: Tensor, groups: int, eps: float, silu: bool
     ) -> Tensor:
-        library = kernels()
-        x = x.contiguous(memory_format=torch.channels_last)
-        shift = None if shift is None else shift.contiguous()
-        weight, bias = weight.contiguous(), bias.contiguous()
-        b, c, h, w = x.shape
-        mean, rstd = x.new_empty(2, b, groups)
-        work = x.new_empty(library.norm_work(b, h * w, c))
-        y = torch.empty_like(x)
-        ctx.sizes = (b, h * w, c, groups, c if weight.ndim == 2 else 0, int(silu))
-        arrays = (x, shift, weight, bias, y, mean, rstd, work)
-        library.norm_forward(*map(address, arrays), *ctx.sizes, eps)
-        ctx.save_for_backward(x, shift, weight, bias, mean, rstd)
+        x, told = x.contiguous(memory_format=NHWC), None if told is None else told.contiguous()
+        y, ctx.stats = normalise((x,), told, weight, bias, groups, eps, silu)
+        ctx.save_for_backward(x, told, weight, bias)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        library = kernels()
-        x, shift, weight, bias, mean, rstd = ctx.saved_tensors
-        dy = dy.contiguous(memory_format=torch.channels_last)
-        b, pixels, c = ctx.sizes[:3]
-        dx = torch.empty_like(x)
-        dweight, dbias, dshift = x.new_empty(3, b, c)
-        work = x.new_empty(library.norm_work(b, pixels, c))
-        arrays = (x, shift, weight, bias, mean, rstd, dy, dx, dweight, dbias, dshift, work)
-        library.norm_backward(*map(address, arrays), *ctx.sizes)
-        if weight.ndim == 1:
-            dweight, dbias = dweight.sum(0), dbias.sum(0)
-        return dx, None if shift is None else dshift, dweight, dbias, None, None, None
+        x, told, weight, bias = ctx.saved_tensors
+        dy = dy.contiguous(memory_format=NHWC)
+        (dx,), dtold, dweight, dbias = normalise_back((x,), told, weight, bias, ctx.stats, dy)
+        return dx, dtold, dweight, dbias, None, None, None

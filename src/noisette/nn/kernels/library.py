@@ -6,6 +6,7 @@ Nothing depends on them: where they cannot be had, or are switched off, PyTorch 
 import contextlib
 import ctypes
 import functools
+import hashlib
 import os
 import platform
 import shlex
@@ -25,8 +26,8 @@ SWITCH = "NOISETTE_KERNELS"  # 0: do without them
 # Arguments: p a tensor or None, n a whole number, f a float. A result is a number of floats of work space.
 SIGNATURES = {
     "norm_work": ("nnn", True),
-    "norm_forward": ("pppppppp" + "nnnnnn" + "f", False),
-    "norm_backward": ("pppppppppppp" + "nnnnnn", False),
+    "norm_forward": ("pppppppp" + "nnnnnnn" + "f", False),
+    "norm_backward": ("ppppppppppppp" + "nnnnnnn", False),
     "winograd_weights_size": ("nn", True),
     "winograd_weights": ("pp" + "nnn", False),
     "winograd_work": ("nn", True),
@@ -69,6 +70,18 @@ def compile_kernels(folder: Path, machine: Sequence[str]) -> Path:
     return library
 
 
+def cached(machine: Sequence[str]) -> Path:
+    """Where the compiled functions are kept: named after their sources, the flags, the compiler and the processor."""
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.[ch]"))]
+    with contextlib.suppress(OSError):
+        sources += [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
+    command = compiler() or []
+    told = " ".join([*FLAGS, *machine, *command, platform.machine(), torch.__version__]).encode()
+    name = hashlib.sha256(b"\0".join([*sources, told])).hexdigest()[:16]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "noisette" / f"kernels-{name}.so"
+
+
 def load(path: Path) -> ctypes.CDLL:
     """The compiled functions, with the types of their arguments."""
     library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
@@ -86,8 +99,12 @@ def build() -> ctypes.CDLL | str:
     if platform.system() != "Linux" or ctypes.sizeof(ctypes.c_long) != 8:
         return "they are for 64-bit Linux"
     try:
-        with tempfile.TemporaryDirectory(prefix="noisette-") as folder:  # a loaded library needs its file no more
-            return load(compile_kernels(Path(folder), ["-march=native"]))
+        kept = cached(["-march=native"])
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".noisette-", dir=kept.parent) as folder:
+                compile_kernels(Path(folder), ["-march=native"]).replace(kept)
+        return load(kept)
     except subprocess.CalledProcessError as error:
         return f"the C compiler failed: {error.stderr.decode(errors='replace').strip()[:500]}"
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -2,41 +2,30 @@
 
      y = f(norm(x + shift) * weight + bias),  f(z) = z or z sigmoid(z)
 
-   x is (images, pixels, channels): NHWC. shift is (images, channels) or NULL; weight and bias are (channels) or, with
-   `step` = channels, (images, channels). Sums are made over parts of an image, as many for any number of threads,
-   so the result does not depend on it; where there are fewer images than threads, the parts are shared out.
+   x is (images, pixels, channels): NHWC; or two such arrays, whose channels follow each other. `told` says something to
+   each image: a shift (images, channels), or scale and offset (images, 2 channels), with which the weight is
+   multiplied by 1 + scale, and bias becomes bias (1 + scale) + offset.
 
-   mean and rstd are (images, groups). sums is work space, (images, parts, 3, channels). */
+   Sums are made over parts of an image, as many for any number of threads, so the result does not depend on it; where
+   there are fewer images than threads, the parts are shared out. stats is (2, images, groups): mean and 1 / deviation.
+   sums is work space, (images, parts, 3, channels). */
 #include <math.h>
 #include <omp.h>
 
 #include "lanes.h"
 
+enum { NOTHING, SHIFT, SCALE_AND_OFFSET };
+
 typedef struct {
-  const float *x, *shift, *weight, *bias, *dy;
-  float *y, *mean, *rstd, *sums, *dweight, *dbias, *dshift;
-  long images, pixels, channels, groups, step, parts;
+  const float *x[2], *told, *weight, *bias, *dy, *onto;
+  float *y[2], *stats, *sums, *dweight, *dbias, *dtold;
+  long images, pixels, channels, width[2], groups, parts;
+  int kind, silu;
   float eps;
-  int silu;
 } Norm;
 
 typedef void (*Pass)(const Norm *, long image, long first, long last, float *sums);
 typedef void (*Join)(const Norm *, long image);
-
-INLINE const float *row(const float *p, long image, long step) { return p ? p + image * step : p; }
-
-/* Sums of x - k and of its square, k the image's first pixel: no digits are lost where the mean is large. */
-static void moments(const Norm *n, long image, long first, long last, float *sums) {
-  const long c = n->channels;
-  const float *k = n->x + image * n->pixels * c;
-  for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
-  for (long p = first; p < last; p++)
-    for (long i = 0; i < c; i += LANES) {
-      vec d = load(k + p * c + i) - load(k + i);
-      store(sums + i, load(sums + i) + d);
-      store(sums + c + i, load(sums + c + i) + d * d);
-    }
-}
 
 /* The sums of an image: those of its parts, in the place of the first's. */
 static float *collapse(const Norm *n, long image) {
@@ -47,109 +36,168 @@ static float *collapse(const Norm *n, long image) {
   return sums;
 }
 
+/* Sums of x - k and of its square, k the image's first pixel: no digits are lost where the mean is large. */
+static void moments(const Norm *n, long image, long first, long last, float *sums) {
+  const long c = n->channels;
+  for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
+  for (int s = 0; s < 2; sums += n->width[s++]) {
+    const long w = n->width[s];
+    const float *k = n->x[s] + image * n->pixels * w;
+    for (long p = first; p < last; p++)
+      for (long i = 0; i < w; i += LANES) {
+        vec d = load(k + p * w + i) - load(k + i);
+        store(sums + i, load(sums + i) + d);
+        store(sums + c + i, load(sums + c + i) + d * d);
+      }
+  }
+}
+
 static void join_moments(const Norm *n, long image) {
-  const long c = n->channels, width = c / n->groups;
-  const float *k = n->x + image * n->pixels * c, *sums = collapse(n, image), *shift = row(n->shift, image, c);
+  const long c = n->channels, size = c / n->groups;
+  const float *sums = collapse(n, image), *shift = n->kind == SHIFT ? n->told + image * c : 0;
+  float k[c];
+  for (int s = 0, i = 0; s < 2; s++) {
+    const float *first = n->x[s] + image * n->pixels * n->width[s];
+    for (long j = 0; j < n->width[s]; j++, i++) k[i] = first[j] + (shift ? shift[i] : 0);
+  }
   for (long g = 0; g < n->groups; g++) {
     double mean = 0, square = 0;
-    for (long i = g * width; i < (g + 1) * width; i++)
-      mean += k[i] + (shift ? shift[i] : 0) + sums[i] / (double)n->pixels;
-    mean /= width;
-    for (long i = g * width; i < (g + 1) * width; i++) {
-      double s = sums[i], d = k[i] + (shift ? shift[i] : 0) + s / n->pixels - mean;
+    for (long i = g * size; i < (g + 1) * size; i++) mean += k[i] + sums[i] / (double)n->pixels;
+    mean /= size;
+    for (long i = g * size; i < (g + 1) * size; i++) {
+      double s = sums[i], d = k[i] + s / n->pixels - mean;
       square += sums[c + i] - s * s / n->pixels + n->pixels * d * d;
     }
-    square = square > 0 ? square / (width * n->pixels) : 0;
-    n->mean[image * n->groups + g] = mean;
-    n->rstd[image * n->groups + g] = 1 / sqrt(square + n->eps);
+    square = square > 0 ? square / (size * n->pixels) : 0;
+    n->stats[image * n->groups + g] = mean;
+    n->stats[(n->images + image) * n->groups + g] = 1 / sqrt(square + n->eps);
   }
 }
 
 /* norm(x + shift) = x * scale + offset */
 static void standard(const Norm *n, long image, float *scale, float *offset) {
-  const long c = n->channels, width = c / n->groups;
-  const float *shift = row(n->shift, image, c);
+  const long c = n->channels, size = c / n->groups;
+  const float *mean = n->stats + image * n->groups, *rstd = mean + n->images * n->groups;
+  const float *shift = n->kind == SHIFT ? n->told + image * c : 0;
   for (long i = 0; i < c; i++) {
-    long g = image * n->groups + i / width;
-    scale[i] = n->rstd[g];
-    offset[i] = ((shift ? shift[i] : 0) - n->mean[g]) * n->rstd[g];
+    scale[i] = rstd[i / size];
+    offset[i] = ((shift ? shift[i] : 0) - mean[i / size]) * rstd[i / size];
+  }
+}
+
+/* Weight and bias as this image is told them. */
+static void affine(const Norm *n, long image, float *weight, float *bias) {
+  const long c = n->channels;
+  const float *told = n->kind == SCALE_AND_OFFSET ? n->told + image * 2 * c : 0;
+  for (long i = 0; i < c; i++) {
+    weight[i] = n->weight[i] * (told ? 1 + told[i] : 1);
+    bias[i] = told ? n->bias[i] * (1 + told[i]) + told[c + i] : n->bias[i];
   }
 }
 
 static void apply(const Norm *n, long image, long first, long last, float *unused) {
   const int silu = n->silu;
   const long c = n->channels;
-  const float *x = n->x + image * n->pixels * c, *w = row(n->weight, image, n->step), *b = row(n->bias, image, n->step);
-  float *y = n->y + image * n->pixels * c, scale[c], offset[c];
+  float *y = n->y[0] + image * n->pixels * c, scale[c], offset[c], weight[c], bias[c], *a = scale, *b = offset;
   standard(n, image, scale, offset);
-  for (long i = 0; i < c; i++) scale[i] *= w[i], offset[i] = offset[i] * w[i] + b[i];
-  for (long p = first; p < last; p++)
-    for (long i = 0; i < c; i += LANES) {
-      vec z = load(x + p * c + i) * load(scale + i) + load(offset + i);
-      if (silu) z *= sigmoid(z);
-      store(y + p * c + i, z);
-    }
-}
-
-/* The gradient of z, left where that of x will be; its sum, its product with the standardised x, and the sum of that x. */
-static void back(const Norm *n, long image, long first, long last, float *sums) {
-  const int silu = n->silu, shifted = n->shift != 0;
-  const long c = n->channels, at = image * n->pixels * c;
-  const float *x = n->x + at, *dy = n->dy + at, *w = row(n->weight, image, n->step), *b = row(n->bias, image, n->step);
-  float *dz = n->y + at, scale[c], offset[c];
-  standard(n, image, scale, offset);
-  for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
-  for (long p = first; p < last; p++)
-    for (long i = 0; i < c; i += LANES) {
-      vec s = load(x + p * c + i) * load(scale + i) + load(offset + i), d = load(dy + p * c + i);
-      if (silu) {
-        vec z = s * load(w + i) + load(b + i), q = sigmoid(z);
-        d *= q * (1.0f + z * (1.0f - q));
+  affine(n, image, weight, bias);
+  for (long i = 0; i < c; i++) scale[i] *= weight[i], offset[i] = offset[i] * weight[i] + bias[i];
+  for (int s = 0; s < 2; y += n->width[s], a += n->width[s], b += n->width[s], s++) {
+    const long w = n->width[s];
+    const float *x = n->x[s] + image * n->pixels * w;
+    for (long p = first; p < last; p++)
+      for (long i = 0; i < w; i += LANES) {
+        vec z = load(x + p * w + i) * load(a + i) + load(b + i);
+        if (silu) z *= sigmoid(z);
+        store(y + p * c + i, z);
       }
-      store(dz + p * c + i, d);
-      store(sums + i, load(sums + i) + d);
-      store(sums + c + i, load(sums + c + i) + d * s);
-      if (shifted) store(sums + 2 * c + i, load(sums + 2 * c + i) + s);
-    }
+  }
 }
 
-/* The group's means of w dz and of w dz s take the places of its mean and of the first sums. */
+/* The gradient of z, left where that of x will be; its sum, its product with the standard x, and the sum of that x. */
+static void back(const Norm *n, long image, long first, long last, float *sums) {
+  const int silu = n->silu, shifted = n->kind == SHIFT;
+  const long c = n->channels;
+  const float *dy = n->dy + image * n->pixels * c;
+  float scale[c], offset[c], weight[c], bias[c];
+  standard(n, image, scale, offset);
+  affine(n, image, weight, bias);
+  for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
+  for (long s = 0, at = 0; s < 2; at += n->width[s++]) {
+    const long w = n->width[s];
+    const float *x = n->x[s] + image * n->pixels * w;
+    float *dz = n->y[s] + image * n->pixels * w;
+    for (long p = first; p < last; p++)
+      for (long i = 0, j = at; i < w; i += LANES, j += LANES) {
+        vec v = load(x + p * w + i) * load(scale + j) + load(offset + j), d = load(dy + p * c + j);
+        if (silu) {
+          vec z = v * load(weight + j) + load(bias + j), q = sigmoid(z);
+          d *= q * (1.0f + z * (1.0f - q));
+        }
+        store(dz + p * w + i, d);
+        store(sums + j, load(sums + j) + d);
+        store(sums + c + j, load(sums + c + j) + d * v);
+        if (shifted) store(sums + 2 * c + j, load(sums + 2 * c + j) + v);
+      }
+  }
+}
+
+/* What concerns the channels; the group's means of w dz and of w dz v take the places of the first two sums. */
 static void join_back(const Norm *n, long image) {
-  const long c = n->channels, width = c / n->groups;
-  const float *w = row(n->weight, image, n->step);
-  float *sums = collapse(n, image), *first = n->dbias + image * c, *second = n->dweight + image * c;
+  const long c = n->channels, size = c / n->groups;
+  float *sums = collapse(n, image), weight[c], bias[c];
+  affine(n, image, weight, bias);
   for (long g = 0; g < n->groups; g++) {
-    double a = 0, b = 0, rstd = n->rstd[image * n->groups + g];
-    for (long i = g * width; i < (g + 1) * width; i++) {
-      first[i] = sums[i], second[i] = sums[c + i];
-      a += (double)w[i] * first[i], b += (double)w[i] * second[i];
+    const double rstd = n->stats[(n->images + image) * n->groups + g];
+    double a = 0, b = 0;
+    for (long i = g * size; i < (g + 1) * size; i++) {
+      const float first = sums[i], second = sums[c + i], *scale = n->told + image * 2 * c + i;
+      const float more = n->kind == SCALE_AND_OFFSET ? 1 + *scale : 1;
+      n->dbias[image * c + i] = first * more;
+      n->dweight[image * c + i] = second * more;
+      if (n->kind == SCALE_AND_OFFSET) {
+        n->dtold[image * 2 * c + i] = n->weight[i] * second + n->bias[i] * first;
+        n->dtold[image * 2 * c + c + i] = first;
+      }
+      a += (double)weight[i] * first, b += (double)weight[i] * second;
     }
-    a /= width * n->pixels, b /= width * n->pixels;
-    for (long i = g * width; i < (g + 1) * width; i++) {
-      if (n->shift) n->dshift[image * c + i] = rstd * (w[i] * first[i] - a * n->pixels - b * sums[2 * c + i]);
+    a /= size * n->pixels, b /= size * n->pixels;
+    for (long i = g * size; i < (g + 1) * size; i++) {
+      if (n->kind == SHIFT)
+        n->dtold[image * c + i] = rstd * (weight[i] * sums[i] - a * n->pixels - b * sums[2 * c + i]);
       sums[i] = a, sums[c + i] = b;
     }
   }
 }
 
 static void apply_back(const Norm *n, long image, long first, long last, float *unused) {
-  const long c = n->channels, at = image * n->pixels * c;
-  const float *x = n->x + at, *w = row(n->weight, image, n->step), *sums = n->sums + image * n->parts * 3 * c;
-  float *dx = n->y + at, scale[c], offset[c], onto[c];
+  const long c = n->channels;
+  const float *sums = n->sums + image * n->parts * 3 * c;
+  float scale[c], offset[c], weight[c], bias[c];
   standard(n, image, scale, offset);
+  affine(n, image, weight, bias);
   for (long i = 0; i < c; i++) {
     float r = scale[i];
-    onto[i] = r * w[i];
+    weight[i] *= r;
     scale[i] = -r * r * sums[c + i];
     offset[i] = -r * (sums[i] + offset[i] * sums[c + i]);
   }
-  for (long p = first; p < last; p++)
-    for (long i = 0; i < c; i += LANES)
-      store(dx + p * c + i, load(dx + p * c + i) * load(onto + i) + (load(x + p * c + i) * load(scale + i) + load(offset + i)));
+  for (long s = 0, at = 0; s < 2; at += n->width[s++]) {
+    const long w = n->width[s], from = image * n->pixels * w;
+    const float *x = n->x[s] + from, *onto = n->onto && !s ? n->onto + from : 0;
+    float *dx = n->y[s] + from;
+    for (long p = first; p < last; p++)
+      for (long i = 0, j = at; i < w; i += LANES, j += LANES) {
+        vec d = load(dx + p * w + i) * load(weight + j) + (load(x + p * w + i) * load(scale + j) + load(offset + j));
+        if (onto) d += load(onto + p * w + i);
+        store(dx + p * w + i, d);
+      }
+  }
 }
 
 static void run(const Norm *n, long image, long part, Pass pass) {
-  pass(n, image, n->pixels * part / n->parts, n->pixels * (part + 1) / n->parts, n->sums + (image * n->parts + part) * 3 * n->channels);
+  const long first = n->pixels * part / n->parts, last = n->pixels * (part + 1) / n->parts;
+  pass(n, image, first, last, n->sums + (image * n->parts + part) * 3 * n->channels);
 }
 
 static void twice(const Norm *n, Pass gather, Join join, Pass give) {
@@ -177,21 +225,25 @@ static long parts(long pixels) { return pixels < 128 ? 1 : pixels < 512 ? pixels
 
 long norm_work(long images, long pixels, long channels) { return images * parts(pixels) * 3 * channels; }
 
-void norm_forward(const float *x, const float *shift, const float *weight, const float *bias, float *y, float *mean,
-                  float *rstd, float *sums, long images, long pixels, long channels, long groups, long step, long silu,
-                  float eps) {
-  Norm n = {.x = x, .shift = shift, .weight = weight, .bias = bias, .y = y, .mean = mean, .rstd = rstd, .sums = sums,
-            .images = images, .pixels = pixels, .channels = channels, .groups = groups, .step = step,
-            .parts = parts(pixels), .silu = silu, .eps = eps};
+/* x2 may be NULL, with no channels. */
+void norm_forward(const float *x1, const float *x2, const float *told, const float *weight, const float *bias, float *y,
+                  float *stats, float *sums, long images, long pixels, long channels1, long channels2, long groups,
+                  long kind, long silu, float eps) {
+  Norm n = {.x = {x1, x2}, .told = told, .weight = weight, .bias = bias, .y = {y, y}, .stats = stats, .sums = sums,
+            .images = images, .pixels = pixels, .channels = channels1 + channels2, .width = {channels1, channels2},
+            .groups = groups, .parts = parts(pixels), .kind = kind, .silu = silu, .eps = eps};
   twice(&n, moments, join_moments, apply);
 }
 
-/* dweight and dbias are (images, channels): their sums over the images are the caller's. */
-void norm_backward(const float *x, const float *shift, const float *weight, const float *bias, float *mean, float *rstd,
-                   const float *dy, float *dx, float *dweight, float *dbias, float *dshift, float *sums, long images,
-                   long pixels, long channels, long groups, long step, long silu) {
-  Norm n = {.x = x, .shift = shift, .weight = weight, .bias = bias, .mean = mean, .rstd = rstd, .dy = dy, .y = dx,
-            .dweight = dweight, .dbias = dbias, .dshift = dshift, .sums = sums, .images = images, .pixels = pixels,
-            .channels = channels, .groups = groups, .step = step, .parts = parts(pixels), .silu = silu};
+/* dparams is (2, images, channels), dweight and dbias of each image. `onto`, which may be NULL, is added to dx1. */
+void norm_backward(const float *x1, const float *x2, const float *told, const float *weight, const float *bias,
+                   float *stats, const float *dy, const float *onto, float *dx1, float *dx2, float *dparams,
+                   float *dtold, float *sums, long images, long pixels, long channels1, long channels2, long groups,
+                   long kind, long silu) {
+  const long channels = channels1 + channels2;
+  Norm n = {.x = {x1, x2}, .told = told, .weight = weight, .bias = bias, .stats = stats, .dy = dy, .onto = onto,
+            .y = {dx1, dx2}, .dweight = dparams, .dbias = dparams + images * channels, .dtold = dtold, .sums = sums,
+            .images = images, .pixels = pixels, .channels = channels, .width = {channels1, channels2},
+            .groups = groups, .parts = parts(pixels), .kind = kind, .silu = silu};
   twice(&n, back, join_back, apply_back);
 }
