@@ -1,6 +1,7 @@
 """Processes, parametrizations and data whose answers are known in closed form."""
 
 import torch
+from hypothesis import strategies as st
 
 from noisette.oracle import Gaussian, Mixture
 from noisette.parametrization import EDM, X0, Epsilon, Flow, Parametrization, V
@@ -35,6 +36,23 @@ SCHEDULES: list[Schedule] = [
     VarianceExploding(5.0),
 ]
 PARAMETRIZATIONS: list[Parametrization] = [Epsilon(), X0(), V(), Flow(), EDM(), EDM(1.0)]
+
+_beta = {"beta_start": st.floats(1e-5, 1e-3), "beta_end": st.floats(2e-3, 0.2)}
+_steps = {"steps": st.integers(2, 300)}
+some_chain = st.one_of(
+    st.builds(LinearBeta, **_steps, **_beta),
+    st.builds(Quadratic, **_steps, **_beta),
+    st.builds(Sigmoid, **_steps, **_beta),
+    st.builds(Cosine, **_steps, offset=st.floats(1e-3, 0.1), max_beta=st.floats(0.9, 0.9999)),
+    st.builds(GammaSigmoid, **_steps, start=st.floats(-4, 0), end=st.floats(0.5, 4), tau=st.floats(0.3, 2)),
+)
+some_schedule = st.one_of(
+    st.sampled_from(SCHEDULES),
+    some_chain,
+    st.builds(ZeroTerminalSNR, chain=some_chain),
+    st.builds(RectifiedFlow),
+    st.builds(VarianceExploding, sigma_max=st.floats(0.5, 1000)),
+)
 
 
 def name(value: object) -> str:

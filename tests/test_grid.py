@@ -5,7 +5,7 @@ from diffusers import DDIMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closed_forms import SCHEDULES, name
+from closed_forms import SCHEDULES, name, some_schedule
 from noisette.errors import InputError
 from noisette.grid import karras, leading, logsnr, quadratic, strided, trailing, uniform
 from noisette.schedule import LinearBeta, VarianceExploding
@@ -16,7 +16,7 @@ GRIDS = {k: lambda schedule, n, make=make: make(n) for k, make in (CHAINED | {"u
 GRIDS |= {"karras": karras, "logsnr": logsnr}
 
 
-@given(st.sampled_from(sorted(GRIDS)), st.sampled_from(SCHEDULES), st.integers(1, 300))
+@given(st.sampled_from(sorted(GRIDS)), some_schedule, st.integers(1, 300))
 def test_grids_decrease_from_noise_to_data(kind, schedule, steps):
     grid = GRIDS[kind](schedule, steps)
     assert grid.dtype == torch.float64 and len(grid) == steps + 1
@@ -77,6 +77,14 @@ def test_a_grid_without_steps_is_refused(steps):
     for make in GRIDS.values():
         with pytest.raises(InputError, match="ask for"):
             make(LinearBeta(), steps)
+
+
+@pytest.mark.parametrize("make", [karras, logsnr])
+def test_a_range_that_the_schedule_has_not_is_refused(make):
+    for schedule, low, high in ((LinearBeta(), 200.0, 300.0), (LinearBeta(1), 0.002, 80.0)):
+        with pytest.raises(InputError, match="ask for 1 step, or for another range"):
+            make(schedule, 5, low, high)
+    assert make(LinearBeta(1), 1).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("kind", CHAINED.values())

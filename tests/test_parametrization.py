@@ -3,21 +3,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closed_forms import PARAMETRIZATIONS, SCHEDULES, name, times
+from closed_forms import PARAMETRIZATIONS, name, some_schedule, times
 from noisette.denoiser import DiffusionModel
 from noisette.errors import InputError
 from noisette.parametrization import EDM, X0, Epsilon, Flow, V
 from noisette.schedule import Cosine, LinearBeta, RectifiedFlow, VarianceExploding
 
 any_parametrization = st.sampled_from(PARAMETRIZATIONS)
-any_schedule = st.sampled_from(SCHEDULES)
 
 
 def pair(seed=0):
     return torch.randn(2, 4, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@given(any_parametrization, any_schedule, st.floats(0.02, 0.98))
+@given(any_parametrization, some_schedule, st.floats(0.02, 0.98))
 def test_solve_inverts_target(p, schedule, t):
     x0, eps = pair()
     alpha, sigma = schedule.at(times(t).expand(4), x0)
@@ -25,7 +24,7 @@ def test_solve_inverts_target(p, schedule, t):
     torch.testing.assert_close(got, (x0, eps), rtol=1e-6, atol=1e-6)
 
 
-@given(any_parametrization, any_schedule, st.floats(0.02, 0.98))
+@given(any_parametrization, some_schedule, st.floats(0.02, 0.98))
 def test_gain_is_the_error_in_x0_that_an_error_in_F_makes(p, schedule, t):
     x0, eps = pair()
     alpha, sigma = schedule.at(times(t)[0], x0)
@@ -74,7 +73,7 @@ class Recorded(torch.nn.Module):
         return self.out
 
 
-@given(any_schedule, st.floats(0.02, 0.98), st.floats(0.1, 3.0))
+@given(some_schedule, st.floats(0.02, 0.98), st.floats(0.1, 3.0))
 def test_edm_input_and_target_have_unit_variance(schedule, t, sd):
     """For data of standard deviation σ_d: Var[c_in x_t] = Var[F] = 1 (Karras et al. 2022, appendix B.6)."""
     alpha, sigma = schedule(times(t))

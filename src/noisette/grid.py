@@ -47,13 +47,13 @@ def karras(schedule: Schedule, steps: int, sigma_min: float = 0.002, sigma_max: 
 
     For any schedule: of the range asked for, the part that the schedule has.
     """
-    lo, hi = (c ** (1 / rho) for c in _range(schedule, sigma_min, sigma_max))
+    lo, hi = (c ** (1 / rho) for c in _range(schedule, steps, sigma_min, sigma_max))
     return _from_ratios(schedule, (lo + (hi - lo) * _ramp(steps)) ** rho)
 
 
 def logsnr(schedule: Schedule, steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -> Grid:
     """Equal steps in ln(α/σ), half the log of the SNR (Lu et al. 2022), then 0. For any schedule."""
-    lo, hi = (c.log() for c in _range(schedule, sigma_min, sigma_max))
+    lo, hi = (c.log() for c in _range(schedule, steps, sigma_min, sigma_max))
     return _from_ratios(schedule, (lo + (hi - lo) * _ramp(steps)).exp())
 
 
@@ -67,10 +67,16 @@ def _chain(k: Tensor, of: int) -> Grid:
     return torch.cat([k.flip(0), k.new_zeros(1)]) / of
 
 
-def _range(schedule: Schedule, sigma_min: float, sigma_max: float) -> tuple[Tensor, Tensor]:
+def _range(schedule: Schedule, steps: int, sigma_min: float, sigma_max: float) -> tuple[Tensor, Tensor]:
     """The smallest and largest σ/α of a grid."""
     first, last = schedule.ratio(torch.tensor([schedule.first, 1.0], dtype=torch.float64))
-    return first.clamp(min=sigma_min), last.clamp(max=sigma_max)
+    low, high = first.clamp(min=sigma_min), last.clamp(max=sigma_max)
+    if steps > 1 and not low < high:
+        raise InputError(
+            f"{type(schedule).__name__} has noise from {first:.3g} to {last:.3g}, nothing between {sigma_min:.3g} and "
+            f"{sigma_max:.3g} to take {steps} steps in: ask for 1 step, or for another range"
+        )
+    return low, high
 
 
 def _ramp(steps: int) -> Tensor:

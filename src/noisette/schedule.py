@@ -102,7 +102,8 @@ class Chain(Schedule):
         table, angle = self.angles.to(ratio), ratio.atan()
         high = torch.searchsorted(table, angle.contiguous()).clamp(1, self.steps)
         low = high - 1
-        return ((low + (angle - table[low]) / (table[high] - table[low])) / self.steps).clamp(0, 1)
+        step = (table[high] - table[low]).clamp(min=1e-30)  # a chain's far end may have no signal left to lose
+        return ((low + (angle - table[low]) / step) / self.steps).clamp(0, 1)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Second order by asking twice, and noise put back on the way (Karras et al. 2022)."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -35,7 +35,8 @@ class Churned:
     """Karras et al. 2022, Algorithm 2: before every step, go back to a noise level (1 + gamma) times as high.
 
     `Churned(Heun(), gamma)` is their stochastic sampler, with gamma = S_churn / steps, at most √2 − 1. Only where
-    σ/α is within `low` and `high`, and never beyond the schedule's own noise. `inflate` is S_noise.
+    σ/α is within `low` and `high`, and never beyond the schedule's own noise. `inflate` is S_noise. A multistep sampler
+    forgets its past there, which was another way's.
     """
 
     sampler: Sampler
@@ -49,5 +50,5 @@ class Churned:
         if self.low <= ratio <= self.high:
             back = schedule.time(ratio * (1 + min(self.gamma, math.sqrt(2) - 1)))
             x = schedule.renoise(state.x, state.t, back, lambda like: self.inflate * noise(like))
-            state = replace(state, x=x, t=back)
+            state = State(x, back)
         return self.sampler.step(denoise, state, s, noise)
