@@ -7,6 +7,8 @@ from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
     DPMSolverMultistepScheduler,
+    EDMDPMSolverMultistepScheduler,
+    EDMEulerScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
@@ -14,15 +16,19 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from noisette.grid import leading, strided, trailing
+from noisette.denoiser import DiffusionModel
+from noisette.grid import karras, leading, strided, trailing
 from noisette.guidance import Clipped
+from noisette.parametrization import EDM
 from noisette.posterior import FixedLarge, FixedSmall, LearnedRange
 from noisette.sampler import DDIM, DDPM, DPMSolver2M, DPMSolver3M, DPMSolverSDE, Heun, UniPC, sample
+from noisette.schedule import VarianceExploding
 from oracles import (
     CHAINS,
     DETERMINISTIC,
     AsExploding,
     Stream,
+    Toy,
     exact,
     start,
     their_grid,
@@ -144,6 +150,21 @@ def test_flow(sampler, theirs, steps):
     model = toy_flow()
     ours = sample(model.given(), sampler, their_grid(theirs), start(), DETERMINISTIC)
     close(ours, walked(theirs, model.net, start()), 1e-5)  # σ is float32
+
+
+@pytest.mark.parametrize("steps", [5, 18])
+@pytest.mark.parametrize(
+    ("sampler", "cls"), [(DDIM(), EDMEulerScheduler), (DPMSolver2M(), EDMDPMSolverMultistepScheduler)]
+)
+def test_edm(sampler, cls, steps):
+    """Karras' preconditioning and c_noise are their scheduler's work, and our parametrization's and schedule's."""
+    theirs = cls(sigma_min=0.002, sigma_max=80.0, sigma_data=0.5)
+    theirs.set_timesteps(steps)
+    model = DiffusionModel(Toy(), VarianceExploding(80.0), EDM(0.5))
+    grid = their_grid(theirs, model.schedule)
+    torch.testing.assert_close(grid, karras(model.schedule, steps), rtol=1e-5, atol=0)
+    noisy = start() * 80
+    close(sample(model.given(), sampler, grid, noisy, DETERMINISTIC), walked(theirs, model.net, noisy), 1e-5)
 
 
 def solver(cls, **kw):
