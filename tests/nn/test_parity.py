@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from noisette.condition import Condition
+from noisette.nn.kernels.library import without_kernels
 
 from .diffusers_oracle import convert, pair
 
@@ -43,3 +44,21 @@ def test_diffusers(kw: dict[str, Any]) -> None:
         torch.testing.assert_close(
             parameter.grad, gradients[name], rtol=1e-3, atol=1e-4 * size + 1e-5, msg=lambda m, n=name: f"{n}: {m}"
         )
+
+
+def test_diffusers_at_the_size_of_the_benchmark() -> None:
+    """The network that benchmarks/step_time.py times: equal to 1e-4, with and without the functions in C."""
+    theirs, ours = pair(
+        sample_size=32,
+        block_out_channels=(64, 128, 128, 128),
+        norm_num_groups=32,
+        attention_head_dim=None,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+    )
+    x, t = torch.randn(2, 3, 32, 32), torch.tensor([3.0, 700.0])
+    with torch.no_grad():
+        expected = theirs(x, t).sample
+        torch.testing.assert_close(ours(x, t), expected, rtol=1e-4, atol=1e-4)
+        with without_kernels():
+            torch.testing.assert_close(ours(x, t), expected, rtol=1e-4, atol=1e-4)
