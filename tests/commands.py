@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+# one thread a process: a launcher's processes do not wait for each other's, and sums are added in one order everywhere
+ENV = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 TINY = ("--preset", "tiny", "--batch", "8", "--precision", "fp32")
 
 
@@ -14,7 +16,6 @@ def command(*args: str | Path, launcher: tuple[str, ...] = ()) -> list[str]:
 
 
 def run(*args: str | Path, launcher: tuple[str, ...] = (), cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, one thread a process, so that a launcher's processes do not wait for each other's."""
-    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    """Run it to its end."""
     words = command(*args, launcher=launcher)
-    return subprocess.run(words, capture_output=True, text=True, env=env, timeout=280, check=False, cwd=cwd)
+    return subprocess.run(words, capture_output=True, text=True, env=ENV, timeout=280, check=False, cwd=cwd)
