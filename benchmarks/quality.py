@@ -76,20 +76,13 @@ def shares(labels: torch.Tensor, names: tuple[str, ...], n: int) -> dict[str, in
 
 def drawn(run: Path, out: Path, counts: Mapping[str, int], options: list[str]) -> tuple[Bytes, list[str], float]:
     """Pictures of each label by `noisette sample`, their labels, and the seconds that it took."""
-    pictures, labels, seconds, seed = [], [], 0.0, 0
-    for i, (name, count) in enumerate(counts.items()):
-        folder = out / f"{i:02d}"
-        more = ["-n", str(count), "--seed", str(seed), *options]
-        seconds += noisette("sample", run, "--out", folder, "--label", name, *more)
-        files = sorted(f for f in folder.glob("*.png") if f.name != "grid.png")
-        if len(files) != count:
-            raise RuntimeError(
-                f"{folder} holds {len(files)} pictures, not {count}: is it empty before the script runs?"
-            )
-        pictures += [np.asarray(Image.open(f)) for f in files]
-        labels += [name] * count
-        seed += count
-    array = torch.from_numpy(np.stack(pictures))
+    labels = [name for name, count in counts.items() for _ in range(count)]
+    asked = [word for name in labels for word in ("--label", name)]
+    seconds = noisette("sample", run, "--out", out, "-n", str(len(labels)), "--seed", "0", *asked, *options)
+    files = sorted((f for f in out.glob("*.png") if f.name != "grid.png"), key=lambda f: int(f.stem[-6:]))  # by seed
+    if len(files) != len(labels):
+        raise RuntimeError(f"{out} holds {len(files)} pictures, not {len(labels)}: give --work a new folder")
+    array = torch.from_numpy(np.stack([np.asarray(Image.open(f)) for f in files]))
     return (array[:, None] if array.ndim == 3 else array.permute(0, 3, 1, 2)).contiguous(), labels, seconds
 
 
@@ -202,7 +195,10 @@ def the_peer(data: Dataset, n: int, args: argparse.Namespace) -> peer.PeerRun:
     if file.is_file() and peer.marked(file) == mark:
         return peer.load(file)
     words = [pixels, "--minutes", args.minutes, "--n", n, "--seed", args.seed, "--out", file]
-    subprocess.run([sys.executable, str(Path(__file__).with_name("peer.py")), *map(str, words)], check=True)
+    environ = {"OMP_WAIT_POLICY": "passive"} | os.environ  # as our own commands have it
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("peer.py")), *map(str, words)], check=True, env=environ
+    )
     return peer.load(file)
 
 
