@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def processor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     functions = compiled(tmp_path_factory.mktemp("kernels"), request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "built", lambda: functions)
-        assert library.serves(torch.zeros(1))
+        assert library.serves(torch.zeros(1)) is torch.float32
         yield
 
 
@@ -111,6 +112,33 @@ def test_norm(processor: None, case: tuple[Any, ...], extra: str, silu: bool) ->
     pairs = zip([norm.weight, norm.bias, *told], [exact.weight, exact.bias, *told64], strict=True)
     for seen, true in pairs:
         near(seen.grad, true.grad, 1e-5 * (1 + mean))
+
+
+@pytest.mark.parametrize("extra", ["plain", "shift", "scale and offset"])
+@pytest.mark.parametrize("mean", [0.0, 30.0])
+def test_norm_in_bf16(processor: None, extra: str, mean: float) -> None:
+    """Nothing is rounded but what goes in and what comes out: 2⁻⁹ of a number."""
+    norm, x = GroupNorm(8, 48), (torch.randn(3, 48, 9, 7) + mean).bfloat16().requires_grad_()
+    torch.nn.init.normal_(norm.weight)
+    count = {"plain": 0, "shift": 1, "scale and offset": 2}[extra]
+    told = torch.randn(3, 48 * count, requires_grad=True) if count else None
+    with torch.autocast("cpu", torch.bfloat16):
+        y = norm(x, told, silu=True)
+    assert y.dtype == torch.bfloat16 and type(y.grad_fn).__name__ == "_NormBackward"
+    exact, x64 = copy.deepcopy(norm).double(), x.detach().double().requires_grad_()
+    told64 = None if told is None else told.detach().double().requires_grad_()
+    expected = exact(x64, told64, silu=True)
+    torch.testing.assert_close(y.double(), expected, rtol=2**-8, atol=1e-3)
+
+    dy = torch.randn_like(y)
+    y.backward(dy)
+    expected.backward(dy.double())
+    assert x.grad is not None and x64.grad is not None
+    torch.testing.assert_close(x.grad.double(), x64.grad, rtol=2**-8, atol=2e-3 * x64.grad.abs().max().item())
+    near(norm.weight.grad, exact.weight.grad, 1e-3)
+    near(norm.bias.grad, exact.bias.grad, 1e-3)
+    if told is not None and told64 is not None:
+        near(told.grad, told64.grad, 1e-3)
 
 
 def test_sigmoid_at_the_ends(processor: None) -> None:
@@ -195,6 +223,21 @@ def test_one_by_one() -> None:
     assert y.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(y, expected)
     torch.testing.assert_close(conv(x), expected)
+
+
+def test_freed_memory_is_taken_again() -> None:
+    """60 MB cost page faults in the first step, and no more."""
+    if not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("this C library has no such setting")
+    library.keep_memory()
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        tensors = [torch.ones(5_000_000) for _ in range(3)]
+        del tensors
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    assert [faults() for _ in range(3)][-1] < 1000
 
 
 def test_reasons_for_going_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,17 @@ def test_image_is_stacked() -> None:
     torch.testing.assert_close(y, model(torch.cat([x, beside], dim=1), T))
 
 
+def test_a_patch_stem_is_the_same_network_on_fewer_and_deeper_pixels() -> None:
+    """Of 2 × 2 pixels one is made, whose channels are theirs; sizes that are no multiples are padded."""
+    shuffle, unshuffle = torch.nn.PixelShuffle(2), torch.nn.PixelUnshuffle(2)
+    deep, model, x = net(in_channels=12, out_channels=12), net(patch=2), images(3, 16, 24)
+    model.load_state_dict(deep.state_dict())
+    torch.testing.assert_close(model(x, T), shuffle(deep(unshuffle(x), T)))
+    odd = model(images(3, 13, 10), T)
+    assert odd.shape == (2, 3, 13, 10) and odd.isfinite().all() and odd.is_contiguous()
+    assert model.cfg.multiple == 4
+
+
 def test_bottleneck_is_h_space() -> None:
     """The output of `mid` reaches the answer, and nothing but it changes when a hook adds to it."""
     model, x, seen = net(), images(), []
@@ -136,6 +147,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"eps": 0.0}, "eps"),
     ({"time_channels": 15}, "time_channels"),
     ({"freq_shift": 8}, "from 0 to 7"),
+    ({"patch": 0}, "patch is 0"),
     ({"heads": 3}, "heads is 3"),
     ({"head_channels": 5}, "head_channels is 5"),
     ({"heads": 2, "head_channels": 8}, "give one"),

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import fused
+from . import attended, fused
 from .architecture import UNetConfig
 from .conv import Conv1x1, Conv3x3
 from .norm import GroupNorm
@@ -43,14 +43,15 @@ class ResBlock(nn.Module):
         self, x: Float[Tensor, "b c1 h1 w1"], emb: Emb, beside: Float[Tensor, "b c3 h1 w1"] | None = None
     ) -> Float[Tensor, "b c2 h2 w2"]:
         """`beside` is a skip connection: its channels follow those of x."""
-        told = self.embed(emb)
         inputs = (x,) if beside is None else (x, beside)
-        if self.resample is None and fused.fits(self.norm1, self.conv1, self.conv2, self.skip, inputs, told):
+        by = fused.suited(self.norm1, self.conv1, self.conv2, self.skip, inputs, emb)
+        if self.resample is None and by is not None:
             dropout = self.dropout.p if self.training else 0.0
-            return fused.residual(self.norm1, self.conv1, self.norm2, self.conv2, self.skip, inputs, told, dropout)
+            layers = (self.norm1, self.conv1, self.norm2, self.conv2, self.skip, self.embed)
+            return fused.residual(by, *layers, inputs, emb, dropout)
         x = torch.cat(inputs, dim=1) if beside is not None else x
         h = self.conv1(self.resize(self.norm1(x, silu=True)))
-        h = self.dropout(self.norm2(h, told, silu=True))
+        h = self.dropout(self.norm2(h, self.embed(emb), silu=True))
         return self.conv2(h, onto=self.skip(self.resize(x)))
 
 
@@ -65,6 +66,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if attended.fits(self.norm, self.heads, x):
+            return attended.attended(self.norm, self.qkv, self.out, self.heads, x)
         b, c, h, w = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (b, h w, c)
         q, k, v = self.qkv(tokens).reshape(b, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)

@@ -12,32 +12,43 @@ from torch import Tensor, nn
 from ..condition import Condition
 from ..errors import InputError
 from ..shapes import PerImage
-from .architecture import UNetConfig
+from .architecture import Timed
 
 
-class TimeEmbedding(nn.Module):
-    """Sinusoids of the noise label (Vaswani et al. 2017), then two linear layers."""
+class Waves(nn.Module):
+    """Sinusoids of the noise label (Vaswani et al. 2017)."""
 
     freqs: Tensor
 
-    def __init__(self, cfg: UNetConfig) -> None:
+    def __init__(self, cfg: Timed) -> None:
         super().__init__()
         half = cfg.time_channels // 2
         self.order = cfg.time_order
         freqs = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32) / (half - cfg.freq_shift))
         self.register_buffer("freqs", freqs, persistent=False)
+
+    def forward(self, label: PerImage) -> Float[Tensor, "b w"]:
+        arg = label[:, None].to(self.freqs) * self.freqs
+        waves = (arg.sin(), arg.cos()) if self.order == "sin_cos" else (arg.cos(), arg.sin())
+        return torch.cat(waves, dim=1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoids, then two linear layers."""
+
+    def __init__(self, cfg: Timed) -> None:
+        super().__init__()
+        self.waves = Waves(cfg)
         self.mlp = mlp(cfg.time_channels, cfg.embed_channels)
 
     def forward(self, label: PerImage) -> Float[Tensor, "b e"]:
-        arg = label[:, None].to(self.freqs) * self.freqs
-        waves = (arg.sin(), arg.cos()) if self.order == "sin_cos" else (arg.cos(), arg.sin())
-        return self.mlp(torch.cat(waves, dim=1))
+        return self.mlp(self.waves(label))
 
 
 class ClassEmbedding(nn.Embedding):
     """A row for each class, and one, the last, for images that are asked to be nothing."""
 
-    def __init__(self, cfg: UNetConfig) -> None:
+    def __init__(self, cfg: Timed) -> None:
         super().__init__(cfg.classes + cfg.null_class, cfg.embed_channels)
         self.classes, self.has_null = cfg.classes, cfg.null_class
         if self.has_null:
@@ -58,7 +69,7 @@ class ClassEmbedding(nn.Embedding):
         if label.ndim != 1:
             raise InputError(f"class numbers come as one an image, not in the shape {tuple(label.shape)}")
         # elsewhere looking is not free
-        if label.device.type == "cpu" and len(label) and not torch.compiler.is_compiling():
+        if label.device.type == "cpu" and not torch.compiler.is_compiling() and len(label):
             low, high = (int(x) for x in label.aminmax())
             if low < -self.has_null or high >= self.classes:
                 last, null = self.classes - 1, ", or -1 for none" if self.has_null else ""
@@ -78,7 +89,7 @@ class ClassEmbedding(nn.Embedding):
 class VectorEmbedding(nn.Module):
     """Two linear layers for a vector of attributes, and a learned place for none."""
 
-    def __init__(self, cfg: UNetConfig) -> None:
+    def __init__(self, cfg: Timed) -> None:
         super().__init__()
         self.size = cfg.vector
         self.mlp = mlp(cfg.vector, cfg.embed_channels)
@@ -96,7 +107,7 @@ class VectorEmbedding(nn.Module):
 class Embedding(nn.Module):
     """What a block is told, before its own linear layer: SiLU of time + label + vector."""
 
-    def __init__(self, cfg: UNetConfig) -> None:
+    def __init__(self, cfg: Timed) -> None:
         super().__init__()
         self.time = TimeEmbedding(cfg)
         self.classes = ClassEmbedding(cfg) if cfg.classes else None
@@ -107,6 +118,12 @@ class Embedding(nn.Module):
         for name, part in (("label", self.classes), ("vector", self.vector), ("tokens", None)):
             if part is None and getattr(cond, name) is not None:
                 raise InputError(f"a {name} was given, but this network was built to take none")
+        if torch.is_autocast_enabled("cpu"):  # a vector an image: rounding it would gain nothing
+            with torch.autocast("cpu", enabled=False):
+                return self._sum(label, cond)
+        return self._sum(label, cond)
+
+    def _sum(self, label: PerImage, cond: Condition) -> Float[Tensor, "b e"]:
         emb = self.time(label)
         if self.classes is not None:
             emb = emb + self.classes(cond.label)

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .kernels.library import address, kernels, serves
-
-NHWC = torch.channels_last
+from .layout import NHWC
 
 
 class GroupNorm(nn.GroupNorm):
@@ -26,8 +25,8 @@ class GroupNorm(nn.GroupNorm):
     def forward(
         self, x: Float[Tensor, "b c h w"], told: Float[Tensor, "b k"] | None = None, silu: bool = False
     ) -> Float[Tensor, "b c h w"]:
-        if self.fits(x.shape[1]) and len(x) and serves(x, told, self.weight):
-            return _Norm.apply(x, told, self.weight, self.bias, self.num_groups, self.eps, silu)  # type: ignore[no-untyped-call]
+        if self.fits(x.shape[1]) and x.shape[0] > 0 and (dtype := serves(x, told, self.weight)):
+            return _Norm.apply(x.to(dtype), told, self.weight, self.bias, self.num_groups, self.eps, silu)  # type: ignore[no-untyped-call]
         offset = None
         if told is not None and told.shape[1] == x.shape[1]:
             x = x + told[:, :, None, None]
@@ -53,19 +52,23 @@ class Statistics:
         kind = 0 if told is None else told.shape[1] // sum(widths)
         self.sizes = (b, h * w, widths[0], widths[1], groups, kind, int(silu))
         self.values = torch.empty(2, b, groups)
+        self.half = "half_" if x[0].dtype is torch.bfloat16 else ""
 
 
 def normalise(
     x: tuple[Tensor, ...], told: Tensor | None, weight: Tensor, bias: Tensor, groups: int, eps: float, silu: bool
 ) -> tuple[Tensor, Statistics]:
-    """One or two tensors, which are taken as one, all channels last and contiguous, as is the answer."""
+    """One or two tensors, which are taken as one, all channels last and contiguous, as is the answer.
+
+    They are all fp32, or all bf16; the rest is fp32.
+    """
     library, first, second = kernels(), x[0], x[1] if len(x) > 1 else None
     stats = Statistics(x, told, groups, silu)
     b, pixels, one, two = stats.sizes[:4]
-    y = torch.empty((b, one + two, *first.shape[2:]), memory_format=NHWC)
+    y = torch.empty((b, one + two, *first.shape[2:]), dtype=first.dtype, memory_format=NHWC)
     work = torch.empty(library.norm_work(b, pixels, one + two))
     arrays = (first, second, told, weight, bias, y, stats.values, work)
-    library.norm_forward(*map(address, arrays), *stats.sizes, eps)
+    getattr(library, stats.half + "norm_forward")(*map(address, arrays), *stats.sizes, eps)
     return y, stats
 
 
@@ -86,7 +89,7 @@ def normalise_back(
     dparams = torch.empty(2, b, one + two)
     work = torch.empty(library.norm_work(b, pixels, one + two))
     arrays = (first, second, told, weight, bias, stats.values, dy, onto, dx[0], dx[-1], dparams, dtold, work)
-    library.norm_backward(*map(address, arrays), *stats.sizes)
+    getattr(library, stats.half + "norm_backward")(*map(address, arrays), *stats.sizes)
     dweight, dbias = dparams.sum(1)
     return dx, dtold, dweight, dbias
 
@@ -96,7 +99,7 @@ class _Norm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, told: Tensor | None, weight: Tensor, bias: Tensor, groups: int, eps: float, silu: bool
     ) -> Tensor:
-        x, told = x.contiguous(memory_format=NHWC), None if told is None else told.contiguous()
+        x, told = x.contiguous(memory_format=NHWC), None if told is None else told.float().contiguous()
         y, ctx.stats = normalise((x,), told, weight, bias, groups, eps, silu)
         ctx.save_for_backward(x, told, weight, bias)
         return y

@@ -6,17 +6,17 @@ Legend: b batch, c channels, h × w pixels.
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..condition import Condition
-from ..errors import InputError
 from ..shapes import PerImage
 from .architecture import UNetConfig
 from .blocks import Attention, Block, Downsample, Level, Middle, ResBlock, Upsample
+from .conv import Conv3x3
 from .embedding import Embedding
 from .norm import GroupNorm
+from .stem import cropped, padded, stacked
 
 __all__ = ["UNet", "UNetConfig"]
 
@@ -32,7 +32,9 @@ class UNet(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.embed = Embedding(cfg)
-        self.conv_in = nn.Conv2d(cfg.in_channels, cfg.channels[0], 3, padding=1)
+        self.unshuffle = nn.PixelUnshuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
+        self.shuffle = nn.PixelShuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
+        self.conv_in = Conv3x3(cfg.in_channels * cfg.patch**2, cfg.channels[0])
 
         width, skips = cfg.channels[0], [cfg.channels[0]]
         last = len(cfg.channels) - 1
@@ -63,7 +65,7 @@ class UNet(nn.Module):
             self.up.append(Level(blocks, grow))
 
         self.norm_out = GroupNorm(cfg.groups, width, cfg.eps)
-        self.conv_out = nn.Conv2d(width, cfg.out_channels, 3, padding=1)
+        self.conv_out = Conv3x3(width, cfg.out_channels * cfg.patch**2)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -86,7 +88,7 @@ class UNet(nn.Module):
         """x (b, c, h, w) and its noise label (b,) to (b, c_out, h, w)."""
         emb = self.embed(label, cond)
         height, width = x.shape[2:]
-        h = self._padded(self._stacked(x, cond))
+        h = self.unshuffle(padded(stacked(x, cond, self.cfg.in_channels), self.cfg.multiple))
         if h.device.type == "cpu":  # the channels of a pixel together: what processors convolve fastest
             h = h.contiguous(memory_format=torch.channels_last)
         h = self.conv_in(h)
@@ -96,30 +98,5 @@ class UNet(nn.Module):
         h = self.mid(h, emb)
         for level in self.up:
             h = cast(Level, level).decode(h, emb, skips)
-        return self._cropped(self.conv_out(self.norm_out(h, silu=True)), height, width).contiguous()
-
-    def _stacked(self, x: Tensor, cond: Condition | None) -> Tensor:
-        """x with the condition's image under it."""
-        if cond is not None and cond.image is not None:
-            if cond.image.shape[2:] != x.shape[2:]:
-                sizes = f"{tuple(cond.image.shape[2:])} and {tuple(x.shape[2:])}"
-                raise InputError(f"the condition's image and x are of sizes {sizes}: they must be equal")
-            x = torch.cat([x, cond.image], dim=1)
-        if x.shape[1] != self.cfg.in_channels:
-            raise InputError(
-                f"x and the condition's image have {x.shape[1]} channels: this network takes {self.cfg.in_channels}"
-            )
-        return x
-
-    def _margins(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Left, right, top and bottom zeros that make both sizes multiples of `cfg.multiple`."""
-        h, w = -height % self.cfg.multiple, -width % self.cfg.multiple
-        return w // 2, w - w // 2, h // 2, h - h // 2
-
-    def _padded(self, x: Tensor) -> Tensor:
-        margins = self._margins(*x.shape[2:])
-        return F.pad(x, margins) if any(margins) else x
-
-    def _cropped(self, h: Tensor, height: int, width: int) -> Tensor:
-        left, right, top, bottom = self._margins(height, width)
-        return h[:, :, top : top + height, left : left + width] if left + right + top + bottom else h
+        y = self.shuffle(self.conv_out(self.norm_out(h, silu=True)))
+        return cropped(y, height, width, self.cfg.multiple).contiguous()

@@ -1,5 +1,6 @@
 """Group normalisation and 3 × 3 convolutions in C, for processors: compiled when first needed, if there is a compiler.
 
+In fp32, and under autocast in bf16: norm.c is for both, winograd.c for fp32, amx*.c for bf16.
 Nothing depends on them: where they cannot be had, or are switched off, PyTorch does the same, more slowly.
 """
 
@@ -19,21 +20,45 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SOURCES = ("norm.c", "winograd.c")
+# An object file each: what it is made of, and with which macros.
+OBJECTS = {
+    "norm": ("norm.c",),
+    "half_norm": ("norm.c", "-DHALF"),
+    "winograd": ("winograd.c",),
+    "amx": ("amx.c",),
+    "amx_weights": ("amx_weights.c",),
+    "amx_gradient": ("amx_gradient.c",),
+    "amx_product": ("amx_product.c",),
+    "amx_attention": ("amx_attention.c",),
+}
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
 SWITCH = "NOISETTE_KERNELS"  # 0: do without them
 
-# Arguments: p a tensor or None, n a whole number, f a float. A result is a number of floats of work space.
+# Arguments: p a tensor or None, n a whole number, f a float. A result is a size of work space, or says yes or no.
 SIGNATURES = {
     "norm_work": ("nnn", True),
     "norm_forward": ("pppppppp" + "nnnnnnn" + "f", False),
     "norm_backward": ("ppppppppppppp" + "nnnnnnn", False),
+    "half_norm_work": ("nnn", True),
+    "half_norm_forward": ("pppppppp" + "nnnnnnn" + "f", False),
+    "half_norm_backward": ("ppppppppppppp" + "nnnnnnn", False),
     "winograd_weights_size": ("nn", True),
     "winograd_weights": ("pp" + "nnn", False),
     "winograd_work": ("nn", True),
     "winograd": ("pppppp" + "nnnnnnn", False),
     "winograd_gradient_work": ("nnnnn", True),
     "winograd_gradient": ("ppppp" + "nnnnnn", False),
+    "amx_ready": ("", True),
+    "amx_weights_size": ("nnn", True),
+    "amx_weights": ("ppp" + "nnnn", False),
+    "amx_work": ("nnnnn", True),
+    "amx": ("pppppp" + "nnnnnn", False),
+    "amx_product": ("ppppppp" + "nnnn", False),
+    "amx_gradient_work": ("nnnnnn", True),
+    "amx_gradient": ("ppppp" + "nnnnnnnn", False),
+    "amx_attention_work": ("nnn", True),
+    "amx_attention": ("pppp" + "nnnn", False),
+    "amx_attention_back": ("pppppp" + "nnnn", False),
 }
 TYPES = {"p": ctypes.c_void_p, "n": ctypes.c_long, "f": ctypes.c_float}
 
@@ -57,16 +82,14 @@ def compile_kernels(folder: Path, machine: Sequence[str]) -> Path:
     command = compiler()
     if command is None:
         raise FileNotFoundError("there is no C compiler here: neither cc nor gcc nor clang")
-    objects = [str(folder / Path(name).with_suffix(".o")) for name in SOURCES]
-    for name, target in zip(SOURCES, objects, strict=True):
-        source = str(Path(__file__).with_name(name))
-        subprocess.run(
-            [*command, *FLAGS, *machine, "-c", source, "-o", target], check=True, capture_output=True, timeout=60
-        )
+    objects = [str(folder / f"{name}.o") for name in OBJECTS]
     library = folder / "kernels.so"
-    subprocess.run(
-        [*command, "-shared", *objects, "-lm", "-o", str(library)], check=True, capture_output=True, timeout=60
-    )
+    jobs = [
+        [*FLAGS, *machine, *macros, "-c", str(Path(__file__).with_name(source)), "-o", target]
+        for (source, *macros), target in zip(OBJECTS.values(), objects, strict=True)
+    ]
+    for job in [*jobs, ["-shared", *objects, "-lm", "-o", str(library)]]:
+        subprocess.run([*command, *job], check=True, capture_output=True, timeout=60)
     return library
 
 
@@ -92,6 +115,14 @@ def load(path: Path) -> ctypes.CDLL:
     return library
 
 
+def keep_memory() -> None:
+    """Let glibc keep what a step frees for the next: what it gives back, the system clears before it comes again."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has other ways
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((-3, 32 << 20), (-1, 1 << 30)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+            mallopt(parameter, value)
+
+
 def build() -> ctypes.CDLL | str:
     """The functions, or in words why there are none."""
     if os.environ.get(SWITCH) == "0":
@@ -104,6 +135,7 @@ def build() -> ctypes.CDLL | str:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".noisette-", dir=kept.parent) as folder:
                 compile_kernels(Path(folder), ["-march=native"]).replace(kept)
+        keep_memory()
         return load(kept)
     except subprocess.CalledProcessError as error:
         return f"the C compiler failed: {error.stderr.decode(errors='replace').strip()[:500]}"
@@ -135,16 +167,29 @@ def without_kernels() -> Iterator[None]:
         _off -= 1
 
 
-def serves(*tensors: Tensor | None) -> bool:
-    """Whether the functions take these tensors, here and now: not in autocast, compilation or function transforms."""
-    return (
-        all(t is None or (t.dtype is torch.float32 and t.device.type == "cpu") for t in tensors)
-        and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-        and not _off
-        and isinstance(built(), ctypes.CDLL)
-    )
+def serves(*tensors: Tensor | None) -> torch.dtype | None:
+    """What the functions compute these tensors in, here and now: fp32, bf16 under autocast to it, or None.
+
+    They take no part in compilation or in function transforms.
+    """
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or _off
+        or not isinstance(built(), ctypes.CDLL)
+        or any(t is not None and t.device.type != "cpu" for t in tensors)
+    ):
+        return None
+    half = torch.is_autocast_enabled("cpu")
+    if half and torch.get_autocast_dtype("cpu") is not torch.bfloat16:
+        return None
+    known = (torch.float32, torch.bfloat16) if half else (torch.float32,)
+    return known[-1] if all(t is None or t.dtype in known for t in tensors) else None
+
+
+def tiles() -> bool:
+    """Whether this processor multiplies matrices of bf16 by tiles (amx.h), and we may."""
+    return bool(kernels().amx_ready())
 
 
 def address(tensor: Tensor | None) -> int | None:

@@ -2,6 +2,7 @@
 
      y = f(norm(x + shift) * weight + bias),  f(z) = z or z sigmoid(z)
 
+   x, y and their gradients are floats; where HALF is defined, bf16. All else is floats, and so is what is in between.
    x is (images, pixels, channels): NHWC; or two such arrays, whose channels follow each other. `told` says something to
    each image: a shift (images, channels), or scale and offset (images, 2 channels), with which the weight is
    multiplied by 1 + scale, and bias becomes bias (1 + scale) + offset.
@@ -12,13 +13,31 @@
 #include <math.h>
 #include <omp.h>
 
-#include "lanes.h"
+#include "half.h"
+
+#ifdef HALF
+typedef half num;
+#define NAME(function) half_##function
+#define KEPT 0 /* the gradient of z is worked out twice, and not rounded in between */
+INLINE vec take(const num *p) { return widen(p); }
+INLINE void give(num *p, vec v) { narrow(p, v); }
+INLINE vec gate(vec z) { return sigmoid_to_half(z); }
+#else
+typedef float num;
+#define NAME(function) function
+#define KEPT 1
+INLINE vec take(const num *p) { return load(p); }
+INLINE void give(num *p, vec v) { store(p, v); }
+INLINE vec gate(vec z) { return sigmoid(z); }
+#endif
 
 enum { NOTHING, SHIFT, SCALE_AND_OFFSET };
 
 typedef struct {
-  const float *x[2], *told, *weight, *bias, *dy, *onto;
-  float *y[2], *stats, *sums, *dweight, *dbias, *dtold;
+  const num *x[2], *dy, *onto;
+  const float *told, *weight, *bias;
+  num *y[2];
+  float *stats, *sums, *dweight, *dbias, *dtold;
   long images, pixels, channels, width[2], groups, parts;
   int kind, silu;
   float eps;
@@ -42,10 +61,10 @@ static void moments(const Norm *n, long image, long first, long last, float *sum
   for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
   for (int s = 0; s < 2; sums += n->width[s++]) {
     const long w = n->width[s];
-    const float *k = n->x[s] + image * n->pixels * w;
+    const num *k = n->x[s] + image * n->pixels * w;
     for (long p = first; p < last; p++)
       for (long i = 0; i < w; i += LANES) {
-        vec d = load(k + p * w + i) - load(k + i);
+        vec d = take(k + p * w + i) - take(k + i);
         store(sums + i, load(sums + i) + d);
         store(sums + c + i, load(sums + c + i) + d * d);
       }
@@ -57,8 +76,9 @@ static void join_moments(const Norm *n, long image) {
   const float *sums = collapse(n, image), *shift = n->kind == SHIFT ? n->told + image * c : 0;
   float k[c];
   for (int s = 0, i = 0; s < 2; s++) {
-    const float *first = n->x[s] + image * n->pixels * n->width[s];
-    for (long j = 0; j < n->width[s]; j++, i++) k[i] = first[j] + (shift ? shift[i] : 0);
+    const num *first = n->x[s] + image * n->pixels * n->width[s];
+    for (long j = 0; j < n->width[s]; j += LANES, i += LANES)
+      store(k + i, take(first + j) + (shift ? load(shift + i) : all(0)));
   }
   for (long g = 0; g < n->groups; g++) {
     double mean = 0, square = 0;
@@ -98,43 +118,48 @@ static void affine(const Norm *n, long image, float *weight, float *bias) {
 static void apply(const Norm *n, long image, long first, long last, float *unused) {
   const int silu = n->silu;
   const long c = n->channels;
-  float *y = n->y[0] + image * n->pixels * c, scale[c], offset[c], weight[c], bias[c], *a = scale, *b = offset;
+  num *y = n->y[0] + image * n->pixels * c;
+  float scale[c], offset[c], weight[c], bias[c], *a = scale, *b = offset;
   standard(n, image, scale, offset);
   affine(n, image, weight, bias);
   for (long i = 0; i < c; i++) scale[i] *= weight[i], offset[i] = offset[i] * weight[i] + bias[i];
   for (int s = 0; s < 2; y += n->width[s], a += n->width[s], b += n->width[s], s++) {
     const long w = n->width[s];
-    const float *x = n->x[s] + image * n->pixels * w;
+    const num *x = n->x[s] + image * n->pixels * w;
     for (long p = first; p < last; p++)
       for (long i = 0; i < w; i += LANES) {
-        vec z = load(x + p * w + i) * load(a + i) + load(b + i);
-        if (silu) z *= sigmoid(z);
-        store(y + p * c + i, z);
+        vec z = take(x + p * w + i) * load(a + i) + load(b + i);
+        if (silu) z *= gate(z);
+        give(y + p * c + i, z);
       }
   }
+}
+
+/* The gradient of z = v w + b, from that of y. */
+INLINE vec slope(vec v, vec d, const float *weight, const float *bias, int silu) {
+  if (!silu) return d;
+  vec z = v * load(weight) + load(bias), q = gate(z);
+  return d * (q * (1.0f + z * (1.0f - q)));
 }
 
 /* The gradient of z, left where that of x will be; its sum, its product with the standard x, and the sum of that x. */
 static void back(const Norm *n, long image, long first, long last, float *sums) {
   const int silu = n->silu, shifted = n->kind == SHIFT;
   const long c = n->channels;
-  const float *dy = n->dy + image * n->pixels * c;
+  const num *dy = n->dy + image * n->pixels * c;
   float scale[c], offset[c], weight[c], bias[c];
   standard(n, image, scale, offset);
   affine(n, image, weight, bias);
   for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
   for (long s = 0, at = 0; s < 2; at += n->width[s++]) {
     const long w = n->width[s];
-    const float *x = n->x[s] + image * n->pixels * w;
-    float *dz = n->y[s] + image * n->pixels * w;
+    const num *x = n->x[s] + image * n->pixels * w;
+    num *dz = n->y[s] + image * n->pixels * w;
     for (long p = first; p < last; p++)
       for (long i = 0, j = at; i < w; i += LANES, j += LANES) {
-        vec v = load(x + p * w + i) * load(scale + j) + load(offset + j), d = load(dy + p * c + j);
-        if (silu) {
-          vec z = v * load(weight + j) + load(bias + j), q = sigmoid(z);
-          d *= q * (1.0f + z * (1.0f - q));
-        }
-        store(dz + p * w + i, d);
+        vec v = take(x + p * w + i) * load(scale + j) + load(offset + j);
+        vec d = slope(v, take(dy + p * c + j), weight + j, bias + j, silu);
+        if (KEPT) give(dz + p * w + i, d);
         store(sums + j, load(sums + j) + d);
         store(sums + c + j, load(sums + c + j) + d * v);
         if (shifted) store(sums + 2 * c + j, load(sums + 2 * c + j) + v);
@@ -171,26 +196,25 @@ static void join_back(const Norm *n, long image) {
 }
 
 static void apply_back(const Norm *n, long image, long first, long last, float *unused) {
+  const int silu = n->silu;
   const long c = n->channels;
+  const num *dy = n->dy + image * n->pixels * c;
   const float *sums = n->sums + image * n->parts * 3 * c;
-  float scale[c], offset[c], weight[c], bias[c];
+  float scale[c], offset[c], weight[c], bias[c], a[c], b[c];
   standard(n, image, scale, offset);
   affine(n, image, weight, bias);
-  for (long i = 0; i < c; i++) {
-    float r = scale[i];
-    weight[i] *= r;
-    scale[i] = -r * r * sums[c + i];
-    offset[i] = -r * (sums[i] + offset[i] * sums[c + i]);
-  }
+  for (long i = 0; i < c; i++) a[i] = scale[i] * sums[i], b[i] = scale[i] * sums[c + i];
   for (long s = 0, at = 0; s < 2; at += n->width[s++]) {
     const long w = n->width[s], from = image * n->pixels * w;
-    const float *x = n->x[s] + from, *onto = n->onto && !s ? n->onto + from : 0;
-    float *dx = n->y[s] + from;
+    const num *x = n->x[s] + from, *onto = n->onto && !s ? n->onto + from : 0;
+    num *dx = n->y[s] + from;
     for (long p = first; p < last; p++)
       for (long i = 0, j = at; i < w; i += LANES, j += LANES) {
-        vec d = load(dx + p * w + i) * load(weight + j) + (load(x + p * w + i) * load(scale + j) + load(offset + j));
-        if (onto) d += load(onto + p * w + i);
-        store(dx + p * w + i, d);
+        vec v = take(x + p * w + i) * load(scale + j) + load(offset + j);
+        vec d = KEPT ? take(dx + p * w + i) : slope(v, take(dy + p * c + j), weight + j, bias + j, silu);
+        d = d * (load(weight + j) * load(scale + j)) - (v * load(b + j) + load(a + j));
+        if (onto) d += take(onto + p * w + i);
+        give(dx + p * w + i, d);
       }
   }
 }
@@ -223,10 +247,10 @@ static void twice(const Norm *n, Pass gather, Join join, Pass give) {
 
 static long parts(long pixels) { return pixels < 128 ? 1 : pixels < 512 ? pixels / 64 : 8; }
 
-long norm_work(long images, long pixels, long channels) { return images * parts(pixels) * 3 * channels; }
+long NAME(norm_work)(long images, long pixels, long channels) { return images * parts(pixels) * 3 * channels; }
 
 /* x2 may be NULL, with no channels. */
-void norm_forward(const float *x1, const float *x2, const float *told, const float *weight, const float *bias, float *y,
+void NAME(norm_forward)(const num *x1, const num *x2, const float *told, const float *weight, const float *bias, num *y,
                   float *stats, float *sums, long images, long pixels, long channels1, long channels2, long groups,
                   long kind, long silu, float eps) {
   Norm n = {.x = {x1, x2}, .told = told, .weight = weight, .bias = bias, .y = {y, y}, .stats = stats, .sums = sums,
@@ -236,8 +260,8 @@ void norm_forward(const float *x1, const float *x2, const float *told, const flo
 }
 
 /* dparams is (2, images, channels), dweight and dbias of each image. `onto`, which may be NULL, is added to dx1. */
-void norm_backward(const float *x1, const float *x2, const float *told, const float *weight, const float *bias,
-                   float *stats, const float *dy, const float *onto, float *dx1, float *dx2, float *dparams,
+void NAME(norm_backward)(const num *x1, const num *x2, const float *told, const float *weight, const float *bias,
+                   float *stats, const num *dy, const num *onto, num *dx1, num *dx2, float *dparams,
                    float *dtold, float *sums, long images, long pixels, long channels1, long channels2, long groups,
                    long kind, long silu) {
   const long channels = channels1 + channels2;
