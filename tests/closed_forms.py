@@ -1,8 +1,11 @@
 """Processes, parametrizations and data whose answers are known in closed form."""
 
+from dataclasses import dataclass
+
 import torch
 from hypothesis import strategies as st
 
+from noisette.denoiser import Prediction
 from noisette.oracle import Gaussian, Mixture
 from noisette.parametrization import EDM, X0, Epsilon, Flow, Parametrization, V
 from noisette.schedule import (
@@ -73,3 +76,17 @@ def mixture(schedule: Schedule, shape: tuple[int, int, int] = (1, 2, 2)) -> Mixt
     generator = torch.Generator().manual_seed(0)
     means = torch.randn((3, *shape), generator=generator, dtype=torch.float64) * 0.6
     return Mixture(schedule, means, times(0.1, 0.2, 0.3), times(0.5, 0.3, 0.2))
+
+
+@dataclass(frozen=True, eq=False)
+class Correlated:
+    """x0 ~ N(0, cov) with pixels that know of each other: E[x0 | x_t] = α C (α² C + σ²)⁻¹ x_t. cov is (D, D)."""
+
+    schedule: Schedule
+    cov: torch.Tensor
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor) -> Prediction:
+        alpha, sigma = self.schedule(t)
+        off = torch.linalg.solve(alpha**2 * self.cov + sigma**2 * torch.eye(len(self.cov)).to(self.cov), self.cov)
+        x0 = alpha * (x.flatten(1).to(off) @ off).reshape(x.shape)
+        return Prediction(x0.to(x), ((x - alpha * x0) / sigma.clamp(min=1e-12)).to(x))

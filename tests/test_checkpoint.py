@@ -96,6 +96,12 @@ def test_the_hash_of_a_model_is_of_its_weights_and_its_config(tmp_path: Path) ->
         save_model(tmp_path / name, config, tensors)
     a, b, c, d = (model_hash(tmp_path / name) for name in "abcd")
     assert a == b and len({a, c, d}) == 3 and len(a) == 64
+    save_model(tmp_path / "e", {"x": {"y": 1, "z": 2}}, one)
+    save_model(tmp_path / "f", {"x": {"y": 1, "z": 3}}, one)
+    save_model(tmp_path / "g", {"x": {"y": 2, "z": 3}}, one)
+    assert model_hash(tmp_path / "e", ("x", "z")) == model_hash(tmp_path / "f", ("x", "z"))
+    assert len({model_hash(tmp_path / name, ("x", "z")) for name in "fg"} | {model_hash(tmp_path / "f")}) == 3
+    assert model_hash(tmp_path / "a", ("x", "z")) == a  # which has no such part
 
 
 def test_a_model_is_replaced_and_what_lies_beside_it_kept(tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from noisette.config import CHOICES, ModelConfig, Sampling, from_json, to_json
 from noisette.errors import InputError, nearest
 from noisette.nn.architecture import UNetConfig
 from noisette.pictures import Pictures
-from noisette.presets import PRESETS, Recipe, Training
+from noisette.presets import PRESETS
+from noisette.recipe import Recipe, Training
 
 CONFIG = ModelConfig(
-    net=UNetConfig(channels=(16, 32), attention=(False, True), groups=8, time_channels=16, classes=3),
+    net=UNetConfig(
+        in_channels=4, out_channels=4, channels=(16, 32), attention=(False, True), groups=8, time_channels=16, classes=3
+    ),
     schedule=schedule.Cosine(200),
     parametrization=parametrization.V(),
     pictures=Pictures("RGBA", 8, 12, labels=("food", "tool", "éclair"), binary_alpha=True),
@@ -43,8 +46,15 @@ def test_every_choice_survives_json(name):
 def test_every_preset_survives_json(name, pictures):
     recipe = PRESETS[name](pictures, 0.7)
     assert through_json(recipe) == recipe
-    assert recipe.model.parametrization == parametrization.EDM(0.7)
+    assert recipe.model.parametrization in (parametrization.EDM(0.7), parametrization.Epsilon())
     assert recipe.model.net.classes == len(pictures.labels)
+
+
+def test_a_network_of_no_stated_kind_is_a_unet():
+    """As in the folders that were written when there was one kind."""
+    data = to_json(CONFIG)
+    assert data["net"].pop("is") == "UNetConfig"
+    assert from_json(ModelConfig, data) == CONFIG
 
 
 def test_the_optional_fields_have_defaults():
@@ -65,6 +75,8 @@ def test_the_optional_fields_have_defaults():
         (lambda d: d["pictures"].update(mode="CMYK"), "pictures.mode is 'CMYK': it should be 'L' or"),
         (lambda d: d["pictures"].update(labels="food"), "pictures.labels is 'food'"),
         (lambda d: d.update(net=3), "net is 3"),
+        (lambda d: d["net"].update({"is": "Cosine"}), "net is a Cosine: it should be a Architecture"),
+        (lambda d: d["schedule"].pop("is"), 'schedule lacks the key "is"'),
         (lambda d: d["sampling"].update(sampler="huen"), "no sampler is called 'huen': did you mean 'heun'"),
         (lambda d: d["sampling"].update(steps=0), "0 steps"),
     ],

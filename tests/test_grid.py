@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from closed_forms import SCHEDULES, name, some_schedule
 from noisette.errors import InputError
-from noisette.grid import karras, leading, logsnr, quadratic, strided, trailing, uniform
-from noisette.schedule import LinearBeta, VarianceExploding
+from noisette.grid import checked, karras, leading, logsnr, quadratic, resampled, strided, trailing, uniform
+from noisette.schedule import LinearBeta, VarianceExploding, ZeroTerminalSNR
 
 chain = st.integers(1, 1000).flatmap(lambda of: st.tuples(st.integers(1, of), st.just(of)))
 CHAINED = {"trailing": trailing, "leading": leading, "linspace": strided, "quadratic": quadratic}
@@ -91,3 +91,36 @@ def test_a_range_that_the_schedule_has_not_is_refused(make):
 def test_more_steps_than_the_chain_has_are_refused(kind):
     with pytest.raises(InputError, match="chain of 500 steps"):
         kind(501, 500)
+
+
+@given(some_schedule, st.integers(2, 40), st.integers(1, 60))
+def test_a_grid_is_resampled_to_any_number_of_steps(schedule, made, steps):
+    grid = karras(schedule, made)
+    if schedule.first < 1:
+        again = resampled([grid.tolist()], steps)
+        assert len(again) == steps + 1 and (again.diff() < 0).all() and again[0] == grid[0] and again[-1] == 0
+        if steps > 1:
+            torch.testing.assert_close(again[-2], grid[-2])
+
+
+def test_resampling_keeps_where_the_steps_crowd_and_takes_the_nearest():
+    karras_8, karras_30 = (karras(VarianceExploding(), n).tolist() for n in (8, 30))
+    assert resampled([karras_30, karras_8], 8).tolist() == karras_8
+    torch.testing.assert_close(resampled([karras_8, karras_30], 28), karras(VarianceExploding(), 28), rtol=0.02, atol=0)
+    dense = resampled([karras_8], 15)
+    torch.testing.assert_close(dense[::2][:8], checked(karras_8)[:8])  # every second one is as it was
+    with pytest.raises(InputError, match="of one step"):
+        resampled([[1.0, 0.0]], 2)
+    with pytest.raises(InputError, match="ask for at least 1"):
+        resampled([karras_8], 0)
+
+
+@pytest.mark.parametrize("times", [[], [0.0], [1.0, 0.5], [2.0, 0.0], [0.5, 0.5, 0.0], [1.0, float("nan"), 0.0]])
+def test_times_that_are_no_grid_are_refused(times):
+    with pytest.raises(InputError, match="are no grid"):
+        checked(times)
+
+
+def test_chain_grids_end_on_the_knots_of_their_own_chain():
+    assert LinearBeta(200).length == ZeroTerminalSNR(LinearBeta(200)).length == 200
+    assert VarianceExploding().length == 1000

@@ -34,7 +34,9 @@ def test_every_name_on_the_page_exists(page):
     assert [name for name in sorted(names) if not found(name)] == []
 
 
-@pytest.mark.parametrize("module", ["schedule", "parametrization", "loss", "sampler", "posterior", "oracle"])
+@pytest.mark.parametrize(
+    "module", ["schedule", "parametrization", "loss", "sampler", "posterior", "oracle", "operator", "guidance"]
+)
 def test_every_public_thing_is_on_the_page(module):
     """All that a user would choose between."""
     text = (DOCS / "process.md").read_text("utf8") + (DOCS / "notation.md").read_text("utf8")
@@ -44,6 +46,6 @@ def test_every_public_thing_is_on_the_page(module):
         for name, value in vars(thing).items()
         if hasattr(value, "__dataclass_fields__") and value.__module__.startswith(f"noisette.{module}")
     ]
-    hidden = {"VariancePreserving", "State", "Losses", "ByLoss"}
+    hidden = {"VariancePreserving", "State", "Losses", "ByLoss", "Wrapper"}
     assert chosen
     assert [name for name in chosen if name not in text and name not in hidden] == []

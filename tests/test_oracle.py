@@ -43,6 +43,15 @@ def test_one_time_for_all_or_one_each(schedule):
             torch.testing.assert_close(together.eps[i : i + 1], alone.eps)
 
 
+@pytest.mark.parametrize("schedule", [Cosine(), VarianceExploding()], ids=name)
+def test_the_answer_has_the_precision_of_the_question(schedule):
+    for d in all_of(schedule):
+        for t in (times(0.4)[0], times(0.4, 0.5, 0.6)):
+            pred, right = d(X.float(), t), d(X, t)
+            assert pred.x0.dtype == pred.eps.dtype == torch.float32
+            torch.testing.assert_close(pred.x0.double(), right.x0, rtol=1e-3, atol=1e-3)
+
+
 def test_a_mixture_of_one_is_a_gaussian():
     schedule, t = Cosine(), times(0.4)[0]
     one = Mixture(schedule, torch.full((1, 1, 2, 2), 0.3).double(), times(0.4), times(1.0))

@@ -16,6 +16,7 @@ from noisette.parametrization import Epsilon
 from noisette.schedule import (
     Cosine,
     GammaSigmoid,
+    GivenBetas,
     LinearBeta,
     Quadratic,
     RectifiedFlow,
@@ -141,6 +142,25 @@ def test_one_time_for_all_or_one_each():
         torch.testing.assert_close(schedule.diffuse(x, times(0.2, 0.5, 0.9), Seeded([0, 1, 2])), each)
 
 
+def test_a_chain_may_be_shown_as_one_of_another_length():
+    """Its noise stays what it is; the network is told the number of the step as if there were so many in all."""
+    long, shown, t = Cosine(4000), Cosine(4000, shown=1000), times(0.25, 1.0)
+    assert shown.label(t).tolist() == [249.75, 999.75] == (long.label(t) / 4).tolist()
+    assert shown(t)[0].equal(long(t)[0]) and shown != long
+    assert ZeroTerminalSNR(shown).label(t).equal(shown.label(t))
+
+
+def test_a_chain_by_its_numbers():
+    linear = LinearBeta(50)
+    assert GivenBetas(50, tuple(linear.betas().tolist())).angles.equal(linear.angles)
+    assert GammaSigmoid(50, max_beta=0.9).betas().max() == 0.9
+    for steps, values, words in ((2, (0.1,), "as many betas, not 1"), (2, (0.1, 0.0), "a beta is 0.0")):
+        with pytest.raises(InputError, match=words):
+            GivenBetas(steps, values)
+
+
 def test_a_chain_without_steps_is_refused():
     with pytest.raises(InputError, match="at least 1"):
         LinearBeta(steps=0)
+    with pytest.raises(InputError, match="shown must be at least 1"):
+        LinearBeta(shown=0)

@@ -13,9 +13,16 @@ LABELS = ("bread", "health potion", "sword")
 
 
 def tiny(
-    mode: Mode = "RGBA", labels: tuple[str, ...] = LABELS, height: int = 8, width: int = 8, seed: int = 0
+    mode: Mode = "RGBA",
+    labels: tuple[str, ...] = LABELS,
+    height: int = 8,
+    width: int = 8,
+    seed: int = 0,
+    attributes: tuple[str, ...] = (),
+    means: tuple[float, ...] = (),
+    scales: tuple[float, ...] = (),
 ) -> PictureModel:
-    pictures = Pictures(mode, height, width, labels)
+    pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales)
     net = UNetConfig(
         in_channels=pictures.channels,
         out_channels=pictures.channels,
@@ -23,6 +30,7 @@ def tiny(
         blocks=1,
         attention=(False, True),
         classes=len(labels),
+        vector=len(attributes),
         groups=4,
         time_channels=8,
     )

@@ -74,9 +74,15 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return _read_model(folder)  # it was replaced while we read
 
 
-def model_hash(folder: str | Path) -> str:
-    """What identifies a model: the SHA-256 of its config, which holds that of its weights. 64 hexadecimal digits."""
-    return _digest(_config(Path(folder)))
+def model_hash(folder: str | Path, apart: tuple[str, str] | None = None) -> str:
+    """What identifies a model: the SHA-256 of its config, which holds that of its weights. 64 hexadecimal digits.
+
+    `apart` is a part and an entry of it that may change while the model stays what it is.
+    """
+    config = _config(Path(folder))
+    if apart is not None and isinstance(part := config.get(apart[0]), dict):
+        config[apart[0]] = {key: value for key, value in part.items() if key != apart[1]}
+    return _digest(config)
 
 
 def _manifest(folder: Path) -> bytes | None:

@@ -48,6 +48,18 @@ class Condition:
         """Some of the batch."""
         return self.each(lambda x: x[rows])
 
+    def beside(self, other: "Condition") -> "Condition | None":
+        """Both batches, one after the other; None where they do not say the same kinds of things."""
+        joined: dict[str, Tensor] = {}
+        for f in fields(self):
+            mine, its = getattr(self, f.name), getattr(other, f.name)
+            if mine is None and its is None:
+                continue
+            if mine is None or its is None or mine.shape[1:] != its.shape[1:] or mine.dtype != its.dtype:
+                return None
+            joined[f.name] = torch.cat([mine, its])
+        return replace(self, **joined)
+
     def each(self, change: Callable[[Tensor], Tensor]) -> "Condition":
         """The same, every part that is said changed."""
         return replace(self, **{f.name: change(x) for f in fields(self) if (x := getattr(self, f.name)) is not None})

@@ -6,64 +6,91 @@ strings that choose code. Unknown keys and wrong types are refused by name; an a
 """
 
 import dataclasses
+import inspect
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from . import grid, loss, parametrization, sampler, schedule
+from . import grid, loss, parametrization, posterior, sampler, schedule
 from .errors import InputError, known, nearest
-from .nn.architecture import UNetConfig
+from .nn.architecture import Architecture, UNetConfig
+from .nn.context_unet import ContextUNetConfig
+from .nn.dit import DiTConfig
+from .nn.linear_attention import LinearAttentionUNetConfig
 from .pictures import Pictures
+from .shapes import Grid
 
 T = TypeVar("T")
 
 CHOICES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        schedule.LinearBeta, schedule.Cosine, schedule.Quadratic, schedule.Sigmoid,
-        schedule.RectifiedFlow, schedule.VarianceExploding,
+        schedule.LinearBeta, schedule.Cosine, schedule.Quadratic, schedule.Sigmoid, schedule.GammaSigmoid,
+        schedule.GivenBetas, schedule.ZeroTerminalSNR, schedule.RectifiedFlow, schedule.VarianceExploding,
         parametrization.Epsilon, parametrization.X0, parametrization.V, parametrization.Flow, parametrization.EDM,
-        loss.Simple, loss.MinSNR, loss.EDMWeight,
-        loss.Steps, loss.Uniform, loss.LogNormal,
+        loss.Simple, loss.MinSNR, loss.P2, loss.EDMWeight, loss.FlowMatching,
+        loss.Steps, loss.Uniform, loss.LogNormal, loss.Stratified,
+        loss.SquaredError, loss.SquaredErrorAndBound, loss.Bound,
+        UNetConfig, ContextUNetConfig, DiTConfig, LinearAttentionUNetConfig,
     )
 }  # fmt: skip
 
+UNSAID: dict[type, type] = {Architecture: UNetConfig}  # what it is where no "is" says so: once there was one kind
+
 SAMPLERS: dict[str, Callable[[], sampler.Sampler]] = {
     "ddpm": sampler.DDPM,
+    "ddpm-large": lambda: sampler.DDPM(posterior.FixedLarge()),
+    "ddpm-learned": lambda: sampler.DDPM(posterior.LearnedRange()),
     "ddpm-no-noise": lambda: sampler.DDPM(added=0.0),
     "ddim": sampler.DDIM,
+    "ddim-half": lambda: sampler.DDIM(eta=0.5),
+    "euler": sampler.DDIM,  # on the probability-flow ODE they are one
     "heun": sampler.Heun,
+    "heun-churned": lambda: sampler.Churned(sampler.Heun()),
+    "dpm++2m": sampler.DPMSolver2M,
+    "dpm++3m": sampler.DPMSolver3M,
+    "dpm++sde": sampler.DPMSolverSDE,
+    "unipc": sampler.UniPC,
+    "unipc-2": lambda: sampler.UniPC(order=2),
+    "ipndm": sampler.IPNDM,
 }
 
-GRIDS: dict[str, Callable[[schedule.Schedule, int], Any]] = {
-    "karras": grid.karras,
+GRIDS: dict[str, Callable[["ModelConfig", int], Grid]] = {
+    "karras": lambda config, steps: grid.karras(config.schedule, steps),
+    "logsnr": lambda config, steps: grid.logsnr(config.schedule, steps),
     "uniform": lambda _, steps: grid.uniform(steps),
-    "trailing": lambda _, steps: grid.trailing(steps),
-    "leading": lambda _, steps: grid.leading(steps),
+    "trailing": lambda config, steps: grid.trailing(steps, config.schedule.length),
+    "leading": lambda config, steps: grid.leading(steps, config.schedule.length),
+    "strided": lambda config, steps: grid.strided(steps, config.schedule.length),
+    "quadratic": lambda config, steps: grid.quadratic(steps, config.schedule.length),
+    "fitted": lambda config, steps: grid.resampled(config.sampling.fitted, steps),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How a model draws unless it is told otherwise."""
+    """How a model draws unless it is told otherwise. Kept with it, and no part of its hash."""
 
     sampler: str = "heun"
     grid: str = "karras"
     steps: int = 18
     guidance: float = 1.0  # 1: no guidance
+    fitted: tuple[tuple[float, ...], ...] = ()  # times made for this model, one row for each number of steps
 
     def __post_init__(self) -> None:
         known(self.sampler, SAMPLERS, "sampler")
         known(self.grid, GRIDS, "grid")
         if self.steps < 1:
             raise InputError(f"{self.steps} steps draw nothing: ask for at least 1")
+        for times in self.fitted:
+            grid.checked(times)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """All that is needed to rebuild a model before its weights are loaded, and to ask it for pictures by name."""
 
-    net: UNetConfig
+    net: Architecture
     schedule: schedule.Schedule
     parametrization: parametrization.Parametrization
     pictures: Pictures
@@ -90,8 +117,11 @@ def from_json(cls: type[T], data: Any, where: str = "config") -> T:
         if not issubclass(chosen, cls):
             raise InputError(f"{where} is a {chosen.__name__}: it should be a {cls.__name__}")
         cls = chosen
+    cls = UNSAID.get(cls, cls)
+    if inspect.isabstract(cls) or not dataclasses.is_dataclass(cls):
+        raise InputError(f'{where} lacks the key "is", which says what kind of {cls.__name__} it is')
     hints = get_type_hints(cls)
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)
     names = tuple(f.name for f in fields)
     for f in fields:
         if f.name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:

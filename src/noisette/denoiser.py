@@ -32,6 +32,10 @@ class Prediction:
         """Change the image and re-derive the noise from it."""
         return replace(self, x0=x0, eps=(x_t - alpha * x0) / sigma)
 
+    def __getitem__(self, rows: slice) -> "Prediction":
+        """Some of the batch."""
+        return Prediction(self.x0[rows], self.eps[rows], None if self.variance is None else self.variance[rows])
+
 
 @runtime_checkable
 class Denoiser(Protocol):
@@ -88,3 +92,15 @@ class Conditioned:
             out, variance = out.chunk(2, dim=1)
         x0, eps = self.model.parametrization.solve(out, x, *self.schedule.at(t, x))
         return Prediction(x0, eps, variance)
+
+
+def both(one: Denoiser, other: Denoiser, x: Images, t: Time) -> tuple[Prediction, Prediction]:
+    """What two denoisers answer to the same x_t: by one call of twice the batch where they are one model that is asked
+    for two things of one kind."""
+    if isinstance(one, Conditioned) and isinstance(other, Conditioned) and one.model is other.model:
+        cond = None if one.cond is None or other.cond is None else one.cond.beside(other.cond)
+        if cond is not None:
+            pred = one.model.given(cond)(torch.cat([x, x]), torch.cat([t, t]) if t.ndim else t)
+            first, second = slice(None, len(x)), slice(len(x), None)
+            return pred[first], pred[second]
+    return one(x, t), other(x, t)

@@ -1,5 +1,7 @@
 """Time grids: the n + 1 times, from noise to data, that a sampler visits. Float64, decreasing, on the CPU."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -55,6 +57,34 @@ def logsnr(schedule: Schedule, steps: int, sigma_min: float = 0.002, sigma_max: 
     """Equal steps in ln(α/σ), half the log of the SNR (Lu et al. 2022), then 0. For any schedule."""
     lo, hi = (c.log() for c in _range(schedule, steps, sigma_min, sigma_max))
     return _from_ratios(schedule, (lo + (hi - lo) * _ramp(steps)).exp())
+
+
+def checked(times: Sequence[float]) -> Grid:
+    """Times that were written down, as a grid; refused unless they decrease from at most 1 to 0."""
+    grid = torch.tensor(times, dtype=torch.float64)
+    if len(grid) < 2 or not (grid[0] <= 1 and grid[-1] == 0 and (grid.diff() < 0).all()):
+        raise InputError(f"the times {list(times)} are no grid: they should decrease from at most 1 to 0")
+    return grid
+
+
+def resampled(grids: Sequence[Sequence[float]], steps: int) -> Grid:
+    """The grid of that many steps among `grids`; where there is none, that of the nearest number, interpolated in ln t.
+
+    The interpolated grid begins and ends where that one does, and crowds where that one crowds.
+    """
+    uniform(steps)
+    if not grids:
+        raise InputError("this model has no fitted grid: `noisette steps` fits one, or choose another grid")
+    nearest = checked(min(grids, key=lambda times: abs(len(times) - 1 - steps)))
+    if len(nearest) == steps + 1:
+        return nearest
+    if len(nearest) == 2:
+        raise InputError(f"a fitted grid of one step cannot be made one of {steps}: choose another grid")
+    logs, at = nearest[:-1].log(), torch.linspace(0, len(nearest) - 2, steps, dtype=torch.float64)
+    low = at.floor().long().clamp(max=len(logs) - 2)
+    between = torch.lerp(logs[low], logs[low + 1], at - low).exp()
+    between[0] = nearest[0]  # exactly: the exponential of a logarithm need not be
+    return torch.cat([between, logs.new_zeros(1)])
 
 
 def _within(steps: int, of: int) -> None:

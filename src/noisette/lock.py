@@ -142,3 +142,14 @@ def _holder(data: bytes) -> dict[str, Any]:
     types = {"pid": int, "host": str, "started": float, "since": str}
     good = isinstance(holder, dict) and all(isinstance(holder.get(k), t) for k, t in types.items())
     return holder if good else {}
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds the folder now."""
+    if not (folder / "lock").exists():
+        return False
+    try:
+        with RunLock(folder):
+            return False
+    except InputError:
+        return True

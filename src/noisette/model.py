@@ -1,80 +1,177 @@
 """A model that knows its pictures: what `noisette.load` gives, and what a model folder holds."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from . import checkpoint
+from . import card, checkpoint, hub
+from .card import Licences
 from .condition import Condition
 from .config import GRIDS, SAMPLERS, ModelConfig, Sampling, from_json, to_json
+from .context import Attributes, Label, label_rows, vector_row
 from .denoiser import DiffusionModel
-from .errors import InputError, known, nearest
-from .nn.unet import UNet
+from .errors import InputError, known
+from .files import read_json, write_json
+from .guidance import Clipped
+from .noise import Seeded
 from .pictures import Pictures
-from .sampler import Sampler
+from .posterior import LearnedRange
+from .sampler import DDPM, Sampler, sample
+from .shapes import Bytes
 
 
 class PictureModel(DiffusionModel):
     """A diffusion model with its config: the pictures that it draws, their labels, how it samples by default."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__(UNet(config.net), config.schedule, config.parametrization)
+        super().__init__(config.net.build(), config.schedule, config.parametrization)
         self.config = config
-        self.hash = "untrained"
+        self.folder: Path | None = None  # that it was read from
+        self.hash = "untrained"  # of the weights and of all in the config that says what they are
 
     @property
     def pictures(self) -> Pictures:
         return self.config.pictures
 
-    def condition(self, label: str | Sequence[str | None] | None = None, n: int = 1) -> Condition | None:
+    def condition(
+        self,
+        label: Label | Sequence[Label | None] | None = None,
+        n: int = 1,
+        *,
+        attributes: Attributes | Sequence[Attributes | None] | None = None,
+    ) -> Condition | None:
         """What `n` images are asked to be, by name; None where nothing is asked or nothing can be.
 
-        One name is for all; of several, image i takes the i-th, over and over. None is the null: any label.
+        A label is a name, or a mixture: "potion:0.5,weapon:0.5" or {"potion": 0.5, "weapon": 0.5}. Attributes are
+        {"hue": 0.3, "shape": "round"}, in the data's own units. One of either is for all images; of several, image i
+        takes the i-th, over and over. None is the null: any.
         """
-        if not self.config.net.classes:
-            if label is not None:
-                raise InputError(f"this model was trained without labels: it cannot be asked for {label!r}")
+        labels: list[Label | None] = [label] if label is None or isinstance(label, str | Mapping) else list(label)
+        wishes = [attributes] if attributes is None or isinstance(attributes, Mapping) else list(attributes)
+        classes, vector = self.config.net.classes, self.config.net.vector
+        if not classes and (said := next((one for one in labels if one is not None), None)) is not None:
+            raise InputError(f"this model was trained without labels: it cannot be asked for {said!r}")
+        if not vector and (wished := next((one for one in wishes if one), None)):
+            raise InputError(f"this model was trained without attributes: it cannot be asked for {next(iter(wished))}")
+        if not classes and not vector:
             return None
-        names = [label] if label is None or isinstance(label, str) else list(label)
-        return Condition(label=torch.tensor([self.label(names[i % len(names)]) for i in range(n)], dtype=torch.int64))
+        return Condition(
+            label=label_rows([labels[i % len(labels)] for i in range(n)], self.pictures.labels) if classes else None,
+            vector=torch.stack([vector_row(wishes[i % len(wishes)], self.pictures) for i in range(n)])
+            if vector
+            else None,
+        )
 
     def label(self, name: str | None) -> int:
         """The number of a label; -1 for none."""
-        if name is None:
-            return -1
-        if name not in self.pictures.labels:
-            raise InputError(f"no label is called {name!r}{nearest(name, self.pictures.labels)}")
-        return self.pictures.labels.index(name)
+        row = label_rows([name], self.pictures.labels)
+        if row.is_floating_point():
+            raise InputError(f"{name!r} is a mixture of labels, which has no number: give one of them")
+        return int(row[0])
 
     def sampler(self, name: str | None = None) -> Sampler:
-        return known(name or self.config.sampling.sampler, SAMPLERS, "sampler")()
+        found = known(name or self.config.sampling.sampler, SAMPLERS, "sampler")()
+        if isinstance(found, DDPM) and isinstance(found.variance, LearnedRange) and not self.learned_variance:
+            raise InputError("this model did not learn a variance: choose ddpm or ddpm-large")
+        return found
+
+    @property
+    def learned_variance(self) -> bool:
+        """Whether the network answers logits of the variance beside its prediction."""
+        return self.config.net.out_channels == 2 * self.pictures.channels
 
     def grid(self, steps: int | None = None, name: str | None = None) -> Tensor:
         """The times of `steps` steps, (steps + 1,)."""
         sampling: Sampling = self.config.sampling
         make = known(name or sampling.grid, GRIDS, "grid")
-        return make(self.schedule, steps if steps is not None else sampling.steps)
+        return make(self.config, steps if steps is not None else sampling.steps)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically."""
         checkpoint.save_model(Path(folder), {"model": to_json(self.config)}, self.net.state_dict())
 
+    def save_with_card(self, folder: str | Path, said: Licences | None = None) -> None:
+        """`save_pretrained`, and a model card beside it: README.md, with what its run folder tells, and samples.png."""
+        self.save_pretrained(folder)
+        parameters = sum(p.numel() for p in self.parameters())
+        card.write(Path(folder), self.config, parameters, self._drawn(), card.run_of(self.folder), said or Licences())
+
+    def push_to_hub(self, name: str, said: Licences | None = None, *, private: bool = True) -> str:
+        """Put this model and its card into the hub's repository OWNER/NAME; its address. Only this reaches out."""
+        with tempfile.TemporaryDirectory() as home:
+            folder = Path(home) / name.rpartition("/")[2]
+            self.save_with_card(folder, said)
+            return hub.upload(folder, name, private)
+
+    @torch.no_grad()
+    def _drawn(self, n: int = 16) -> Bytes:
+        """Pictures of its own, all labels in turn, as its card shows them."""
+        noise, grid, cond = Seeded(range(n)), self.grid(), self.condition(self.pictures.labels or None, n)
+        blank = torch.empty(n, *self.pictures.shape, device=next(self.parameters()).device)
+        start = noise(blank) * self.schedule.at(grid[0], blank)[1]
+        denoise = Clipped(self.given(None if cond is None else cond.to(blank.device)))
+        return self.pictures.decode(sample(denoise, self.sampler(), grid, start, noise)).cpu()
+
+    def keep_sampling(self, folder: str | Path, sampling: Sampling) -> None:
+        """Make `sampling` the way in which this model, which was read from `folder`, draws unless it is told otherwise.
+
+        Its weights and its hash stay what they are, so pictures that it drew before can still be drawn again.
+        """
+        path = _model_folder(folder) / "config.json"
+        data = read_json(path)
+        data["model"]["sampling"] = to_json(sampling)
+        write_json(path, data)
+        self.config = replace(self.config, sampling=sampling)
+
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "PictureModel":
-        """Read a model folder, or a run folder's `model`. On the CPU, in evaluation mode."""
-        path = Path(folder)
-        if (path / "model" / "config.json").is_file():
-            path = path / "model"
-        data, tensors = checkpoint.read_model(path)
+        """Read a model folder, a run folder's `model`, or a checkpoint of a run: the average that it had then.
+
+        `hf://OWNER/NAME` is a model of the hub. On the CPU, in evaluation mode.
+        """
+        path = _model_folder(folder)
+        if (path / "state.json").is_file():
+            return cls._from_checkpoint(path)
+        try:
+            data, tensors = checkpoint.read_model(path)
+        except InputError as error:
+            if path.exists() or not hub.NAME.fullmatch(str(folder)):
+                raise
+            raise InputError(f"there is no folder {folder}: a model of the hub would be hf://{folder}") from error
+        if "classifier" in data:
+            raise InputError(f"{path} is a classifier, which draws nothing: PictureClassifier.from_pretrained opens it")
         model = cls(from_json(ModelConfig, data.get("model"), f"{path / 'config.json'}: model"))
         checkpoint.check_tensors(tensors, model.net.state_dict(), path)
         model.net.load_state_dict(tensors)
-        model.hash = checkpoint.model_hash(path)
+        model.hash, model.folder = checkpoint.model_hash(path, ("model", "sampling")), path
+        return model.eval().requires_grad_(False)
+
+    @classmethod
+    def _from_checkpoint(cls, folder: Path) -> "PictureModel":
+        """What a run's model was at a checkpoint, as the run's config.json describes it."""
+        path = folder.parent.parent / "config.json"
+        try:
+            told = read_json(path)["plan"]["recipe"]["model"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path} is not the config of a run, which the checkpoint {folder} is of") from error
+        model, found = cls(from_json(ModelConfig, told, f"{path}: model")), checkpoint.read(folder)
+        tensors = found.tensors("ema")
+        checkpoint.check_tensors(tensors, model.net.state_dict(), folder)
+        model.net.load_state_dict(tensors)
+        model.hash = found.parts["ema"][1]
         return model.eval().requires_grad_(False)
 
 
+def _model_folder(folder: str | Path) -> Path:
+    """The folder itself, or a run folder's `model`; of a model of the hub, the folder that it is kept in."""
+    path = hub.download(folder) if hub.is_place(folder) else Path(folder)
+    return path / "model" if (path / "model" / "config.json").is_file() else path
+
+
 def load(path: str | Path) -> PictureModel:
-    """Open a run folder or a model folder: `noisette.load("runs/emoji")`."""
+    """Open a run folder, a model folder or a checkpoint of a run: `noisette.load("runs/emoji")`."""
     return PictureModel.from_pretrained(path)

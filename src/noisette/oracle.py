@@ -54,7 +54,7 @@ class Mixture:
     weights: Float[Tensor, "k"]  # they sum to one
 
     def __call__(self, x: Images, t: Time) -> Prediction:
-        alpha, sigma = self.schedule.at(t, x)
+        alpha, sigma = self._at(x, t)
         share = self._joint(x, alpha, sigma).softmax(1)  # (B, K): which one it came from
         var0 = self.stds.to(x) ** 2
         alpha, sigma = (c.reshape(-1, 1) for c in (alpha, sigma))
@@ -69,7 +69,12 @@ class Mixture:
 
     def log_prob(self, x: Images, t: Time) -> PerImage:
         """ln q(x_t), in nats."""
-        return self._joint(x, *self.schedule.at(t, x)).logsumexp(1)
+        return self._joint(x, *self._at(x, t)).logsumexp(1)
+
+    def _at(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """α and σ as tensors of x's precision, since they are reshaped here."""
+        alpha, sigma = self.schedule.at(t, x)
+        return alpha.to(x), sigma.to(x)
 
     def _joint(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """ln of weight_k q(x_t | component k): (B, K)."""

@@ -8,7 +8,7 @@ Times may have shape () or (B,); they are kept in float64, and α and σ are com
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -47,6 +47,11 @@ class Schedule(abc.ABC):
     def first(self) -> float:
         """The smallest time that is worth a network's call: the first step of a chain, 0 in continuous time."""
         return 0.0
+
+    @property
+    def length(self) -> int:
+        """The steps of the chain that it is; 1000, by which others count theirs, in continuous time."""
+        return 1000
 
     def ratio(self, t: Tensor) -> Tensor:
         """σ_t / α_t, the noise level of Karras et al. 2022; its inverse square is the SNR."""
@@ -88,6 +93,10 @@ class Chain(Schedule):
     def first(self) -> float:
         return 1 / self.steps
 
+    @property
+    def length(self) -> int:
+        return self.steps
+
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         table, k = self.angles.to(t), t * self.steps
         low = k.floor().clamp(0, self.steps - 1).long()
@@ -111,10 +120,18 @@ class VariancePreserving(Chain):
     """A chain given by its betas (Ho et al. 2020)."""
 
     steps: int = 1000
+    shown: int | None = field(default=None, kw_only=True)  # of how many steps the network is told that it is; None: all
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"a chain of {self.steps} steps is no chain: steps must be at least 1")
+        if self.shown is not None and self.shown < 1:
+            raise InputError(f"a chain cannot be shown as one of {self.shown} steps: shown must be at least 1")
+
+    def label(self, t: Tensor) -> Tensor:
+        """As for every chain; improved-diffusion shows each as one of 1000 steps (its rescale_timesteps)."""
+        label = super().label(t)
+        return label if self.shown is None else label * (self.shown / self.steps)
 
     @abc.abstractmethod
     def betas(self) -> Tensor:
@@ -185,12 +202,31 @@ class GammaSigmoid(VariancePreserving):
     start: float = -3.0
     end: float = 3.0
     tau: float = 1.0
+    max_beta: float = 1.0
 
     def betas(self) -> Tensor:
         t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
         fall = torch.sigmoid(-(t * (self.end - self.start) + self.start) / self.tau)
         alpha_bar = ((fall - fall[-1]) / (fall[0] - fall[-1])).clamp(min=1e-9)
-        return 1 - alpha_bar[1:] / alpha_bar[:-1]
+        return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.max_beta)
+
+
+@dataclass(frozen=True)
+class GivenBetas(VariancePreserving):
+    """A chain of another project that no formula here gives, by its numbers."""
+
+    steps: int = 2
+    values: tuple[float, ...] = (1e-4, 0.02)  # β_1 … β_T
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.values) != self.steps:
+            raise InputError(f"a chain of {self.steps} steps needs as many betas, not {len(self.values)}")
+        if (bad := next((b for b in self.values if not 0 < b <= 1), None)) is not None:
+            raise InputError(f"a beta is {bad}: each must be above 0 and at most 1")
+
+    def betas(self) -> Tensor:
+        return torch.tensor(self.values, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -206,6 +242,9 @@ class ZeroTerminalSNR(Chain):
     @property
     def steps(self) -> int:  # type: ignore[override]
         return self.chain.steps
+
+    def label(self, t: Tensor) -> Tensor:
+        return self.chain.label(t)
 
     @cached_property
     def angles(self) -> Tensor:

@@ -96,6 +96,23 @@ def test_ddpm_is_ddim_with_eta_1(schedule):
     torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("schedule", [LinearBeta(50, 1e-3, 0.2), Cosine(50)], ids=name)
+def test_over_the_whole_chain_too_and_both_are_ancestral_sampling_in_betas(schedule):
+    """Ho et al. 2020, Algorithm 2, as it is printed, with σ² = β̃; DDPM is DDIM with η = 1 in T steps."""
+    d, x = gaussian(schedule), start()
+    betas, noise = schedule.betas(), Seeded([1, 2])
+    bars = (1 - betas).cumprod(0)
+    paper = x
+    for k in range(50, 0, -1):
+        beta, bar, before = betas[k - 1], bars[k - 1], bars[k - 2] if k > 1 else times(1.0)[0]
+        eps = d(paper, times(k / 50)[0]).eps
+        paper = (paper - beta / (1 - bar).sqrt() * eps) / (1 - beta).sqrt()
+        if k > 1:
+            paper = paper + ((1 - before) / (1 - bar) * beta).sqrt() * noise(x)
+    for sampler in (DDPM(), DDIM(1.0)):
+        torch.testing.assert_close(sample(d, sampler, trailing(50, 50), x, Seeded([1, 2])), paper)
+
+
 @pytest.mark.parametrize("sampler", [DDIM(), DDIM(0.7), Heun(), UniPC(3), DPMSolverSDE()], ids=name)
 @pytest.mark.parametrize("schedule", SCHEDULES[:2] + SCHEDULES[-3:], ids=name)
 def test_equivalent_networks_draw_the_same_whatever_they_predict(sampler, schedule):

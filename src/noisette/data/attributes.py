@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
 
+from ..pictures import Pictures
 from .entry import Value
 from .natural import natural
 
@@ -68,3 +69,13 @@ def vectors(columns: Sequence[Column], known: Sequence[Mapping[str, Value]]) -> 
             if column.attribute in one:
                 row[i] = column.entry(one[column.attribute])
     return rows
+
+
+def with_units(pictures: Pictures, columns: Sequence[Column]) -> Pictures:
+    """Pictures whose attributes are these, with the units of each."""
+    return replace(
+        pictures,
+        attributes=tuple(c.name for c in columns),
+        means=tuple(c.mean for c in columns),
+        scales=tuple(c.scale for c in columns),
+    )

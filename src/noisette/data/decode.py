@@ -37,6 +37,11 @@ class Decoded:
 
 def decode(data: bytes, limits: Limits = LIMITS) -> Decoded:
     """Decode a picture file. Raises BadPicture with the reason why it cannot be used, and nothing else."""
+    return without_hidden(stored(data, limits))
+
+
+def stored(data: bytes, limits: Limits = LIMITS) -> Decoded:
+    """The same, with the colours that hide under alpha 0."""
     if problem := _refused(data, limits):
         raise BadPicture(problem)
     with warnings.catch_warnings():
@@ -45,7 +50,7 @@ def decode(data: bytes, limits: Limits = LIMITS) -> Decoded:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if problem := _wrong_size(*image.size, limits):
                     raise BadPicture(problem)
-                bits, stored = _bits(image, data), image.mode
+                bits, mode = _bits(image, data), image.mode
                 animated = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
                 image.load()
                 orientation = _orientation(image)
@@ -60,7 +65,7 @@ def decode(data: bytes, limits: Limits = LIMITS) -> Decoded:
         except Exception as error:  # Pillow's decoders raise anything on damaged files
             raise BadPicture(f"cannot be decoded: {_said(error)}") from error
     upright = np.ascontiguousarray(_upright(pixels, orientation))
-    return without_hidden(Decoded(upright, format, stored, bits, animated))
+    return Decoded(upright, format, mode, bits, animated)
 
 
 def from_array(pixels: Pixels, limits: Limits = LIMITS) -> Decoded:

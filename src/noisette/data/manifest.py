@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..pictures import Mode, Pictures
-from .attributes import Column
+from .attributes import Column, with_units
 from .entry import Source, Value
 from .scan import Quarantined
 
@@ -92,11 +92,12 @@ class Manifest:
     def _of(cls, value: dict[str, Any]) -> "Manifest":
         options, pictures = dict(value["options"]), dict(value["pictures"])
         options["size"] = None if options["size"] is None else tuple(options["size"])
-        pictures |= {k: tuple(pictures[k]) for k in ("labels", "attributes")}
+        pictures |= {k: tuple(v) for k, v in pictures.items() if isinstance(v, list)}
+        columns = tuple(Column(**c) for c in value["columns"])  # older data sets have the units there alone
         parts = {
             "options": Options(**options),
-            "pictures": Pictures(**pictures),
-            "columns": tuple(Column(**c) for c in value["columns"]),
+            "pictures": with_units(Pictures(**pictures), columns),
+            "columns": columns,
             "quarantined": tuple(Quarantined(**q) for q in value["quarantined"]),
             "notes": tuple(value["notes"]),
             "files": tuple(File(**f) for f in value["files"]),

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from ..errors import InputError
 from ..files import atomic_write, require_space, sha256_of
 from ..pictures import Mode, Pictures
-from .attributes import columns
+from .attributes import columns, with_units
 from .dataset import MANIFEST, PIXELS, Dataset
 from .entry import LIMITS, BadPicture, Entry, Limits, Pixels, Source
 from .manifest import File, Manifest, Options, fingerprint
@@ -100,8 +100,8 @@ def _build(source: Source, found: Scan, folder: Path, options: Options, progress
     )  # fmt: skip
     (height, width), why = (options.size, "as asked for") if options.size else default_size(distinct)
     shown, about = columns([p.attributes for p, out in zip(distinct, held, strict=True) if not out])
-    pictures = Pictures(
-        options.mode or found.mode, height, width, tuple(found.labels), tuple(c.name for c in shown), options.pixel_art
+    pictures = with_units(
+        Pictures(options.mode or found.mode, height, width, tuple(found.labels), pixel_art=options.pixel_art), shown
     )
     notes = [*found.notes, *about, f"size {width}×{height}, {why}", *_about_shrinking(distinct, pictures)]
     if copies := len(found.pictures) - len(distinct):

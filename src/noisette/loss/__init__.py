@@ -1,6 +1,7 @@
 """The training losses: a weighted squared error in x0, measured where the network lives; and losses made of losses."""
 
 from .importance import ByLoss, Importance, Losses
+from .measure import Bound, Measure, SquaredError, SquaredErrorAndBound, chain_steps
 from .objective import Loss, Network, Objective
 from .times import LogNormal, Quantiles, Steps, Stratified, Times, Uniform
 from .uncertainty import LogVariance, Uncertain
@@ -9,6 +10,7 @@ from .weighting import P2, EDMWeight, FlowMatching, MinSNR, Simple, Weighting
 
 __all__ = [
     "P2",
+    "Bound",
     "ByLoss",
     "EDMWeight",
     "FlowMatching",
@@ -18,11 +20,14 @@ __all__ = [
     "LogVariance",
     "Loss",
     "Losses",
+    "Measure",
     "MinSNR",
     "Network",
     "Objective",
     "Quantiles",
     "Simple",
+    "SquaredError",
+    "SquaredErrorAndBound",
     "Steps",
     "Stratified",
     "Times",
@@ -30,4 +35,5 @@ __all__ = [
     "Uniform",
     "Variational",
     "Weighting",
+    "chain_steps",
 ]

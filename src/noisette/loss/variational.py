@@ -16,7 +16,7 @@ from ..posterior import FixedSmall, LearnedRange, Variance
 from ..schedule import Schedule
 from ..shapes import Images, PerImage, Time
 from .objective import Network, Objective
-from .times import Steps, Times
+from .times import Steps, Stratified, Times
 
 
 def term(
@@ -45,10 +45,11 @@ class Variational:
     parametrization: Parametrization
     steps: int = 1000
     variance: Variance = LearnedRange()
+    stratified: bool = False
 
     @property
     def times(self) -> Times:
-        return Steps(self.steps)
+        return Stratified(Steps(self.steps)) if self.stratified else Steps(self.steps)
 
     def __call__(
         self, model: Network, x0: Images, t: Float[Tensor, "b"], eps: Images, cond: Condition | None = None

@@ -6,9 +6,10 @@ new state: nothing is hidden in the sampler, so the same object may walk many tr
 
 from .ancestral import DDIM, DDPM
 from .dpm import DPMSolver2M, DPMSolver3M, DPMSolverSDE
-from .fitted import fitted
+from .fitted import cheapest, fitted, jumps
 from .heun import Churned, Heun
 from .ipndm import IPNDM
+from .repaint import Held, Repaint, Resampled
 from .unipc import UniPC
 from .walk import Sampler, State, sample, trajectory
 
@@ -20,11 +21,16 @@ __all__ = [
     "DPMSolver2M",
     "DPMSolver3M",
     "DPMSolverSDE",
+    "Held",
     "Heun",
+    "Repaint",
+    "Resampled",
     "Sampler",
     "State",
     "UniPC",
+    "cheapest",
     "fitted",
+    "jumps",
     "sample",
     "trajectory",
 ]

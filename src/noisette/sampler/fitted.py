@@ -22,10 +22,14 @@ def fitted(
     walk's, which begins on the fine walk itself; dynamic programming finds the cheapest path. A real walk has strayed
     already, the more the later, so each jump weighs `gamma` times as much as the one before it.
     """
-    if not 1 <= steps < len(fine):
-        raise InputError(f"a grid of {len(fine) - 1} steps has none of {steps}: ask for 1 to {len(fine) - 1}")
-    cost = jumps(denoise, fine, x, noise)
+    return cheapest(fine, steps, jumps(denoise, fine, x, noise), gamma)
+
+
+def cheapest(fine: Grid, steps: int, cost: Tensor, gamma: float = 1.15) -> Float[Tensor, "fewer"]:
+    """The path of `steps` jumps from fine[0] to fine[-1] that costs least, by what `jumps` found."""
     n = len(fine)
+    if not 1 <= steps < n:
+        raise InputError(f"a grid of {n - 1} steps has none of {steps}: ask for 1 to {n - 1}")
     best = torch.full((n,), torch.inf, dtype=torch.float64)  # the cheapest way from each time to the end
     best[-1] = 0
     choices = []
@@ -39,6 +43,7 @@ def fitted(
     return fine[path]
 
 
+@torch.no_grad()
 def jumps(denoise: Denoiser, fine: Grid, x: Images, noise: Noise) -> Tensor:
     """What Euler's jump from fine[i] to fine[j] costs, at [i, j]; infinite for j ≤ i. float64, on the CPU."""
     states = list(trajectory(denoise, Heun(), fine, x, noise))

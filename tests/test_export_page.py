@@ -1,0 +1,51 @@
+"""docs/export.md is run from top to bottom, as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import run
+from tiny_models import tiny
+
+PAGE = (Path(__file__).parent.parent / "docs" / "export.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(console|python)\n(.*?)```", PAGE, flags=re.S)
+
+
+def typed(words: list[str], folder: Path) -> str:
+    """What a command said; it must have worked."""
+    program, *arguments = words
+    if program == "noisette":
+        done = run(*arguments, cwd=folder)
+    elif program == "python":
+        done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    else:
+        assert words[:2] == ["pip", "install"]  # it is
+        return ""
+    assert done.returncode == 0, f"{words}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tiny().save_pretrained(tmp_path / "runs" / "mine" / "model")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    said: list[str] = []
+    for kind, text in BLOCKS:
+        if kind == "python":
+            exec(text, names)
+            continue
+        for line in re.findall(r"^\$ ([^#\n]*)", text, flags=re.M):
+            said.append(typed(shlex.split(line), tmp_path))
+    assert names["drawn"].shape == (4, 8, 8, 4)
+    assert (tmp_path / "one.png").is_file()
+    opset, error = re.findall(r"opset: (\d+)\nmax error against PyTorch: (\S+)", "".join(said))[0]
+    assert opset == "18" and float(error) < 1e-4
+    drawn = sorted(p.name for p in (tmp_path / "drawn").iterdir())
+    assert drawn == ["bread-000000.png", "bread-000003.png", "health-potion-000001.png", "sword-000002.png"]
+    for folder in ("mine-hub", "copy-with-card"):
+        assert {"README.md", "samples.png", "model.safetensors"} < {p.name for p in (tmp_path / folder).iterdir()}

@@ -1,0 +1,67 @@
+"""What a model can be asked for by name."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+import noisette
+from noisette.config import GRIDS, SAMPLERS, Sampling
+from noisette.edit.generate import ends, generate
+from noisette.errors import InputError
+from noisette.model import PictureModel
+from noisette.parametrization import V
+from noisette.schedule import Cosine
+from tiny_models import tiny
+
+FITTED = ((1.0, 0.5, 0.2, 0.0), (1.0, 0.0))
+
+
+def with_variance() -> PictureModel:
+    """A tiny model that answers logits of the variance, too, on a chain of 40 steps."""
+    config = tiny().config
+    net = dataclasses.replace(config.net, out_channels=8)
+    other = dataclasses.replace(config, net=net, schedule=Cosine(40), parametrization=V())
+    return PictureModel(dataclasses.replace(other, sampling=Sampling(fitted=FITTED))).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_walks_every_grid(sampler: str, grid: str) -> None:
+    model = with_variance()
+    times = model.grid(3, grid)
+    cond = model.condition(["sword", None], 2)
+    x = ends(generate(model, [1, 2], cond, model.sampler(sampler), times, 1.5), times)
+    assert x.shape == (2, 4, 8, 8) and x.abs().max() < 2  # iPNDM extrapolates to the very end
+    if grid in ("trailing", "leading", "strided", "quadratic"):  # on the knots of its own chain
+        torch.testing.assert_close(times * 40, (times * 40).round())
+
+
+def test_names_that_nobody_knows() -> None:
+    model = tiny()
+    with pytest.raises(InputError, match="'unipc'"):
+        model.sampler("uni-pc")
+    with pytest.raises(InputError, match="'logsnr'"):
+        model.grid(3, "log-snr")
+    with pytest.raises(InputError, match="did not learn a variance"):
+        model.sampler("ddpm-learned")
+    with pytest.raises(InputError, match="no grid: they should"):
+        Sampling(fitted=((1.0, 2.0, 0.0),))
+
+
+def test_how_it_samples_is_kept_with_it_and_no_part_of_its_hash(tmp_path) -> None:
+    tiny().save_pretrained(tmp_path / "run" / "model")
+    model, path = noisette.load(tmp_path / "run"), tmp_path / "run" / "model" / "config.json"
+    before = json.loads(path.read_text())
+    model.keep_sampling(tmp_path / "run", Sampling("dpm++3m", "fitted", 3, fitted=FITTED))
+    again = noisette.load(tmp_path / "run")
+    assert again.config.sampling == model.config.sampling == Sampling("dpm++3m", "fitted", 3, fitted=FITTED)
+    assert again.hash == model.hash and again.grid().tolist() == list(FITTED[0])
+    after = json.loads(path.read_text())
+    del before["model"]["sampling"], after["model"]["sampling"]
+    assert before == after
+    assert sorted(p.name for p in (tmp_path / "run" / "model").iterdir()) == ["config.json", "model.safetensors"]
+    other = dataclasses.replace(model.config, schedule=Cosine(), parametrization=V())
+    PictureModel(other).save_pretrained(tmp_path / "other")
+    assert noisette.load(tmp_path / "other").hash != model.hash
