@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from noisette.errors import InputError
-from noisette.metrics.distribution import Principal, fidelity, frechet
+from noisette.metrics.distribution import Principal, fidelity, frechet, frechet_infinity, least_for_fid
 
 
 def normal(n: int, d: int = 8, seed: int = 0) -> torch.Tensor:
@@ -102,3 +102,18 @@ def test_more_directions_than_pictures_are_refused() -> None:
         Principal.of(normal(10, 100), 64)
     with pytest.raises(InputError, match="more pictures"):
         frechet(normal(10, 64), normal(100, 64))
+
+
+def test_the_bias_of_few_pictures_is_taken_out() -> None:
+    """Two samples of one normal distribution are 0 apart; Fréchet's distance of a few says otherwise."""
+    x, y = normal(4000, 10, seed=1), normal(400, 10, seed=2)
+    biased, infinite = frechet(x, y), frechet_infinity(x, y)
+    assert biased > 0.15 and abs(infinite) < biased / 3
+    shifted = y + 2.0
+    assert frechet_infinity(x, shifted) == pytest.approx(40, rel=0.05)
+
+
+def test_too_few_for_their_dimensions_are_refused() -> None:
+    assert least_for_fid(normal(5, 10)) == 20
+    with pytest.raises(InputError, match="at least 20 of each"):
+        frechet_infinity(normal(4000, 10), normal(19, 10))

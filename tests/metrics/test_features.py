@@ -5,7 +5,7 @@ import torch
 
 from noisette.errors import InputError
 from noisette.metrics import features as module
-from noisette.metrics.features import EfficientNetLite, opaque
+from noisette.metrics.features import EfficientNetLite, Remembered, opaque
 from noisette.metrics.kid import kid
 from noisette.pictures import Pictures
 
@@ -107,3 +107,25 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError, match=r"efficientnet_lite_pytorch.*pip install 'noisette\[metrics\]'"):
         EfficientNetLite()
     assert importlib.import_module is not missing
+
+
+def test_remembered_features_are_the_features() -> None:
+    """And no picture is looked at twice."""
+    seen = []
+
+    class Sums:
+        name, hash = "sums", "1"
+
+        def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen.append(len(pixels))
+            return pixels.flatten(1).float().cumsum(1)[:, -2:]
+
+    g = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (6, 3, 8, 8), generator=g, dtype=torch.uint8)
+    plain, kept = Sums(), Remembered(Sums())
+    mixed = pixels[[4, 0, 0, 5, 3]]
+    truth = [plain(pixels[:4]), plain(mixed)]
+    seen.clear()
+    assert torch.equal(kept(pixels[:4]), truth[0]) and torch.equal(kept(mixed), truth[1])
+    assert seen == [4, 2] and (kept.name, kept.hash) == ("sums", "1")
+    assert torch.equal(kept(mixed), truth[1]) and seen == [4, 2]

@@ -4,7 +4,7 @@ import torch
 
 from noisette.errors import InputError
 from noisette.metrics import kid as module
-from noisette.metrics.kid import kid, kid_interval, kid_subsets
+from noisette.metrics.kid import Gaussian, kid, kid_interval, kid_subsets
 
 
 def by_the_formula(x: np.ndarray, y: np.ndarray) -> float:
@@ -111,3 +111,18 @@ def test_subsets_average_to_the_estimate() -> None:
 def test_too_few_are_refused() -> None:
     with pytest.raises(InputError, match="at least 2"):
         kid(normal(1), normal(5))
+
+
+def test_a_gaussian_kernel_has_a_closed_form() -> None:
+    """E exp(−(x − y)² / 2h²) for x, y ~ N(a, 1), N(b, 1) is h/√(h² + 2) exp(−(a − b)² / 2(h² + 2))."""
+    h, shift = 1.5, 1.0
+    scale = h / (h**2 + 2) ** 0.5
+    truth = 2 * scale * (1 - torch.tensor(-(shift**2) / (2 * (h**2 + 2))).exp().item())
+    found = [kid(normal(200, 1, 2 * i), normal(200, 1, 2 * i + 1, shift), Gaussian(h)) for i in range(60)]
+    mean, error = sum(found) / 60, torch.tensor(found).std().item() / 60**0.5
+    assert abs(mean - truth) < 4 * error < 0.05
+
+
+def test_the_median_distance_is_the_bandwidth() -> None:
+    x = torch.tensor([[0.0], [1.0], [3.0]])  # distances 1, 2, 3
+    assert Gaussian.median(x).bandwidth == 2

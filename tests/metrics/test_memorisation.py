@@ -1,8 +1,9 @@
 import pytest
 import torch
+from scipy import stats
 
 from noisette.errors import InputError
-from noisette.metrics.memorisation import distinct, memorisation
+from noisette.metrics.memorisation import closer, distinct, memorisation
 
 
 def pictures(n: int, channels: int = 4, seed: int = 0, side: int = 8) -> torch.Tensor:
@@ -87,3 +88,22 @@ def test_what_cannot_be_compared_is_refused() -> None:
         memorisation(pictures(3), pictures(1).repeat(5, 1, 1, 1))
     with pytest.raises(InputError, match="channels"):
         memorisation(pictures(3, 5), pictures(3, 5))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_closer_is_the_rank_sum_test(ties: bool) -> None:
+    """Against an independent implementation."""
+    g = torch.Generator().manual_seed(3)
+    x, y = torch.randn(60, generator=g).double() - 0.6, torch.randn(45, generator=g).double()
+    if ties:
+        x, y = x.round(decimals=0), y.round(decimals=0)
+    reference = stats.mannwhitneyu(x.numpy(), y.numpy(), alternative="less", method="asymptotic").pvalue
+    assert closer(x, y) == pytest.approx(reference, rel=1e-9)
+    assert closer(x, y) < 0.1 and closer(y, x) > 0.9
+
+
+def test_closer_where_all_are_alike() -> None:
+    assert closer(torch.ones(5), torch.ones(4)) == 1.0
+    assert closer(torch.zeros(50), torch.ones(50)) < 1e-10
+    with pytest.raises(InputError, match="at least one"):
+        closer(torch.ones(0), torch.ones(4))

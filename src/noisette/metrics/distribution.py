@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..noise import keyed
 from .features import Features, Others
 
 
@@ -92,3 +93,31 @@ def frechet(x: Features, y: Others) -> float:
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     mixed = torch.linalg.eigvalsh(root @ cov_y @ root).clamp(min=0).sqrt().sum()
     return ((x.mean(0) - y.mean(0)).square().sum() + cov_x.trace() + cov_y.trace() - 2 * mixed).item()
+
+
+LEAST = 2  # pictures a dimension of the features, below which a Fréchet distance is mostly bias
+
+
+def least_for_fid(x: Features) -> int:
+    """How many pictures each set needs before a Fréchet distance of these features means something."""
+    return LEAST * x.shape[1]
+
+
+def frechet_infinity(x: Features, y: Others, *, sizes: int = 15, seed: int = 0) -> float:
+    """What `frechet` would be if y had infinitely many pictures (Chong & Forsyth 2020, §4).
+
+    Its bias falls as 1/N: a straight line through the distances of subsets of y of growing size N, over 1/N, is read
+    off at 0. The bias that a finite x brings remains; it is the same for all that are compared with x.
+    """
+    least = least_for_fid(x)
+    if min(len(x), len(y)) < least:
+        raise InputError(
+            f"{min(len(x), len(y))} pictures cannot bear a Fréchet distance of {x.shape[1]} dimensions, which would "
+            f"mostly measure their number: give at least {least} of each, or read KID"
+        )
+    generator = keyed("frechet infinity", seed)
+    numbers = torch.linspace(max(least / 2, len(y) / 10), len(y), sizes).long()
+    distances = [frechet(x, y[torch.randperm(len(y), generator=generator)[:n]]) for n in numbers.tolist()]
+    inverse = 1 / numbers.double()
+    line = torch.stack([torch.ones_like(inverse), inverse], 1)
+    return torch.linalg.lstsq(line, torch.tensor(distances, dtype=torch.float64)[:, None]).solution[0].item()

@@ -9,7 +9,7 @@ Figures made with it are comparable with each other, not with a published FID or
 import hashlib
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,7 @@ Features = Float[Tensor, "b d"]
 Others = Float[Tensor, "n d"]  # of another set of pictures, by the same extractor
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """Turns 8-bit pictures, straight alpha, of one mode and size, into one vector each."""
 
@@ -81,6 +82,30 @@ class EfficientNetLite:
         x = (x * 255 - 127) / 128  # the scaling that the Lite nets were trained with
         maps: Tensor = self._net.extract_features(x.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
         return maps.mean((2, 3))
+
+
+class Remembered:
+    """An extractor that looks at no picture twice."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
+        self.known: dict[bytes, Tensor] = {}
+
+    @property
+    def name(self) -> str:
+        return self.extractor.name
+
+    @property
+    def hash(self) -> str:
+        return self.extractor.hash
+
+    def __call__(self, pixels: Bytes) -> Features:
+        keys = [picture.numpy().tobytes() for picture in pixels.contiguous()]
+        new = {key: i for i, key in enumerate(keys) if key not in self.known}
+        if new or not keys:
+            found = self.extractor(pixels[list(new.values())])
+            self.known |= dict(zip(new, found, strict=True))
+        return torch.stack([self.known[key] for key in keys])
 
 
 def light(pixels: Bytes) -> Images:

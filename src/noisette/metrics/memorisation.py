@@ -1,7 +1,9 @@
 """Are the samples new? Distances to the nearest training pictures, in pixels."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +58,27 @@ def memorisation(
     first, second = distances.unbind(1)
     copied = first <= second * THRESHOLD
     return Memorisation(wilson(int(copied.sum()), len(copied)), copied, kept[order[:, 0]], first, second, len(kept))
+
+
+def closer(samples: Float[Tensor, "b"], held_out: Float[Tensor, "n"]) -> float:
+    """One-sided p-value of the rank-sum test (Mann & Whitney 1947) that samples lie no closer to the training pictures
+    than held-out pictures do, given the distances of both to their nearest. Small: they lie closer.
+
+    Normal approximation with the correction for ties. A good model draws pictures as far from the training pictures as
+    new ones are; one that redraws them comes closer.
+    """
+    n, m = len(samples), len(held_out)
+    if min(n, m) < 1:
+        raise InputError("distances of samples and of held-out pictures are compared: give at least one of each")
+    _, group, counts = torch.cat([samples, held_out]).double().unique(return_inverse=True, return_counts=True)
+    counts = counts.double()
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[group]
+    wins = ranks[:n].sum().item() - n * (n + 1) / 2  # pairs in which the sample lies farther away
+    ties = ((counts**3 - counts).sum() / ((n + m) * (n + m - 1))).item() if n + m > 1 else 0.0
+    variance = n * m / 12 * (n + m + 1 - ties)
+    if variance <= 0:
+        return 1.0
+    return NormalDist().cdf((wins - n * m / 2 + 0.5) / math.sqrt(variance))
 
 
 def distinct(pixels: Bytes, *, flips: bool = False, shifts: int = 0) -> Int[Tensor, "kept"]:

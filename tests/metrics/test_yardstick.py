@@ -1,0 +1,58 @@
+"""The four rows tell good, copied and broken apart, with the features that are used in earnest."""
+
+import pytest
+import torch
+
+from noisette.metrics.features import EfficientNetLite
+from noisette.metrics.yardstick import Score, Set, Yardstick, four
+
+
+def discs(n: int, seed: int) -> torch.Tensor:
+    """RGBA pictures of 12×12: a disc of any colour, place and size."""
+    g = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(12.0), indexing="ij")
+    centre, radius = 4 + 4 * torch.rand(n, 2, 1, 1, generator=g), 2 + 3 * torch.rand(n, 1, 1, generator=g)
+    inside = (x - centre[:, 0]) ** 2 + (y - centre[:, 1]) ** 2 < radius**2
+    colour = torch.randint(30, 256, (n, 3, 1, 1), generator=g)
+    return torch.cat([colour * inside[:, None], 255 * inside[:, None]], 1).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, Score]:
+    train, held_out = discs(160, 0), discs(60, 1)
+    yardstick = Yardstick(train, held_out, EfficientNetLite())
+    dull = discs(80, 2)
+    dull[:, :3] //= 4
+    more = (Set("dull", dull), Set("one, again and again", discs(1, 3).expand(80, -1, -1, -1)))
+    rows = four(yardstick, Set("good", discs(80, 4)), more=more)
+    assert [row.name for row in rows] == ["floor", "good", "dull", "one, again and again", "copycat", "broken"]
+    return {row.name: row for row in rows}
+
+
+def test_good_pictures_are_at_the_floor(scores: dict[str, Score]) -> None:
+    floor, good = scores["floor"], scores["good"]
+    assert good.kid.low < floor.kid.high and good.mmd.low < floor.mmd.high
+    assert good.fidelity.coverage > 0.8 * floor.fidelity.coverage
+    assert good.memorised.value <= 0.1 and good.closer > 0.01
+    assert not any(d.sure for d in good.drift.brightness.values())
+
+
+def test_a_copycat_is_superb_but_for_its_copies(scores: dict[str, Score]) -> None:
+    copycat, floor = scores["copycat"], scores["floor"]
+    assert copycat.kid.low < floor.kid.high
+    assert copycat.memorised.value > 0.9 and copycat.closer < 1e-6
+
+
+def test_each_defect_shows(scores: dict[str, Score]) -> None:
+    assert scores["broken"].kid.low > scores["dull"].kid.high > scores["dull"].kid.low > scores["good"].kid.high
+    assert scores["broken"].fd > scores["dull"].fd > scores["good"].fd
+    assert scores["broken"].mmd.low > scores["good"].mmd.high
+    drift = scores["dull"].drift.brightness
+    assert drift["red"].sure and drift["red"].value < 0 and not drift["alpha"].sure
+    collapsed = scores["one, again and again"].fidelity
+    assert collapsed.recall == 0 and collapsed.coverage < 0.5 * scores["good"].fidelity.coverage
+    assert scores["broken"].palette.colours > 100 > scores["good"].palette.colours == 2
+
+
+def test_a_plain_fid_is_refused_to_so_few(scores: dict[str, Score]) -> None:
+    assert all(score.fid is None for score in scores.values())
