@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import noisette
 from commands import ENV, TINY, command, run
+from noisette.config import Sampling
 from noisette.errors import InputError
 from noisette.train import Diverged, Progress, TrainOptions, train
 
@@ -102,10 +103,13 @@ def test_a_signal_saves_first(whole: Path, sprites: Path, tmp_path: Path, number
 
 
 def test_a_finished_run_has_nothing_left_to_do(whole: Path, sprites: Path):
+    """And leaves alone how its model was told to sample."""
     before = (whole / "metrics.jsonl").read_text()
+    noisette.load(whole).keep_sampling(whole, Sampling("unipc", steps=8))
     again = run("train", sprites, "--out", whole, "--images", "240", *TINY)
     assert again.returncode == 0
     assert (whole / "metrics.jsonl").read_text() == before
+    assert noisette.load(whole).config.sampling == Sampling("unipc", steps=8)
 
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node=2")

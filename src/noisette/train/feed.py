@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..condition import Condition
 from ..data import Subset
-from ..loss import Objective
 from ..noise import keyed
-from ..presets import Training
+from ..recipe import Training
+from .criterion import Criterion
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Batch:
 class Feed:
     """Endless, seeded, without replacement within an epoch."""
 
-    def __init__(self, data: Subset, objective: Objective, training: Training, seed: int, device: torch.device) -> None:
-        self.data, self.objective, self.training, self.seed, self.device = data, objective, training, seed, device
+    def __init__(self, data: Subset, criterion: Criterion, training: Training, seed: int, device: torch.device) -> None:
+        self.data, self.criterion, self.training, self.seed, self.device = data, criterion, training, seed, device
         self.orders: dict[int, Tensor] = {}
 
     def rows(self, step: int) -> Tensor:
@@ -50,7 +50,8 @@ class Feed:
         """The images `share` of step `step`."""
         size, training = self.training.batch, self.training
         cpu = keyed(self.seed, "step", step)
-        t = self.objective.times(self.objective.schedule, size, cpu)
+        loss = self.criterion.loss
+        t = loss.times(loss.schedule, size, cpu)
         forget = torch.rand(size, generator=cpu) < training.forget
         mirror = torch.rand(size, generator=cpu) < 0.5
         rows = self.rows(step)[share]

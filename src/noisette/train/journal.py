@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..data import Dataset
 from ..edit.generate import ends, generate
-from ..loss import Objective
+from ..loss import Loss
 from ..model import PictureModel
 from ..viz.png import write_png
 from .watch import FixedLoss, crossings, sheet
@@ -53,7 +53,7 @@ class Record:
     """Examines the averaged weights along the way, and writes down what it finds."""
 
     def __init__(
-        self, folder: Path, data: Dataset, model: PictureModel, objective: Objective, seed: int, journal: Journal
+        self, folder: Path, data: Dataset, model: PictureModel, objective: Loss, seed: int, journal: Journal
     ) -> None:
         """`model` is the averaged one, which changes under the record's eyes."""
         self.folder, self.model, self.journal = folder, model, journal
@@ -84,4 +84,4 @@ class Record:
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
         text = {"images": images, "columns": COLUMNS, "untrained": images == 0}
-        write_png(folder / f"{images:09d}.png", sheet(self.model.pictures.decode(drawn), COLUMNS), text)
+        write_png(folder / f"{images:09d}.png", sheet(self.model.pictures.finished(drawn), COLUMNS), text)

@@ -15,9 +15,9 @@ from torch import nn
 from ..condition import Condition
 from ..data import Dataset
 from ..errors import InputError, known
-from ..loss import Objective
 from ..model import PictureModel
-from ..presets import PRESETS, WANTED, Recipe
+from ..presets import PRESETS, WANTED
+from ..recipe import Recipe, overlaid
 
 Precision = Literal["fp32", "bf16"]
 
@@ -38,6 +38,7 @@ class TrainOptions:
     lr: float | None = None
     dropout: float | None = None
     flip: bool = False
+    recipe: str | None = None  # a file of JSON: what of the preset's recipe is to be otherwise
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 0
     save_every: float = 60.0  # seconds between checkpoints
@@ -71,6 +72,8 @@ class Plan:
 def recipe_of(name: str, data: Dataset, options: TrainOptions) -> Recipe:
     """A preset's recipe for these pictures, with what was asked for otherwise."""
     recipe = PRESETS[name](data.pictures, data.sigma_data)
+    if options.recipe is not None:
+        recipe = overlaid(recipe, options.recipe)
     training = replace(recipe.training, flip=options.flip or recipe.training.flip)
     if options.batch is not None:
         training = replace(training, batch=options.batch)
@@ -89,7 +92,7 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     `budget`, in seconds, is overdrawn by two steps at the most.
     """
     model = PictureModel(recipe.model).to(device).train()
-    objective = Objective(model.schedule, model.parametrization, recipe.training.weighting, recipe.training.times)
+    objective = recipe.loss()
     optimizer = adam(model, recipe, device)
     x0 = torch.zeros(share, *recipe.model.pictures.shape, device=device)
     t, eps = torch.full((share,), 0.01, dtype=torch.float64), torch.randn_like(x0)
@@ -118,11 +121,17 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     return min(times) / share
 
 
-def adam(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
-    """The optimiser of a recipe."""
+def adam(
+    model: nn.Module, recipe: Recipe, device: torch.device, also: Iterable[nn.Parameter] = ()
+) -> torch.optim.AdamW:
+    """The optimiser of a recipe, for the model's parameters and `also` for others."""
     training = recipe.training
     return torch.optim.AdamW(
-        model.parameters(), training.lr, betas=(0.9, training.beta2), weight_decay=training.weight_decay, fused=True
+        [*model.parameters(), *also],
+        training.lr,
+        betas=(0.9, training.beta2),
+        weight_decay=training.weight_decay,
+        fused=True,
     )
 
 

@@ -8,8 +8,8 @@ on a CPU, bit for bit where it would have ended.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,19 +20,19 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
 from .. import checkpoint
-from ..config import from_json, to_json
+from ..config import to_json
 from ..data import Dataset, prepare
 from ..errors import InputError
-from ..files import read_json, write_json
 from ..lock import RunLock
-from ..loss import Objective
 from ..model import PictureModel
 from ..nn.ema import EMA
 from ..noise import key
+from .criterion import criterion
 from .feed import Batch, Feed
 from .horizon import Horizon, TimeBox, learning_rate
 from .journal import Journal, Record
-from .plan import Plan, TrainOptions, adam, draw_up
+from .plan import Plan, TrainOptions, adam
+from .settled import holds, no_empty_folder, settle, stored
 from .stop import StopSignals
 
 ROWS = 400  # rows that the journal of a run has, about
@@ -101,54 +101,6 @@ def train(
         return Run(run, data, agreed, options, accelerator, started).go(watcher)
 
 
-@contextmanager
-def no_empty_folder(folder: Path) -> Iterator[None]:
-    """If what is done in the block puts nothing into a folder that was not there before, it is not there after."""
-    fresh = not folder.exists()
-    try:
-        yield
-    finally:
-        if fresh:
-            with suppress(OSError):  # it holds something, or was never made
-                folder.rmdir()
-
-
-def stored(run: Path, options: TrainOptions) -> Plan | None:
-    """The plan that the run folder holds, if it was made of the same options."""
-    path = run / "config.json"
-    if not path.exists():
-        return None
-    found, told = read_json(path), to_json(options)
-    if not isinstance(found, dict) or not {"format", "options", "plan"} <= found.keys():
-        raise InputError(f"{path} is not the config of a run: give another --out")
-    if found["format"] > checkpoint.FORMAT:
-        raise InputError(f"{path} was made by a newer Noisette: upgrade to go on with it, or give another --out")
-    for name, value in told.items():
-        before = found["options"].get(name)
-        if name not in FREE and before != value:
-            raise InputError(
-                f"{run} was started with {name} = {before!r}, not {value!r}: give the same options to go on with it, "
-                "or another --out"
-            )
-    return from_json(Plan, found["plan"], f"{path}: plan")
-
-
-def settle(
-    plan: Plan | None, run: Path, data: Dataset, options: TrainOptions, accelerator: Accelerator, started: float
-) -> Plan:
-    """The plan of every process: the stored one, or a new one, which is then stored."""
-    if accelerator.is_main_process and plan is None:
-        left = None if options.seconds is None else 0.9 * (options.seconds - (time.monotonic() - started))
-        plan = draw_up(data, options, accelerator.device, accelerator.num_processes, left)
-        write_json(
-            run / "config.json", {"format": checkpoint.FORMAT, "options": to_json(options), "plan": to_json(plan)}
-        )
-    return broadcast_object_list([plan])[0]
-
-
-FREE = ("save_every", "log", "accumulate")  # options that do not change what is learned
-
-
 class Run:
     """One sitting of a run."""
 
@@ -160,9 +112,10 @@ class Run:
         torch.manual_seed(key(plan.seed, "weights"))
         self.bare = PictureModel(plan.recipe.model).to(device)
         self.ema = EMA(self.bare, half_life=training.ema * plan.images)
-        self.optimizer = adam(self.bare, plan.recipe, device)
-        self.objective = Objective(self.bare.schedule, self.bare.parametrization, training.weighting, training.times)
-        self.feed = Feed(data.train, self.objective, training, plan.seed, device)
+        self.criterion = criterion(plan.recipe, device)
+        self.optimizer = adam(self.bare, plan.recipe, device, self.criterion.parameters.values())
+        self.names = [*(n for n, _ in self.bare.net.named_parameters()), *self.criterion.parameters]
+        self.feed = Feed(data.train, self.criterion, training, plan.seed, device)
 
         self.notes: tuple[str, ...] = ()
         self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)
@@ -173,7 +126,7 @@ class Run:
         self.record: Record | None = None
         if accelerator.is_main_process:
             journal = Journal(folder / "metrics.jsonl", self.images, self.trackers())
-            self.record = Record(folder, data, self.ema.model, self.objective, plan.seed, journal)
+            self.record = Record(folder, data, self.ema.model, self.criterion.plain, plan.seed, journal)
 
     def now(self) -> float:
         """Seconds that the run has taken, earlier sittings included."""
@@ -234,11 +187,13 @@ class Run:
             batch = self.feed.batch(number, slice(first, first + share))
             last = part == parts - 1
             with nullcontext() if last else accelerator.no_sync(self.model), self.precision():
-                loss = self.objective(self.model, batch.x0, batch.t, batch.eps, batch.cond)
+                loss = self.criterion.loss(self.model, batch.x0, batch.t, batch.eps, batch.cond)
             with nullcontext() if last else accelerator.no_sync(self.model):
                 accelerator.backward(loss.mean() / parts)
             losses.append(loss.detach())
             batches.append(batch)
+        for parameter in self.criterion.parameters.values():  # the model's are averaged as they come
+            parameter.grad = accelerator.reduce(parameter.grad, "mean")
         norm = accelerator.clip_grad_norm_(self.model.parameters(), training.clip)
         mine = torch.cat(losses)
         both = torch.stack([mine.mean().double(), torch.as_tensor(float(signal), dtype=torch.float64).to(mine.device)])
@@ -247,11 +202,21 @@ class Run:
             self.diverged(number, mine, batches)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.criterion.remembers:
+            self.criterion.seen(self.everyones(torch.cat([b.t for b in batches])), self.everyones(mine))
         self.images += training.batch
         self.ema.update(self.bare, self.images, training.batch)
         mean /= processes
         self.since = (self.since[0] + mean, self.since[1] + 1)
         return mean, round(signals) and (signal or 15)
+
+    def everyones(self, mine: Tensor) -> Tensor:
+        """A number of each image of the step, in the order of the global batch; on the CPU."""
+        parts, processes = self.options.accumulate, self.accelerator.num_processes
+        if processes == 1:
+            return mine.cpu()
+        every: Tensor = self.accelerator.gather(mine.to(self.accelerator.device))
+        return every.reshape(processes, parts, -1).transpose(0, 1).flatten().cpu()
 
     def precision(self) -> torch.autocast:
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16")
@@ -282,15 +247,17 @@ class Run:
     def save(self) -> None:
         if self.record is None:
             return
-        names = [n for n, _ in self.bare.net.named_parameters()]
+        state = {
+            "model": self.bare.net.state_dict(),
+            "ema": self.ema.model.net.state_dict(),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.names),
+        }
+        if beside := self.criterion.tensors():
+            state["criterion"] = beside
         checkpoint.save(
             self.folder,
             self.images,
-            {
-                "model": self.bare.net.state_dict(),
-                "ema": self.ema.model.net.state_dict(),
-                "optimizer": checkpoint.optimizer_tensors(self.optimizer, names),
-            },
+            state,
             {"knots": to_json(self.horizon.knots), "seconds": self.now(), "since": list(self.since)},
         )
 
@@ -299,10 +266,11 @@ class Run:
         found = checkpoint.latest(self.folder)
         if found is None:
             return
-        names = [n for n, _ in self.bare.net.named_parameters()]
         self.bare.net.load_state_dict(found.tensors("model"))
         self.ema.model.net.load_state_dict(found.tensors("ema"))
-        checkpoint.load_optimizer_tensors(self.optimizer, names, found.tensors("optimizer"))
+        checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
+        if self.criterion.tensors():
+            self.criterion.restore(found.tensors("criterion"))
         self.images, self.notes = found.images, found.skipped
         self.horizon = Horizon(tuple((int(i), float(p)) for i, p in found.meta["knots"]))
         self.since = (found.meta["since"][0], found.meta["since"][1])
@@ -312,7 +280,7 @@ class Run:
         """The last checkpoint, and the model that people use: the averaged weights."""
         self.save()
         folder = self.folder / "model"
-        if self.record is not None:
+        if self.record is not None and not holds(folder, self.ema.model):
             self.ema.model.save_pretrained(folder)
         if self.options.log != "jsonl":
             self.accelerator.end_training()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data import Subset
 from ..denoiser import DiffusionModel
-from ..loss import Objective
+from ..loss import Loss
 from ..noise import keyed
 from ..shapes import Bytes
 
@@ -22,7 +22,7 @@ LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times,
 class FixedLoss:
     """The objective on a fixed batch of pictures × times × noises, by noise level."""
 
-    def __init__(self, data: Subset, objective: Objective, seed: int, pictures: int = 64, times: int = 8) -> None:
+    def __init__(self, data: Subset, objective: Loss, seed: int, pictures: int = 64, times: int = 8) -> None:
         self.objective = objective
         rows = torch.randperm(len(data), generator=keyed(seed, "fixed"))[:pictures]
         x0 = data.x0(rows)
