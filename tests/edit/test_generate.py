@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from noisette.config import from_json, to_json
-from noisette.edit.generate import ends, generate, start
+from noisette.edit.generate import ends, generate, start, with_eta
 from noisette.edit.origin import Origin, again
 from noisette.errors import InputError
 from noisette.guidance import Clipped, Guided
 from noisette.noise import Seeded
-from noisette.sampler import DDPM, Heun, sample
+from noisette.sampler import DDIM, DDPM, Heun, sample
 from tiny_models import tiny
 
 
@@ -91,3 +91,27 @@ def test_again_refuses_another_model() -> None:
 def test_an_origin_that_cannot_be_is_refused(batch: int) -> None:
     with pytest.raises(InputError, match="damaged"):
         Origin("f" * 64, 0, None, "heun", "karras", 4, 1.0, batch)
+
+
+def test_eta_is_ddims_alone() -> None:
+    assert with_eta(DDIM(), 0.4) == DDIM(0.4)
+    assert with_eta(Heun(), None) == Heun()
+    with pytest.raises(InputError, match="choose ddim"):
+        with_eta(Heun(), 0.4)
+    with pytest.raises(InputError, match="η is 2"):
+        with_eta(DDIM(), 2.0)
+
+
+def test_guidance_guides_within_its_interval_alone() -> None:
+    """In an interval that holds only the first time, the first step is guided and the others are not."""
+    model = tiny()
+    grid, cond = model.grid(3), model.condition("sword", 1)
+
+    def walk(guidance: float, interval: tuple[float, float]) -> list[torch.Tensor]:
+        return [s.x for s in generate(model, [1], cond, DDIM(), grid, guidance, 1, interval)]
+
+    first = float(grid[0])
+    inside, always, plain = walk(3.0, (first, 1.0)), walk(3.0, (0.0, 1.0)), walk(1.0, (0.0, 1.0))
+    assert torch.equal(inside[0], always[0]) and not torch.equal(inside[0], plain[0])
+    assert not torch.equal(inside[1], always[1])
+    assert torch.equal(walk(3.0, (0.0, 0.0))[2], plain[2])

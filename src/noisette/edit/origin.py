@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 from .. import __version__
+from ..context import parsed
 from ..errors import InputError
+from ..grid import checked
 from ..model import PictureModel
 from ..shapes import Images
-from .generate import ends, generate
+from .generate import ALWAYS, ends, generate, with_eta
+from .kin import Kin, Turn
 
 LARGEST = 4096  # images that may be drawn at once
 
@@ -24,11 +27,23 @@ class Origin:
     steps: int
     guidance: float
     batch: int
+    times: tuple[float, ...] = ()  # of a grid that the model was given, since it may be given another
+    attributes: tuple[str, ...] = ()  # as they were asked for: hue=0.3
+    eta: float | None = None  # of DDIM, where it was said
+    interval: tuple[float, float] = ALWAYS  # the times at which guidance guided
+    turns: tuple[Turn, ...] = ()  # of the seed's noise
     noisette: str = __version__
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= LARGEST:
             raise InputError(f"a picture was hardly drawn {self.batch} at a time: its metadata are damaged")
+        if self.times and len(checked(self.times)) != self.steps + 1:
+            raise InputError(f"{len(self.times)} times are no grid of {self.steps} steps: the metadata are damaged")
+
+    @classmethod
+    def own(cls, model: PictureModel, grid: str, steps: int) -> tuple[float, ...]:
+        """What `times` must hold for this grid of this model."""
+        return tuple(model.grid(steps, grid).tolist()) if grid == "fitted" else ()
 
 
 def again(model: PictureModel, origin: Origin) -> Images:
@@ -38,8 +53,9 @@ def again(model: PictureModel, origin: Origin) -> Images:
             f"that picture was drawn by another model, {origin.model[:12]}…, and this one is {model.hash[:12]}…: "
             "give the model that drew it"
         )
-    grid = model.grid(origin.steps, origin.grid)
-    cond = model.condition(origin.label, origin.batch)
-    seeds = [origin.seed] * origin.batch
-    walk = generate(model, seeds, cond, model.sampler(origin.sampler), grid, origin.guidance, origin.batch)
+    grid = checked(origin.times) if origin.times else model.grid(origin.steps, origin.grid)
+    cond = model.condition(origin.label, origin.batch, attributes=parsed(origin.attributes))
+    seeds = [Kin(origin.seed, origin.turns)] * origin.batch
+    sampler = with_eta(model.sampler(origin.sampler), origin.eta)
+    walk = generate(model, seeds, cond, sampler, grid, origin.guidance, origin.batch, origin.interval)
     return ends(walk, grid)[:1]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from PIL import Image, PngImagePlugin
@@ -35,17 +35,20 @@ def from_image(image: Image.Image) -> Bytes:
     return pixels.reshape(image.height, image.width, len(image.getbands())).permute(2, 0, 1)[None].contiguous()
 
 
-def write_png(path: Path, picture: Bytes | Image.Image, text: Mapping[str, object] | None = None) -> None:
-    """Write a picture, (1, C, H, W) or an image, and what is said of it, wholly or not at all."""
+def png(picture: Bytes | Image.Image, text: Mapping[str, object] | None = None) -> bytes:
+    """A PNG file of a picture, (1, C, H, W) or an image, and of what is said of it."""
     image = picture if isinstance(picture, Image.Image) else to_image(picture)
     chunks = PngImagePlugin.PngInfo()
     if text is not None:
         chunks.add_itxt(CHUNK, json.dumps(text, ensure_ascii=False))
+    file = BytesIO()
+    image.save(file, "PNG", pnginfo=chunks)
+    return file.getvalue()
 
-    def save(file: BinaryIO) -> None:
-        image.save(file, "PNG", pnginfo=chunks)
 
-    atomic_write(path, save)
+def write_png(path: Path, picture: Bytes | Image.Image, text: Mapping[str, object] | None = None) -> None:
+    """Write a picture, (1, C, H, W) or an image, and what is said of it, wholly or not at all."""
+    atomic_write(path, png(picture, text))
 
 
 def read_text(path: Path) -> dict[str, Any]:

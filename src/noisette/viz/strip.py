@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..pictures import Pictures
 from ..sampler import State
 from ..schedule import Schedule
-from ..shapes import Bytes
+from ..shapes import Bytes, Images
 from .grid import WIDE, Row, fitting, labelled
 
 MODEST = 6  # times that a strip of few columns is enlarged at most
@@ -36,10 +36,15 @@ def moments(start: State, walk: Iterable[State], schedule: Schedule, pictures: P
     return [*found, _moment(before, before.x, schedule, pictures, row)]
 
 
-def _moment(state: State, x0: Tensor, schedule: Schedule, pictures: Pictures, row: int) -> Moment:
-    """x_t is shown at unit scale, x_t / √(α² + σ²), so that noise of σ = 80 does not burn out."""
+def at_unit_scale(state: State, schedule: Schedule) -> Images:
+    """x_t / √(α² + σ²), on the CPU: so noise of σ = 80 does not burn out where it is shown."""
     alpha, sigma = schedule(state.t)
-    x = state.x[row : row + 1].cpu().float() / (alpha**2 + sigma**2).sqrt().float()
+    return state.x.cpu().float() / (alpha**2 + sigma**2).sqrt().float()
+
+
+def _moment(state: State, x0: Tensor, schedule: Schedule, pictures: Pictures, row: int) -> Moment:
+    alpha, sigma = schedule(state.t)
+    x = at_unit_scale(state, schedule)[row : row + 1]
     noise = float(sigma / alpha) if alpha > 0 else float("inf")
     return Moment(noise, pictures.decode(x), pictures.decode(x0[row : row + 1].cpu()))
 

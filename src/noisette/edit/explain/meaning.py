@@ -1,0 +1,113 @@
+"""Chapter: h-space. What the bottleneck says of pictures, and what happens if one says it for it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from ...noise import Seeded
+from ...sampler import sample
+from ...shapes import Bytes, Images
+from ...viz.page import paragraph, table
+from ...viz.tiles import SIDE, View, scatter, scrubber
+from ..generate import fresh, steered
+from ..hspace import EULER, Direction, Seen, Times, bottleneck, drawn, principal
+from ..measured import STRENGTHS, Bench, Effect, measured
+from .subject import Subject
+
+PICTURES, MOVED, STEPS, COMPONENTS = 48, 5, 10, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Samples, and where the bottleneck puts them."""
+
+    pictures: Images  # (B, C, H, W)
+    labels: list[str]  # of each; "" where there are none
+    at: Tensor  # (B, 2): in standard deviations along the first two components
+    directions: list[Direction]
+
+
+def plane(subject: Subject, number: int = PICTURES, steps: int = STEPS) -> Plane:
+    """Draw pictures of all labels in turn, and listen to the bottleneck at every step."""
+    model, names = subject.model, subject.model.pictures.labels
+    mid, grid, noise = bottleneck(model.net), model.grid(steps, "karras"), Seeded(range(number))
+    asked = [names[i % len(names)] for i in range(number)] if names else [""] * number
+    denoise = steered(model, model.condition(asked if names else None, number))
+    x = fresh(denoise, grid, torch.empty(number, *model.pictures.shape), noise)
+    times, seen = drawn(denoise, mid, grid, x, noise)
+    directions = principal(times, seen, COMPONENTS)
+    return Plane(sample(denoise, EULER, grid, x, noise), asked, placed(times, seen, directions), directions)
+
+
+def placed(times: Times, seen: Seen, directions: list[Direction]) -> Tensor:
+    """How far along each direction pictures lie from their mean; 1 is the length of the direction: (B, directions)."""
+    rows = seen.transpose(0, 1).flatten(1).double()
+    axes = torch.stack([d.values.flatten().double() for d in directions], 1)
+    return (rows - rows.mean(0)) @ axes / axes.square().sum(0)
+
+
+def moved(
+    subject: Subject, directions: list[Direction], number: int = MOVED, steps: int = STEPS
+) -> tuple[list[Effect], list[Images]]:
+    """What each direction does to new pictures of the subject's label, and the pictures at each of STRENGTHS."""
+    model, noise = subject.model, Seeded(range(subject.seed, subject.seed + number))
+    grid, denoise = model.grid(steps, "karras"), steered(model, subject.condition(number))
+    x = fresh(denoise, grid, torch.empty(number, *model.pictures.shape), noise)
+    return measured(Bench(denoise, bottleneck(model.net), EULER, grid, x, noise), directions)
+
+
+def chapter(subject: Subject) -> str:
+    try:
+        bottleneck(subject.model.net)
+    except InputError as error:
+        return paragraph(f"{error}.")
+    found = plane(subject)
+    effects, sliders = moved(subject, found.directions)
+    sums = ["–" if e.composition is None else f"{e.composition:.2f}" for e in effects]
+    rows = [
+        (e.name, f"{e.size:.3f}", f"{e.r2:.3f}", f"{e.homogeneity:.2f}", total)
+        for e, total in zip(effects, sums, strict=True)
+    ]
+    scrubbers = [_slider(subject, d, s) for d, s in zip(found.directions, sliders, strict=True)]
+    return "\n".join(
+        (
+            paragraph(
+                "Half way through the network a picture is only a few pixels of many channels, and what they hold is "
+                "less how the picture looks than what it is. That place is called h-space. Here are samples, each "
+                "where the bottleneck puts it: the two directions in which it varies most, over all steps together."
+            ),
+            scatter(
+                subject.shown(found.pictures), found.at.tolist(), found.labels,
+                f"{len(found.pictures)} samples in the plane of the first two principal components of h, in standard "
+                f"deviations: {found.directions[0].name} across, {found.directions[1].name} up; in brackets their "
+                "shares of all variance (Kwon et al. 2023; Haas et al. 2024).",
+            ),
+            paragraph(
+                "And one can speak for the bottleneck: add a direction to its answer while a picture is drawn, and the "
+                "picture changes in that way; twice as much of it changes it about twice as far. Whether a direction "
+                "means one thing for all pictures, the table says: in a small network it rarely does."
+            ),
+            *scrubbers,
+            table(("direction", "size of change", "R² of a line", "alike for all", "adds up with the next"), rows),
+            paragraph(
+                "Size: root mean square change of a pixel at strength 1. Line: how well strength explains the change, "
+                "from −2 to 2. Alike: mean cosine of two pictures' changes. Adds up: 1 − |both − sum|/|sum| with the "
+                "next direction.",
+                faint=True,
+            ),
+        )
+    )  # fmt: skip
+
+
+def _slider(subject: Subject, direction: Direction, pictures: Images) -> str:
+    frames: Bytes = subject.shown(pictures)
+    views = [
+        View(f"seed {subject.seed + i}", f) for i, f in enumerate(frames.unflatten(0, (len(STRENGTHS), -1)).unbind(1))
+    ]
+    return scrubber(
+        f"Strength of {direction.name}", views, [f"{s:+g}" if s else "0: as they were" for s in STRENGTHS],
+        "$x̂_0$ from $h + s Δh$, $ε̂$ from h: asymmetric (Kwon et al. 2023, eq. 5).",
+        start=STRENGTHS.index(0.0), side=SIDE + SIDE // 2, play=False,
+    )  # fmt: skip

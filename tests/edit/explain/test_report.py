@@ -1,0 +1,87 @@
+"""The page: whole, alone, in order; and, in a browser, moved by keys and free of faults that shut people out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from noisette.cli import main
+from noisette.edit.explain import CHAPTERS, Subject
+from viz.test_page import read
+
+from .browser import needs_browser, opened
+
+
+@pytest.fixture(scope="module")
+def page(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """By the command, as people make it."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", str(run), "--out", str(path), "--seed", "1"])
+    assert not stop.value.code
+    return path
+
+
+@pytest.mark.slow
+def test_the_page_is_whole_and_asks_for_nothing(page: Path, told: Subject) -> None:
+    document = page.read_text("utf-8")
+    tags = read(document)
+    assert all(a.startswith("data:image/png;base64,") or a in {f"#{n}" for n in CHAPTERS} for a in tags.addresses)
+    assert not re.search(r"url\((?!data:)|@import|https?:", document)
+    titles = [title for title, _ in CHAPTERS.values()]
+    assert re.findall(r"<h2 id=\"(\w+)\">\d+\. ([^<]+)</h2>", document) == list(zip(CHAPTERS, titles, strict=True))
+    assert document.count("<figure") == document.count("<figcaption>")
+    assert told.model.hash[:12] in document and len(document) < 6_000_000
+
+
+@pytest.mark.slow
+@needs_browser
+def test_keys_move_the_pictures(page: Path) -> None:
+    """Tab leads to every slider, the arrow keys move it, and the picture behind it is another one."""
+    with opened(page, 380, "dark") as (tab, asked, wrong):
+        sliders = tab.locator("input[type=range]")
+        film = tab.locator("#reverse ~ figure.scrubber").first
+        slider, picture = film.locator("input"), film.locator(".film").nth(1)
+        for _ in range(200):
+            tab.keyboard.press("Tab")
+            if slider.evaluate("e => e === document.activeElement"):
+                break
+        else:
+            raise AssertionError("no Tab leads to the slider")
+        before, said = picture.screenshot(), film.locator("output").inner_text()
+        tab.keyboard.press("End")
+        assert film.locator("output").inner_text() == "Done: t = 0" != said
+        assert slider.get_attribute("aria-valuetext") == "Done: t = 0"
+        assert picture.screenshot() != before
+        tab.keyboard.press("Home")
+        assert picture.screenshot() == before
+        tab.keyboard.press("ArrowRight")
+        assert film.locator("output").inner_text().startswith("Step 2 of")
+        film.locator("button").press("Enter")
+        tab.wait_for_function(
+            "i => document.querySelectorAll('input[type=range]')[i].value > 3", arg=_index(sliders, slider)
+        )
+        assert (asked, wrong) == ([page.resolve().as_uri(), *(a for a in asked if a.startswith("data:"))], [])
+
+
+def _index(sliders, slider) -> int:
+    handle = slider.element_handle()
+    return next(i for i in range(sliders.count()) if sliders.nth(i).evaluate("(a, b) => a === b", handle))
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize(("width", "scheme"), [(380, "light"), (1440, "dark")])
+def test_nobody_is_shut_out(page: Path, width: int, scheme: str) -> None:
+    """axe finds nothing serious, nothing is wider than the screen, and every pixel of a sprite is a square."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    with opened(page, width, scheme) as (tab, _, wrong):
+        found = Axe().run(tab).response["violations"]
+        assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        sizes = tab.eval_on_selector_all(
+            "img.px", "all => all.map(i => [i.clientWidth / i.naturalWidth, i.clientHeight / i.naturalHeight])"
+        )
+        assert sizes and all(w == h == int(w) for w, h in sizes)
+        assert wrong == []

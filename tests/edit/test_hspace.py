@@ -1,0 +1,166 @@
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from noisette.edit.directions import chosen, load, save
+from noisette.edit.generate import fresh
+from noisette.edit.hspace import (
+    Directed,
+    Direction,
+    bottleneck,
+    composition,
+    difference,
+    drawn,
+    homogeneity,
+    linearity,
+    looked_at,
+    principal,
+    scaled,
+)
+from noisette.errors import InputError
+from noisette.noise import Seeded
+from noisette.sampler import DDIM, Heun, sample
+from tiny_models import tiny
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny()
+
+
+def begin(model, n: int, label: str | None = None, steps: int = 4):
+    d, grid, noise = model.given(model.condition(label, n)), model.grid(steps), Seeded(range(n))
+    return d, grid, fresh(d, grid, torch.empty(n, 4, 8, 8), noise), noise
+
+
+def test_what_the_bottleneck_says_is_kept_by_time(model) -> None:
+    d, grid, x, noise = begin(model, 3)
+    mid = bottleneck(model.net)
+    for sampler in (DDIM(), Heun()):
+        times, seen = drawn(d, mid, grid, x, noise, sampler)
+        assert torch.equal(times, grid[:-1]) and seen.shape == (4, 3, 8, 4, 4)
+    asked = []
+    handle = mid.register_forward_hook(lambda _m, _i, out: asked.append(out))
+    d(x, grid[0])
+    handle.remove()
+    torch.testing.assert_close(seen[0], asked[0])
+    assert not mid._forward_hooks
+
+
+def test_pictures_are_looked_at_with_one_noise_each(model) -> None:
+    d, grid, _, _ = begin(model, 2)
+    pictures = torch.rand(2, 4, 8, 8)
+    times, seen = looked_at(d, bottleneck(model.net), grid, pictures, Seeded([3, 4]))
+    x = model.schedule.diffuse(pictures, grid[1], Seeded([3, 4]))
+    record = {}
+    handle = model.net.mid.register_forward_hook(lambda _m, _i, out: record.update(h=out))
+    d(x, grid[1])
+    handle.remove()
+    torch.testing.assert_close(seen[1], record["h"])
+    assert len(times) == 4
+
+
+def test_principal_directions_are_those_in_which_it_varies() -> None:
+    """Two axes of known size, planted."""
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.linalg.qr(torch.randn(2 * 3 * 4, 2, generator=generator))[0].T.reshape(2, 2, 3, 2, 2)
+    sizes = torch.tensor([5.0, 2.0])
+    scores = torch.randn(2000, 2, generator=generator) * sizes
+    seen = torch.einsum("nk,ktchw->tnchw", scores, axes) + 1.0
+    times = torch.tensor([0.5, 0.1], dtype=torch.float64)
+    found = principal(times, seen, 2)
+    for direction, axis, size in zip(found, axes, sizes, strict=True):
+        cos = (direction.values * axis).sum() / direction.values.norm()
+        assert abs(cos) > 0.99 and direction.values.norm() == pytest.approx(size.item(), rel=0.1)
+    assert found[0].name.startswith("component 1 (8")
+    with pytest.raises(InputError, match="cannot be found in 3 pictures"):
+        principal(times, seen[:, :3], 3)
+
+
+def test_a_class_difference_moves_pictures_towards_the_class(model) -> None:
+    """On a network that listens to its labels: the bottleneck of "sword" put into what was asked to be "bread"."""
+    d, grid, x, noise = begin(model, 6, "bread")
+    mid = bottleneck(model.net)
+    times, of = drawn(model.given(model.condition("sword", 6)), mid, grid, x, Seeded(range(6)))
+    _, against = drawn(d, mid, grid, x, Seeded(range(6)))
+    direction = difference("sword - bread", times, of, against)
+    torch.testing.assert_close(direction.values, (of - against).mean(1))
+    t = grid[1]
+    plain, edited = d(x, t), Directed(d, mid, [(direction, 1.0)])(x, t)
+    assert torch.equal(plain.eps, edited.eps) and not torch.allclose(plain.x0, edited.x0, atol=1e-4)
+    torch.testing.assert_close(Directed(d, mid, [(direction, 0.0)])(x, t).x0, plain.x0)
+    both = Directed(d, mid, [(direction, 0.5), (scaled(direction, 2.0), 0.25)])
+    torch.testing.assert_close(both(x, t).x0, edited.x0, rtol=1e-4, atol=1e-4)
+    assert sample(Directed(d, mid, [(direction, 1.0)]), Heun(), grid, x, noise).isfinite().all()
+
+
+def test_the_direction_of_the_nearest_time() -> None:
+    times = torch.tensor([1.0, 0.1, 0.001], dtype=torch.float64)
+    direction = Direction("d", times, torch.arange(3.0).reshape(3, 1, 1, 1))
+    for t, right in ((1.0, 0), (0.4, 0), (0.2, 1), (0.02, 1), (0.005, 2), (1e-5, 2)):
+        assert direction.at(torch.tensor(t, dtype=torch.float64)).item() == right
+
+
+def test_measures_of_what_is_known() -> None:
+    strengths = torch.linspace(-2, 2, 5)
+    slopes = torch.tensor([1.0, 3.0])
+    assert linearity(strengths, strengths[:, None] * slopes + 7) == pytest.approx((2.0, 1.0))
+    slope, r2 = linearity(strengths, (strengths**2)[:, None].expand(5, 2))
+    assert abs(slope) < 1e-6 and abs(r2) < 1e-6
+    assert linearity(strengths, torch.zeros(5, 2)) == (0.0, 1.0)
+    one = torch.randn(1, 3, 8, 8)
+    assert homogeneity(one.expand(4, -1, -1, -1) * torch.tensor([1.0, 2, 3, 4]).reshape(4, 1, 1, 1)) == pytest.approx(1)
+    assert abs(homogeneity(torch.randn(50, 3, 16, 16))) < 0.02
+    a, b = torch.randn(2, 4, 3, 8, 8)
+    assert composition(a + b, a, b) == pytest.approx(1)
+    assert composition(torch.zeros_like(a), a, b) == pytest.approx(0, abs=1e-6)
+
+
+# ── on a disk ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def some() -> list[Direction]:
+    times = torch.tensor([0.5, 0.1], dtype=torch.float64)
+    return [Direction(name, times, torch.randn(2, 8, 4, 4)) for name in ("component 1 (40 %)", "sword - bread")]
+
+
+def test_directions_come_back_as_they_were(tmp_path) -> None:
+    saved = some()
+    save(tmp_path / "d.safetensors", saved, "f" * 64, "of 16 pictures")
+    found = load(tmp_path / "d.safetensors", "f" * 64)
+    for a, b in zip(saved, found, strict=True):
+        assert a.name == b.name and torch.equal(a.values, b.values) and torch.equal(a.times, b.times)
+    assert (tmp_path / "d.safetensors").stat().st_size < 6000
+    assert chosen(found, "2") is found[1] and chosen(found, "sword - bread") is found[1]
+    assert chosen(found, "component 1") is found[0]
+    for wrong in ("3", "0", "swrod - bread"):
+        with pytest.raises(InputError, match="no direction is called"):
+            chosen(found, wrong)
+
+
+def test_directions_of_another_model_and_files_that_are_none(tmp_path) -> None:
+    path = tmp_path / "d.safetensors"
+    save(path, some(), "f" * 64)
+    with pytest.raises(InputError, match="of another model"):
+        load(path, "e" * 64)
+    with pytest.raises(InputError, match="cannot read"):
+        load(tmp_path / "none", "f" * 64)
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(InputError, match="not a safetensors file"):
+        load(tmp_path / "text", "f" * 64)
+    safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "other")
+    with pytest.raises(InputError, match="not from noisette"):
+        load(tmp_path / "other", "f" * 64)
+    for change, reason in (({"format": 9}, "newer"), ({"names": ["a"] * 5}, "not from"), ({"model": "e"}, "another")):
+        told = {"format": 1, "model": "f" * 64, "names": ["a"], "about": ""} | change
+        tensors = {"0/times": torch.tensor([0.5]), "0/values": torch.zeros(1, 2, 2, 2)}
+        safetensors.torch.save_file(tensors, tmp_path / "forged", {"noisette": json.dumps(told)})
+        with pytest.raises(InputError, match=reason):
+            load(tmp_path / "forged", "f" * 64)
+
+
+def test_a_network_without_a_bottleneck() -> None:
+    with pytest.raises(InputError, match="no bottleneck"):
+        bottleneck(torch.nn.Linear(2, 2))

@@ -1,0 +1,75 @@
+from itertools import pairwise
+
+import pytest
+import torch
+
+from closed_forms import Correlated, gaussian
+from noisette.denoiser import Denoiser
+from noisette.edit.tile import Rolled, Windowed, border, seam, starts
+from noisette.errors import InputError
+from noisette.grid import karras
+from noisette.noise import Seeded
+from noisette.sampler import DDIM, DDPM, DPMSolver2M, Heun, sample
+from noisette.schedule import Cosine, RectifiedFlow
+
+
+def grain(size: int = 8, width: int = 8, reach: float = 12.0) -> torch.Tensor:
+    """Smooth pictures whose left and right, top and bottom know nothing of each other: the covariance of pixels."""
+    place = torch.stack(torch.meshgrid(torch.arange(size), torch.arange(width), indexing="ij"), -1).reshape(-1, 2)
+    return torch.exp(-torch.cdist(place.double(), place.double()) / reach)
+
+
+def test_the_seam_score_is_about_one_where_there_is_no_seam() -> None:
+    wave = torch.sin(torch.arange(16) * 2 * torch.pi / 16).expand(1, 1, 16, 16)
+    ramp = torch.linspace(-1, 1, 16).expand(1, 1, 16, 16)
+    assert seam(wave, -1) == pytest.approx(1, abs=0.7)
+    assert seam(ramp, -1) > 10
+    assert seam(ramp, -2) == 1  # even in y
+    assert seam(torch.zeros(3, 4, 8, 8), -1).tolist() == [1, 1, 1]
+    assert torch.equal(seam(ramp.transpose(2, 3), -2), seam(ramp, -1))
+
+
+@pytest.mark.parametrize("sampler", [DDIM(), DDPM(), Heun(), DPMSolver2M()])
+@pytest.mark.parametrize(("x", "y"), [(True, False), (False, True), (True, True)])
+def test_rolled_pictures_go_on_at_their_other_side(sampler, x, y) -> None:
+    """The optimal denoiser of pictures with seams draws some without, in the axes that were asked for."""
+    d = Correlated(Cosine(), grain())
+    grid, z = karras(d.schedule, 30), torch.randn(64, 1, 8, 8, dtype=torch.float64)
+    assert isinstance(Rolled(d), Denoiser)
+    plain = sample(d, sampler, grid, z, Seeded(range(64)))
+    tiled = sample(Rolled(d, x, y), sampler, grid, z, Seeded(range(64)))
+    for axis, asked in ((-1, x), (-2, y)):
+        before, after = seam(plain, axis).mean(), seam(tiled, axis).mean()
+        assert before > 1.8
+        assert (after < 1.3) == asked, (axis, before, after)
+
+
+def test_rolling_is_no_change_where_there_are_no_edges() -> None:
+    d, x = gaussian(RectifiedFlow()), torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    t = torch.tensor(0.3, dtype=torch.float64)
+    torch.testing.assert_close(Rolled(d)(x, t).eps, d(x, t).eps)
+
+
+@pytest.mark.parametrize(("size", "window"), [(8, 8), (9, 8), (12, 8), (16, 8), (31, 8), (20, 7)])
+def test_windows_cover_everything_and_overlap_by_half(size, window) -> None:
+    found = starts(size, window)
+    assert found[0] == 0 and found[-1] == size - window
+    assert all(b - a <= -(-window // 2) for a, b in pairwise(found))
+
+
+def test_a_windowed_denoiser_says_of_large_pictures_what_it_says_of_small_ones() -> None:
+    d, t = gaussian(Cosine()), torch.tensor(0.4, dtype=torch.float64)
+    x = torch.randn(2, 3, 13, 21, dtype=torch.float64)
+    got, right = Windowed(d, 8, 8)(x, t), d(x, t)
+    torch.testing.assert_close((got.x0, got.eps), (right.x0, right.eps))
+    with pytest.raises(InputError, match="smaller than the model's 8"):
+        Windowed(d, 8, 8)(x[..., :6], t)
+
+
+def test_a_border_is_what_is_drawn_anew() -> None:
+    known = border(8, 12, 2, x=True, y=False)
+    assert known.sum() == 8 * 8 and known[0, 0, :, 2:10].all()
+    assert border(8, 12, 2).sum() == 4 * 8
+    for band in (0, 4, 9):
+        with pytest.raises(InputError, match="leaves nothing"):
+            border(8, 12, band)
