@@ -1,0 +1,1 @@
+"""The studio: a page on which one draws with a model, keeps what is good, and trains another."""

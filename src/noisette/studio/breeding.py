@@ -1,0 +1,46 @@
+"""What to draw next, of what was kept, rejected and asked for."""
+
+from dataclasses import replace
+
+from ..edit.kin import Kin
+from ..errors import InputError
+from .session import Board, Cell, Wish
+
+FAMILY = 12  # pictures on the board where it was not filled otherwise
+EACH = 1000  # seeds of a generation
+FAR = 10**6  # seeds of what replaces the rejected begin here
+
+
+def more(board: Board, i: int, degrees: float) -> Wish:
+    """Picture i again, and neighbours of it on the sphere of noises, as many as the board holds."""
+    cell = board.cell(i)
+    number = max(FAMILY, len(board.cells))
+    return cell.alike([cell.kin, *cell.kin.children(number - 1, degrees, board.generation * EACH)])
+
+
+def mutants(board: Board, degrees: float) -> Wish:
+    """A board of mutants of the kept ones, in turn: of those that the first one's model drew."""
+    if not board.kept:
+        raise InputError("nothing is kept that could be mutated: keep a picture first")
+    first = board.kept[0]
+    parents = [cell for cell in board.kept if cell.name == first.name]
+    number = max(FAMILY, len(board.cells))
+    chosen = [parents[i % len(parents)] for i in range(number)]
+    kin = tuple(p.kin.turned(board.generation * EACH + i, degrees) for i, p in enumerate(chosen))
+    return replace(first.alike(kin), labels=tuple(p.origin.label for p in chosen))
+
+
+def replacements(board: Board) -> Wish:
+    """New pictures with the labels of the rejected ones, in their order."""
+    if not board.rejected:
+        raise InputError("nothing is rejected that could be replaced: reject a picture first")
+    old = [board.cell(i) for i in sorted(board.rejected)]
+    first = FAR + board.generation * EACH
+    wish = old[0].alike([Kin(first + i) for i in range(len(old))])
+    return replace(wish, labels=tuple(c.origin.label for c in old))
+
+
+def replaced(board: Board, cells: list[Cell]) -> Board:
+    """The board with those in the places of the rejected ones."""
+    new = dict(zip(sorted(board.rejected), cells, strict=True))
+    return board.filled([new.get(i, cell) for i, cell in enumerate(board.cells)])

@@ -1,0 +1,124 @@
+"""The page "Keep": choose among pictures, ask for kin of them, and take the best away."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..errors import InputError
+from . import breeding, drawing, export
+from .draw import QUEUE, WATCH
+from .session import Board, Cell, Wish
+from .tiles import board as grid
+from .tiles import said, shelf, tiles
+from .told import told
+from .workspace import Workspace
+
+PNGS, SHEET, ZIP = "PNGs", "one sheet", "a zip"
+
+# one listener for all buttons; after the grid was drawn anew the focus returns to where it was
+CLICKS = """
+let last = null;
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-do]');
+  if (!button) return;
+  last = button.dataset.do + ':' + button.dataset.i;
+  trigger(button.dataset.do === 'more' ? 'select' : 'click', {do: button.dataset.do, i: Number(button.dataset.i)});
+});
+watch('value', () => {
+  if (last === null) return;
+  const [what, i] = last.split(':');
+  const again = element.querySelector(`button[data-do="${what}"][data-i="${i}"]`);
+  if (again && (document.activeElement === document.body || document.activeElement === null)) again.focus();
+});
+"""
+
+
+class Keeping:
+    """What the page does, on the models of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def show(self, board: Board) -> list[str]:
+        return [grid(board), shelf(board)]
+
+    def pressed(self, board: Board, event: gr.EventData) -> list[Any]:
+        """Keep, reject or remove: the board after it, and how it looks."""
+        do = {"keep": board.keep, "reject": board.reject, "drop": board.drop}[event.do]
+        after = do(int(event.i))
+        return [after, *self.show(after)]
+
+    def more(self, board: Board, degrees: float, event: gr.EventData) -> Iterator[list[Any]]:
+        yield from self.family(board, breeding.more(board, int(event.i), degrees))
+
+    def mutate(self, board: Board, degrees: float) -> Iterator[list[Any]]:
+        yield from self.family(board, breeding.mutants(board, degrees))
+
+    def family(self, board: Board, wish: Wish) -> Iterator[list[Any]]:
+        """The board as it is being filled anew; at the end, what it is then."""
+        model = self.workspace.model(wish.model)
+        captions = [said(label, k.seed, len(k.turns)) for k, label in zip(wish.kin, wish.labels, strict=True)]
+        for walk in drawing.walk(model, wish):
+            if not walk.done:
+                yield [gr.skip(), tiles(drawing.seen(model, walk, walk.steps), captions, "Being drawn"), gr.skip()]
+        after = board.filled(drawing.cells(model, walk))
+        yield [after, *self.show(after)]
+
+    def replace(self, board: Board) -> list[Any]:
+        """Other pictures in the places of the rejected ones."""
+        wish = breeding.replacements(board)
+        model = self.workspace.model(wish.model)
+        *_, walk = drawing.walk(model, wish)
+        after = breeding.replaced(board, drawing.cells(model, walk))
+        return [after, *self.show(after)]
+
+    def export(self, board: Board, kind: str) -> Any:
+        """Files of what was kept, for the visitor to save."""
+        if not board.kept:
+            raise InputError("nothing is kept yet: keep a picture first")
+        makers: dict[str, Callable[[Sequence[Cell]], dict[str, bytes]]] = {
+            PNGS: export.named,
+            SHEET: lambda cells: {"sheet.png": export.contact(cells)},
+            ZIP: lambda cells: {"noisette.zip": export.archive(cells)},
+        }
+        made = makers[kind](board.kept)
+        folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
+        for name, content in made.items():
+            (folder / name).write_bytes(content)
+        return gr.update(value=[str(folder / name) for name in made], visible=True)
+
+
+def build(handle: Keeping, board: gr.State) -> list[gr.HTML]:
+    """The page's parts, and what happens when they are used. Returns those that show the board."""
+    gr.HTML(
+        '<p class="n-faint">Keep what you like. <b>More</b> draws neighbours of one picture; <b>Mutate the kept</b> '
+        "draws kin of all that you kept.</p>"
+    )
+    degrees = gr.Slider(2, 90, 20, step=1, label="How far", info="Degrees on the sphere of noises.", elem_id="far")
+    with gr.Row():
+        mutate = gr.Button("Mutate the kept", elem_id="mutate", min_width=140)
+        replace = gr.Button("Replace the rejected", elem_id="replace", min_width=140)
+        stop = gr.Button("Stop", min_width=100)
+    cells = gr.HTML(grid(Board()), js_on_load=CLICKS, elem_id="board", elem_classes="n-canvas", min_height=120)
+    gr.HTML("<h2>Kept</h2>")
+    kept = gr.HTML(shelf(Board()), js_on_load=CLICKS, elem_id="shelf")
+    kind = gr.Radio([PNGS, SHEET, ZIP], value=ZIP, label="Take them away as")
+    save = gr.Button("Export", elem_id="export")
+    files = gr.File(label="Exported", file_count="multiple", interactive=False, visible=False, elem_id="exported")
+    after = [board, cells, kept]
+    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    slow: dict[str, Any] = {"api_visibility": "private", **WATCH, **QUEUE}
+    cells.click(told(handle.pressed), board, after, **quick)
+    kept.click(told(handle.pressed), board, after, **quick)
+    walks = [
+        cells.select(told(handle.more), [board, degrees], after, **slow),
+        mutate.click(told(handle.mutate), [board, degrees], after, **slow),
+        replace.click(told(handle.replace), board, after, **slow),
+    ]
+    stop.click(handle.show, board, [cells, kept], cancels=walks, **quick)
+    save.click(told(handle.export), [board, kind], files, **quick)
+    return [cells, kept]

@@ -1,0 +1,121 @@
+"""What a visitor is looking at, as values: nothing here changes, and every step gives a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..edit.kin import Kin
+from ..edit.origin import Origin
+from ..errors import InputError
+from ..sampler import State
+from ..shapes import Bytes
+
+
+@dataclass(frozen=True)
+class Way:
+    """How pictures are walked to."""
+
+    sampler: str
+    grid: str
+    steps: int
+    guidance: float
+    eta: float | None
+    interval: tuple[float, float]  # of t, in which guidance guides
+
+
+def way_of(o: Origin) -> Way:
+    """How a picture was walked to."""
+    return Way(o.sampler, o.grid, o.steps, o.guidance, o.eta, o.interval)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be drawn: one noise and one label a picture."""
+
+    model: str  # its name in the workspace
+    kin: tuple[Kin, ...]
+    labels: tuple[str | None, ...]
+    way: Way
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Where a walk left another one, and what was asked from there on; None: the same as before."""
+
+    step: int
+    seed: int | None
+    label: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A walk as far as it is: `states[k]` is after step k, on the CPU."""
+
+    wish: Wish
+    model: str  # the model's hash
+    states: tuple[State, ...]
+    branch: Branch | None = None
+
+    @property
+    def steps(self) -> int:
+        return len(self.states) - 1
+
+    @property
+    def done(self) -> bool:
+        return bool(self.states[-1].t == 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A finished picture, (1, C, H, W), and all that is needed to draw it, or kin of it, again."""
+
+    name: str  # of the model, in the workspace
+    pixels: Bytes
+    origin: Origin
+    branch: Branch | None = None
+
+    @property
+    def kin(self) -> Kin:
+        return Kin(self.origin.seed, self.origin.turns)
+
+    def alike(self, kin: Sequence[Kin]) -> Wish:
+        """The same wish for other noises."""
+        return Wish(self.name, tuple(kin), (self.origin.label,) * len(kin), way_of(self.origin))
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """A grid of pictures to choose from, and the shelf of those that were kept."""
+
+    cells: tuple[Cell, ...] = ()
+    rejected: frozenset[int] = frozenset()
+    kept: tuple[Cell, ...] = ()
+    generation: int = 0  # how often the grid was filled
+
+    def cell(self, i: int) -> Cell:
+        if not 0 <= i < len(self.cells):
+            raise InputError(f"there is no picture {i + 1} on the board: it has {len(self.cells)}")
+        return self.cells[i]
+
+    def filled(self, cells: Sequence[Cell]) -> "Board":
+        """Other pictures to choose from, beside the same shelf."""
+        return replace(self, cells=tuple(cells), rejected=frozenset(), generation=self.generation + 1)
+
+    def keep(self, i: int) -> "Board":
+        """Put picture i on the shelf; if it is there, take it off."""
+        cell = self.cell(i)
+        if self.holds(cell):
+            return replace(self, kept=tuple(k for k in self.kept if k is not cell))
+        return replace(self, kept=(*self.kept, cell), rejected=self.rejected - {i})
+
+    def reject(self, i: int) -> "Board":
+        """Mark picture i as one to be replaced; if it is, no longer. What is rejected is not kept."""
+        cell = self.cell(i)
+        kept = tuple(k for k in self.kept if k is not cell)
+        return replace(self, rejected=self.rejected ^ {i}, kept=kept)
+
+    def drop(self, i: int) -> "Board":
+        """Take picture i off the shelf."""
+        return replace(self, kept=self.kept[:i] + self.kept[i + 1 :])
+
+    def holds(self, cell: Cell) -> bool:
+        return any(k is cell for k in self.kept)

@@ -1,0 +1,115 @@
+"""A studio as people start it, and a browser that looks at it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tiny_models import tiny
+
+ENV = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+SHOTS = os.environ.get("NOISETTE_SHOTS")  # a folder for screenshots, outside of the repository
+READY = 20_000  # milliseconds that a busy machine may take for anything
+
+
+@dataclass(frozen=True)
+class Studio:
+    url: str
+    workspace: Path
+    process: "subprocess.Popen[str]"
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 16×16 with three labels, one without any, a folder of pictures, and a file that is private."""
+    top = tmp_path_factory.mktemp("studio")
+    folder = top / "runs"
+    tiny(height=16, width=16).save_pretrained(folder / "tiny")
+    tiny("L", (), width=12, seed=1).save_pretrained(folder / "grey")
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        place = folder / "squares" / ("food", "tool")[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.zeros((8, 8, 4), dtype=np.uint8)
+        above, left = rng.integers(0, 4, 2)
+        pixels[above : above + 4, left : left + 4] = (*rng.integers(0, 256, 3), 255)
+        Image.fromarray(pixels).save(place / f"{i:02d}.png")
+    (folder / "secret.txt").write_text("private")
+    tiny(seed=2).save_pretrained(top / "outside")
+    return folder
+
+
+def opened(*arguments: object) -> tuple["subprocess.Popen[str]", str]:
+    """noisette studio …, and the address that it printed."""
+    command = [sys.executable, "-m", "noisette", "studio", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("the studio is open: "), line
+    return process, line.removeprefix("the studio is open: ").strip()
+
+
+@pytest.fixture(scope="session")
+def studio(workspace: Path) -> Iterator[Studio]:
+    process, url = opened(workspace / "tiny", "--workspace", workspace, "--port", 0)
+    yield Studio(url, workspace, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) in (0, 130)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None and "CI" not in os.environ:
+        pytest.skip("there is no Chromium here")
+    with sync_api.sync_playwright() as playwright:
+        shown = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield shown
+        shown.close()
+
+
+@dataclass
+class Visit:
+    """A visitor's page, and all that it asked for."""
+
+    page: Any
+    asked: list[str] = field(default_factory=list)
+
+    def shot(self, name: str) -> None:
+        if SHOTS:
+            self.page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    def said(self, words: str) -> None:
+        """Wait until the page says so."""
+        self.page.get_by_text(words).first.wait_for(timeout=READY)
+
+
+@pytest.fixture
+def visit(browser: Any, studio: Studio) -> Iterator[Visit]:
+    """A new visitor. Whatever the page asked for was asked of the studio."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    visit = Visit(context.new_page())
+    complaints: list[str] = []
+    context.on("request", lambda request: visit.asked.append(request.url))
+    visit.page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    visit.page.goto(studio.url)
+    visit.page.locator("#draw").wait_for(timeout=READY)
+    visit.said("3 labels")
+    yield visit
+    visit.asked += [c for c in complaints if "Content Security Policy" in c]
+    context.close()
+    foreign = [url for url in visit.asked if not url.startswith((studio.url, "data:", "blob:"))]
+    assert foreign == [] and visit.asked

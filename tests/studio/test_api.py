@@ -1,0 +1,107 @@
+"""The studio's functions, as programs call them; and what it refuses."""
+
+import base64
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noisette.config import from_json
+from noisette.edit.origin import Origin, again
+from noisette.model import load
+from noisette.viz.png import read_png
+from studio.conftest import Studio, opened
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def client(studio: Studio) -> Any:
+    from gradio_client import Client
+
+    return Client(studio.url, verbose=False, analytics_enabled=False)
+
+
+def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, data, {k.replace("_", "-"): v for k, v in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_draws_what_the_library_draws(client: Any, studio: Studio, tmp_path: Path) -> None:
+    assert set(client.predict(api_name="/models")) >= {"grey", "tiny"}
+    drawn = client.predict(
+        model="tiny", labels=["sword"], seed=4, number=2, steps=3, sampler="ddim", eta=0.5, api_name="/draw"
+    )
+    near = client.predict(model="tiny", origin=drawn[1]["origin"], number=3, degrees=10, api_name="/more")
+    model = load(studio.workspace / "tiny")
+    for i, each in enumerate([*drawn, *near]):
+        path = tmp_path / f"{i}.png"
+        path.write_bytes(base64.b64decode(each["png"]))
+        pixels, told = read_png(path)
+        origin = from_json(Origin, told, "it")
+        assert (model.pictures.finished(again(model, origin)) == pixels).all()
+        assert origin.seed == (4 if i == 0 else 5) and len(origin.turns) == (i > 1)
+
+
+def test_what_cannot_be_is_said(client: Any) -> None:
+    from gradio_client.exceptions import AppError
+
+    for wrong, words in (
+        ({"model": "../outside"}, "no model is called"),
+        ({"model": "tiny", "labels": ["swrod"]}, "did you mean 'sword'"),
+        ({"model": "tiny", "steps": 10**6}, "1 to 1000"),
+    ):
+        with pytest.raises(AppError, match=words):
+            client.predict(**wrong, api_name="/draw")
+    with pytest.raises(AppError, match="no name of a run"):
+        client.predict("../../etc/passwd", api_name="/run")
+    with pytest.raises(AppError, match="no folder of pictures is called"):
+        client.predict("new", "../outside", 1.0, api_name="/train")
+
+
+def test_no_file_but_its_own_is_served(studio: Studio) -> None:
+    for path in (studio.workspace / "secret.txt", studio.workspace / "tiny" / "config.json", Path("/etc/hostname")):
+        for route in ("gradio_api/file=", "file="):
+            status, body = get(f"{studio.url}{route}{path}")
+            assert status in (403, 404), (route, path, body[:100])
+
+
+def test_other_hosts_and_sites_are_refused(studio: Studio) -> None:
+    assert get(studio.url)[0] == 200
+    assert get(studio.url, Host="evil.example")[0] == 421
+    assert get(f"{studio.url}gradio_api/info", Origin="http://evil.example")[0] == 403
+    assert get(f"{studio.url}config", Origin=studio.url.rstrip("/"))[0] == 200
+
+
+def test_nothing_is_shared_counted_or_fetched_from_elsewhere(studio: Studio) -> None:
+    config = json.loads(get(f"{studio.url}config")[1])
+    assert config["analytics_enabled"] is False and not config.get("is_space")
+    page = get(studio.url)[1].decode()
+    loaded = re.findall(r"<(?:script|link)[^>]*(?:src|href)=[\"'](https?:)?//", page)
+    assert loaded == []
+
+
+def test_beyond_loopback_a_token_is_asked_for(workspace: Path) -> None:
+    process, address = opened("--workspace", workspace, "--host", "0.0.0.0", "--port", 0)
+    try:
+        bare, _, token = address.replace("0.0.0.0", "127.0.0.1").partition("?token=")
+        assert len(token) >= 24
+        assert get(bare)[0] == 401
+        assert get(f"{bare}config", Authorization=f"Bearer {token}")[0] == 200
+        assert get(f"{bare}config", Cookie=f"noisette={token}")[0] == 200
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_an_upload_that_is_too_large_is_refused(studio: Studio) -> None:
+    status, _ = get(f"{studio.url}gradio_api/upload", b"x", Content_Length=str(2**29), Content_Type="text/plain")
+    assert status == 413

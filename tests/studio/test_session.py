@@ -1,0 +1,130 @@
+import pytest
+import torch
+
+from noisette.edit.generate import ends, generate
+from noisette.edit.kin import Kin
+from noisette.edit.origin import again
+from noisette.errors import InputError
+from noisette.studio import breeding, drawing, export
+from noisette.studio.session import Board, Walk
+from noisette.viz.png import read_png
+from tiny_models import tiny
+
+
+def finished(number: int = 3, **said: object) -> tuple[object, Walk]:
+    model = tiny()
+    way = drawing.way(model, **said)  # type: ignore[arg-type]
+    *_, walk = drawing.walk(model, drawing.wish(model, "tiny", ["sword", "bread"], 5, number, way))
+    return model, walk
+
+
+def board(number: int = 3) -> Board:
+    return Board().filled(drawing.cells(*finished(number)))
+
+
+def test_a_walk_is_what_generate_draws_and_its_pictures_are_drawn_again() -> None:
+    model, walk = finished(sampler="ddim", grid="logsnr", steps=5, guidance=2.0, eta=0.7, share=(0.2, 0.8))
+    grid = model.grid(5, "logsnr")
+    assert [float(s.t) for s in walk.states] == grid.tolist() and walk.done
+    assert walk.wish.way.interval == (float(grid[4]), float(grid[1]))
+    for cell in drawing.cells(model, walk):
+        assert torch.equal(model.pictures.finished(again(model, cell.origin)), cell.pixels)
+    assert [c.origin.label for c in drawing.cells(model, walk)] == ["sword", "bread", "sword"]
+
+
+def test_guidance_outside_of_its_interval_is_none() -> None:
+    _, never = finished(guidance=5.0, share=(1.0, 1.0))
+    _, plain = finished(guidance=1.0)
+    _, always = finished(guidance=5.0)
+    assert torch.equal(never.states[-1].x, plain.states[-1].x)
+    assert not torch.equal(always.states[-1].x, plain.states[-1].x)
+
+
+def test_every_step_can_be_seen() -> None:
+    model, walk = finished()
+    shown = [drawing.seen(model, walk, k) for k in range(walk.steps + 1)]
+    noisy = [drawing.seen(model, walk, k, noisy=True) for k in range(walk.steps + 1)]
+    assert torch.equal(shown[0], noisy[0])  # nothing was seen yet
+    assert torch.equal(shown[-1], noisy[-1])  # no noise is left
+    assert not torch.equal(shown[2], noisy[2])
+
+
+def test_branches_share_the_way_there() -> None:
+    model, walk = finished()
+    *_, same = drawing.branch(model, walk, 2)
+    assert torch.equal(same.states[-1].x, walk.states[-1].x)
+    *_, other = drawing.branch(model, walk, 2, seed=9, label="health potion")
+    assert torch.equal(other.states[1].x, walk.states[1].x)
+    assert not torch.equal(other.states[-1].x, walk.states[-1].x)
+    assert other.steps == walk.steps and other.done and set(other.wish.labels) == {"health potion"}
+    *_, anew = drawing.branch(model, walk, 0, seed=40)
+    fresh = generate(model, range(40, 43), model.condition(["sword", "bread"], 3), model.sampler(), model.grid(), 1, 3)
+    assert torch.equal(anew.states[-1].x, ends(fresh, model.grid()))
+
+
+def test_the_first_ones_of_what_cannot_be_are_refused() -> None:
+    model, walk = finished()
+    way = drawing.way(model)
+    for wrong, words in (
+        (lambda: drawing.way(model, steps=5000), "1 to 1000"),
+        (lambda: drawing.way(model, sampler="heun", eta=0.5), "η"),
+        (lambda: drawing.way(model, share=(0.8, 0.2)), "never"),
+        (lambda: drawing.wish(model, "tiny", [], 0, 65, way), "1 to 64"),
+        (lambda: drawing.wish(model, "tiny", [], -1, 1, way), "0 or more"),
+        (lambda: next(drawing.branch(model, walk, walk.steps)), "before the last"),
+        (lambda: drawing.cells(model, Walk(walk.wish, walk.model, walk.states[:2])), "to its end"),
+        (lambda: breeding.mutants(board(), 10), "keep a picture first"),
+        (lambda: breeding.replacements(board()), "reject a picture first"),
+        (lambda: board().keep(3), "it has 3"),
+    ):
+        with pytest.raises(InputError, match=words):
+            wrong()
+
+
+def test_a_walk_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "MEMORY", 10_000)
+    with pytest.raises(InputError, match="fewer"):
+        finished()
+
+
+def test_keeping_and_rejecting_exclude_each_other_and_can_be_taken_back() -> None:
+    value = board()
+    kept = value.keep(1)
+    assert kept.kept == (value.cells[1],) and kept.keep(1).kept == ()
+    assert kept.reject(1).kept == () and kept.reject(1).rejected == {1}
+    assert kept.reject(1).keep(1).rejected == frozenset()
+    assert kept.filled([]).kept == kept.kept  # the shelf outlives the grid
+    assert kept.drop(0).kept == ()
+
+
+def test_more_like_one_is_it_and_its_neighbours() -> None:
+    value = board().filled(board().cells)
+    wish = breeding.more(value, 1, 15)
+    assert len(wish.kin) == breeding.FAMILY and set(wish.labels) == {"bread"}
+    assert wish.kin[0] == Kin(6) and all(k.turns[0].degrees == 15 for k in wish.kin[1:])
+    later = breeding.more(value.filled(value.cells), 1, 15)
+    assert not {*wish.kin[1:]} & {*later.kin[1:]}  # asked again, there are others
+
+
+def test_mutants_are_of_all_the_kept_and_replacements_of_the_rejected_alone() -> None:
+    value = board().keep(0).keep(1).reject(2)
+    wish = breeding.mutants(value, 40)
+    assert [k.seed for k in wish.kin[:4]] == [5, 6, 5, 6] and wish.labels[:2] == ("sword", "bread")
+    fresh = breeding.replacements(value)
+    assert fresh.labels == ("sword",) and fresh.kin[0].seed not in (5, 6, 7)
+    after = breeding.replaced(value, list(board(1).cells))
+    assert after.cells[:2] == value.cells[:2] and after.cells[2] is not value.cells[2] and len(after.kept) == 2
+
+
+def test_exported_files_say_how_they_were_drawn(tmp_path) -> None:
+    model, walk = finished()
+    *_, branch = drawing.branch(model, walk, 2, seed=9)
+    cells = [*drawing.cells(model, walk), *drawing.cells(model, branch)]
+    files = export.named(cells)
+    assert list(files)[:4] == ["sword-000005.png", "bread-000006.png", "sword-000007.png", "sword-000005-2.png"]
+    told = []
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        told.append(read_png(tmp_path / name)[1])
+    assert "branch" not in told[0] and told[3]["branch"] == {"step": 2, "seed": 9, "label": None}
+    assert export.archive(cells) == export.archive(cells)
