@@ -16,7 +16,7 @@ from noisette.errors import InputError
 
 from .conftest import python
 
-COMMANDS = ("scan", "train", "sample", "demo", "doctor")
+COMMANDS = ("scan", "train", "sample", "steps", "export", "demo", "doctor")
 
 
 def test_help_names_every_command_and_is_quick() -> None:

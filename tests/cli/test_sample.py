@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 import noisette
+from noisette.config import Sampling
 from noisette.edit.generate import ends, generate
 from noisette.viz.png import read_png, read_text
+from tiny_models import tiny
 
 from .conftest import python
 
@@ -26,13 +28,14 @@ def test_draws_what_the_library_draws(call, model, tmp_path) -> None:
     loaded = noisette.load(model)
     grid, labels = loaded.grid(3), [n[:-7].replace("-", " ") for n in names]
     walk = generate(loaded, range(10, 15), loaded.condition(labels, 5), loaded.sampler("ddpm"), grid, 1.5, 2)
-    pixels = loaded.pictures.decode(ends(walk, grid))
+    pixels = loaded.pictures.finished(ends(walk, grid))
     for i, name in enumerate(names):
         drawn, told = read_png(tmp_path / "out" / f"{name}.png")
         assert torch.equal(drawn[0], pixels[i])
         assert told == {
             "model": loaded.hash, "seed": 10 + i, "label": labels[i], "sampler": "ddpm", "grid": "karras",
-            "steps": 3, "guidance": 1.5, "batch": 2 if i < 4 else 1, "noisette": noisette.__version__,
+            "steps": 3, "guidance": 1.5, "batch": 2 if i < 4 else 1, "times": [],
+            "attributes": [], "eta": None, "interval": [0.0, 1.0], "turns": [], "noisette": noisette.__version__,
         }  # fmt: skip
     with Image.open(tmp_path / "out" / "grid.png") as grid_image:
         assert grid_image.mode == "RGBA" and grid_image.width > 8 * 16
@@ -60,6 +63,23 @@ def test_like_draws_the_same_file_again(call, model, tmp_path, batch: int) -> No
     assert not (tmp_path / "b" / "grid.png").exists()
 
 
+def test_a_picture_drawn_on_a_fitted_grid_is_drawn_again_after_another_was_fitted(call, model, tmp_path) -> None:
+    """Its times are in the picture; and how a model samples is no part of its hash."""
+    shutil.copytree(model, tmp_path / "m")
+    loaded = noisette.load(tmp_path / "m")
+    loaded.keep_sampling(tmp_path / "m", Sampling("unipc", "fitted", 3, fitted=((1.0, 0.1, 0.01, 0.0),)))
+    assert call("sample", tmp_path / "m", "--out", tmp_path / "a", "-n", 1, "--label", "sword").code == 0
+    first = tmp_path / "a" / "sword-000000.png"
+    told = read_text(first)
+    assert told["times"] == [1.0, 0.1, 0.01, 0.0] and told["sampler"] == "unipc" and told["model"] == loaded.hash
+    loaded.keep_sampling(tmp_path / "m", Sampling("ddim", "fitted", 3, fitted=((1.0, 0.5, 0.2, 0.0),)))
+    assert noisette.load(tmp_path / "m").hash == loaded.hash
+    assert call("sample", tmp_path / "m", "--out", tmp_path / "b", "--like", first).code == 0
+    assert (tmp_path / "b" / first.name).read_bytes() == first.read_bytes()
+    assert call("sample", tmp_path / "m", "--out", tmp_path / "c", "-n", 1, "--label", "sword", "--steps", 5).code == 0
+    assert len(read_text(tmp_path / "c" / first.name)["times"]) == 6
+
+
 def test_a_model_without_labels(call, other_model, tmp_path) -> None:
     """Grey, not square."""
     result = call("sample", other_model, "--out", tmp_path, "-n", 3, "--steps", 2, "--json")
@@ -82,6 +102,38 @@ def test_from_a_copied_folder_in_another_process(call, model, tmp_path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_mixtures_and_attributes_by_name(call, refused, tmp_path) -> None:
+    """Told in the file, and drawn again from it."""
+    model, out = tmp_path / "told", tmp_path / "out"
+    tiny(attributes=("hue", "shape=round", "shape=square"), means=(0.5, 0, 0), scales=(0.2, 1, 1)).save_pretrained(
+        model
+    )
+    asked = ("--label", "bread:0.5,sword:0.5", "--attribute", "hue=0.3", "--attribute", "shape=round")
+    result = call("sample", model, "--out", out, "-n", 2, "--steps", 2, *asked, "--guidance", 1.5)
+    assert result.code == 0, result.err
+    name = "bread-0-5-sword-0-5-000001.png"
+    told = read_text(out / name)
+    assert told["label"] == "bread:0.5,sword:0.5" and told["attributes"] == ["hue=0.3", "shape=round"]
+    assert call("sample", model, "--out", tmp_path / "b", "--like", out / name).code == 0
+    assert (out / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    loaded = noisette.load(model)
+    cond = loaded.condition({"bread": 1.0, "sword": 1.0}, 2, attributes={"hue": 0.3, "shape": "round"})
+    grid = loaded.grid(2)
+    right = loaded.pictures.finished(ends(generate(loaded, [0, 1], cond, loaded.sampler(), grid, 1.5), grid))
+    assert torch.equal(read_png(out / name)[0], right[1:])
+    for words, reason in (
+        (("--attribute", "hu=1"), "did you mean 'hue'"), (("--attribute", "hue"), "write it like hue=0.3"),
+        (("--attribute", "shape=oval"), "never 'oval'"), (("--label", "bread:1,swrod:1"), "did you mean 'sword'"),
+        (("--label", "bread:x"), "write it like potion:0.5"),
+    ):  # fmt: skip
+        assert reason in refused("sample", model, "--out", tmp_path / "c", *words)
+
+
+def test_a_model_without_attributes_is_asked_for_none(refused, model, tmp_path) -> None:
+    assert "without attributes" in refused("sample", model, "--out", tmp_path / "out", "--attribute", "hue=1")
+    assert not (tmp_path / "out").exists()
+
+
 # ── what cannot be used: one sentence, exit code 2, nothing written ───────────────────────────────────────────────
 
 
@@ -92,6 +144,11 @@ def test_from_a_copied_folder_in_another_process(call, model, tmp_path) -> None:
         (("--label", "Sword"), "did you mean 'sword'?"),
         (("--label", "dragon"), "there are bread, health potion, sword"),
         (("--sampler", "huen"), "no sampler is called 'huen': did you mean 'heun'"),
+        (("--sampler", "dpmpp2m"), "did you mean 'dpm++2m'"),
+        (("--sampler", "ddpm-learned"), "did not learn a variance: choose ddpm or ddpm-large"),
+        (("--grid", "karas"), "no grid is called 'karas': did you mean 'karras'?"),
+        (("--grid", "fitted"), "`noisette steps` fits one"),
+        (("--grid", "trailing", "--steps", "1001"), "ask for 1 to 1000"),
         (("-n", "0"), "-n is 0"),
         (("--steps", "0"), "--steps is 0"),
         (("--seed", "-1"), "--seed is -1"),
@@ -158,7 +215,9 @@ def test_pictures_that_cannot_be_drawn_again(refused, call, model, other_model, 
     told = read_text(mine)
     for change, reason in (
         ({"sampler": "exec"}, "no sampler"), ({"steps": "many"}, "should be int"), ({"batch": 10**9}, "damaged"),
-        ({"label": "dragon"}, "no label"), ({"steps": 0}, "0 steps"), ({"surprise": 1}, "surprise"),
+        ({"label": "dragon"}, "no label"), ({"steps": 0}, "0 steps"),
+        ({"times": [1.0, 0.0, 0.5]}, "decrease from at most 1 to 0"), ({"times": [1, 0.5, 0]}, "no grid of 1 steps"),
+        ({"surprise": 1}, "surprise"),
     ):  # fmt: skip
         write_png(tmp_path / "forged.png", Image.open(mine), told | change)
         assert reason in refused("sample", model, "--out", out, "--like", tmp_path / "forged.png")

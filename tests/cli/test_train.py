@@ -48,7 +48,7 @@ def test_doctor_knows_the_run(call, trained) -> None:
         (("--for", "soon"), "90s, 10m"),
         (("--images", "10m"), "200k"),
         (("--size", "big"), "32x24"),
-        (("--preset", "tinny"), "did you mean 'tiny'?"),
+        (("--preset", "tinny"), "did you mean 'tiny'"),
         (("--precision", "fp16"), "auto, fp32 or bf16"),
         (("--log", "wandb"), "jsonl, tensorboard or trackio"),
         (("--save-every", "0s"), "more than 0"),

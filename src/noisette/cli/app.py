@@ -14,11 +14,18 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
+from .convert import convert
 from .demo import demo
 from .doctor import doctor
+from .edit import edit
+from .evaluate import evaluate
+from .explain import explain
+from .export import export
 from .names import PeoplesNames
 from .sample import sample
 from .scan import scan
+from .steps import steps
+from .studio import studio
 from .terminal import complain
 from .train import train
 
@@ -29,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (scan, train, sample, demo, doctor):
+for command in (scan, train, sample, steps, evaluate, explain, convert, export, studio, demo, doctor):
     app.command(cls=PeoplesNames)(command)
+app.add_typer(edit, name="edit")
 
 
 def _version(wanted: bool) -> bool:
@@ -50,8 +58,10 @@ def noisette(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line, and exit."""
-    # threads that wait sleep, so that a busy machine (a browser is enough) does not slow training down many times
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # threads wait awake for some microseconds, then sleep: on a quiet machine the next piece of work finds them awake,
+    # and on a busy one (a browser is enough) they do not take its time; both are measured in docs/log.md
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     given = list(sys.argv[1:] if arguments is None else arguments)
     trace = "--traceback" in given
     given = [a for a in given if a != "--traceback"]

@@ -9,7 +9,7 @@ from typing import Any
 from .. import checkpoint
 from ..errors import InputError
 from ..files import read_json
-from ..lock import RunLock
+from ..lock import in_use
 from .machine import Fact
 from .units import compact, spoken
 
@@ -54,7 +54,7 @@ def _plan(plan: dict[str, Any]) -> list[Fact]:
 def _state(run: Path, rows: Sequence[dict[str, Any]]) -> Fact:
     last: dict[str, Any] = next((r for r in reversed(rows) if "loss" in r), {})
     seen = f"{compact(last.get('images', 0))} images in {spoken(last.get('seconds', 0))}"
-    if _in_use(run):
+    if in_use(run):
         return Fact("state", f"training now, {seen}")
     if not (run / "model").exists():
         return Fact("state", f"not finished: {seen}", "the same noisette train command goes on with it")
@@ -67,16 +67,6 @@ def _state(run: Path, rows: Sequence[dict[str, Any]]) -> Fact:
             "the same noisette train command writes it again",
         )
     return Fact("state", f"finished: {seen}; its model is whole", f"noisette sample {run} --out pictures")
-
-
-def _in_use(run: Path) -> bool:
-    if not (run / "lock").exists():
-        return False
-    try:
-        with RunLock(run):
-            return False
-    except InputError:
-        return True
 
 
 def _checkpoints(run: Path) -> list[Fact]:

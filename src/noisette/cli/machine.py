@@ -14,6 +14,7 @@ import torch
 
 from .. import __version__
 from ..files import free_bytes
+from ..nn.conv import Conv3x3
 from .units import megabytes
 
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "accelerate", "typer", "rich")
@@ -113,8 +114,8 @@ def speed() -> Fact:
 
 def _convolutions(where: torch.device, half: bool) -> float:
     """Seconds that one takes, forward and backward, for 16 pictures of 16×16: the median of half a second."""
-    layer = torch.nn.Conv2d(64, 64, 3, padding=1, device=where)
-    x = torch.randn(16, 64, 16, 16, device=where, requires_grad=True)
+    layer = Conv3x3(64, 64).to(where)
+    x = torch.randn(16, 64, 16, 16, device=where).contiguous(memory_format=torch.channels_last).requires_grad_()
 
     def step() -> None:
         with torch.autocast(where.type, torch.bfloat16, enabled=half):

@@ -19,6 +19,11 @@ ALIASES = {
     "--num-inference-steps": "--steps",
     "--guidance-scale": "--guidance",
     "--class": "--label",
+    "--num-heads": "--heads",
+    "--num-head-channels": "--head-channels",
+    "--noise-schedule": "--schedule",
+    "--diffusion-steps": "--chain",
+    "--image-size": "--size",
 }
 POSITIONAL = ("--train-data-dir",)  # flags elsewhere, here a command's first argument
 

@@ -23,13 +23,24 @@ def sample(
     n: Annotated[int | None, typer.Option("-n", "--number", help="How many pictures: 64 unless said.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="What to draw, by name; may be given several times. All labels in turn unless said."),
+        typer.Option(
+            help="What to draw, by name, or a mixture: potion:0.5,weapon:0.5. May be given several times. "
+            "All labels in turn unless said."
+        ),
+    ] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="hue=0.3 or shape=round, as in your metadata; may be given several times.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the first picture; the next has the next. 0 unless said.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="More are slower and finer. The model's own unless said.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, heun, … The model's own unless said.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="ddpm, ddim, heun, dpm++2m, unipc, ipndm, … The model's own unless said.")
+    ] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="Which times the steps visit: karras, logsnr, trailing, … The model's own.")
+    ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(help="How much further to go towards the label: 1 to 4. The model's own unless said."),
@@ -46,11 +57,11 @@ def sample(
 
     loaded = on_device(load(model))
     if like is not None:
-        told = {"-n": n, "--label": label, "--seed": seed, "--steps": steps, "--sampler": sampler}
-        _alone(told | {"--guidance": guidance, "--batch": batch})
+        told = {"-n": n, "--label": label, "--attribute": attribute, "--seed": seed, "--steps": steps}
+        _alone(told | {"--sampler": sampler, "--grid": grid, "--guidance": guidance, "--batch": batch})
         drawn = [_again(loaded, like, out)]
     else:
-        wish = wished(loaded, n, label, seed, steps, sampler, guidance, batch)
+        wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute)
         writable(out)
         drawn = list(_with_bar(loaded, wish, out))
     paths = [d.path for d in drawn]
@@ -74,6 +85,7 @@ class Wish:
     steps: int
     guidance: float
     batch: int
+    attributes: tuple[str, ...] = ()  # of all pictures, as they were asked for
 
 
 @dataclass(frozen=True)
@@ -88,12 +100,14 @@ class Drawn:
 def wished(
     model: "PictureModel",
     n: int | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[str | None] | None = None,
     seed: int | None = None,
     steps: int | None = None,
     sampler: str | None = None,
+    grid: str | None = None,
     guidance: float | None = None,
     batch: int | None = None,
+    attributes: Sequence[str] | None = None,
 ) -> Wish:
     """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
     from ..edit.generate import steered
@@ -108,10 +122,11 @@ def wished(
         seeds=range(seed or 0, (seed or 0) + number),
         labels=tuple(asked[i % len(asked)] for i in range(number)),
         sampler=sampler or own.sampler,
-        grid=own.grid,
+        grid=grid or own.grid,
         steps=steps or own.steps,
         guidance=own.guidance if guidance is None else guidance,
         batch=batch or (16 if next(model.parameters()).device.type == "cpu" else 256),
+        attributes=tuple(attributes or ()),
     )
     model.sampler(wish.sampler)
     model.grid(wish.steps, wish.grid)
@@ -121,7 +136,10 @@ def wished(
 
 def condition(model: "PictureModel", wish: Wish) -> "Condition | None":
     """What all the pictures are asked to be."""
-    return model.condition(None if set(wish.labels) == {None} else wish.labels, len(wish.seeds))
+    from ..context import parsed
+
+    labels = None if set(wish.labels) == {None} else wish.labels
+    return model.condition(labels, len(wish.seeds), attributes=parsed(wish.attributes))
 
 
 def on_device(model: "PictureModel") -> "PictureModel":
@@ -150,15 +168,15 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
 
     grid, cond = model.grid(wish.steps, wish.grid), condition(model, wish)
     walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, wish.guidance, wish.batch)
-    done = 0
+    times, done = Origin.own(model, wish.grid, wish.steps), 0
     for state in walk:
         if state.t != grid[-1]:
             yield None
             continue
-        for row in model.pictures.decode(state.x).cpu().split(1):
+        for row in model.pictures.finished(state.x).cpu().split(1):
             origin = Origin(
                 model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
-                len(state.x),
+                len(state.x), times, wish.attributes,
             )  # fmt: skip
             yield write(out, origin, row)
             done += 1
@@ -166,14 +184,19 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
 
 def write(out: Path, origin: "Origin", pixels: "Bytes") -> Drawn:
     """LABEL-SEED.png, with its origin inside."""
-    import re
-
     from ..viz.png import write_png
 
-    words = re.sub(r"\W+", "-", origin.label or "").strip("-").lower()
-    path = out / f"{words}{'-' if words else ''}{origin.seed:06d}.png"
+    name = words(origin.label or "")
+    path = out / f"{name}{'-' if name else ''}{origin.seed:06d}.png"
     write_png(path, pixels, asdict(origin))
     return Drawn(path, origin, pixels)
+
+
+def words(label: str) -> str:
+    """A label as a part of a file's name."""
+    import re
+
+    return re.sub(r"\W+", "-", label).strip("-").lower()
 
 
 def _with_bar(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn]:
@@ -193,10 +216,15 @@ def _again(model: "PictureModel", like: Path, out: Path) -> Drawn:
     from ..edit.origin import Origin, again
     from ..viz.png import read_text
 
-    origin = from_json(Origin, read_text(like), f"the metadata of {like}")
+    told = read_text(like)
+    if "edit" in told:
+        raise InputError(
+            f"{like} is an edit, by noisette edit {told['edit']}: only what noisette sample drew is drawn again"
+        )
+    origin = from_json(Origin, told, f"the metadata of {like}")
     drawn = again(model, origin)
     writable(out)
-    return write(out, origin, model.pictures.decode(drawn).cpu())
+    return write(out, origin, model.pictures.finished(drawn).cpu())
 
 
 def _alone(others: dict[str, object]) -> None:

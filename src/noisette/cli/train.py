@@ -26,7 +26,10 @@ def train(
     out: Annotated[
         Path, typer.Option(help="The run folder. The same command again goes on with it.", show_default=False)
     ],
-    preset: Annotated[str, typer.Option(help="tiny, small, base; auto: the largest that fits the time.")] = "auto",
+    preset: Annotated[
+        str,
+        typer.Option(help="tiny, small, base, or a paper's (docs/networks.md); auto: the largest that fits the time."),
+    ] = "auto",
     picture: Annotated[
         str | None, typer.Option("--size", help="16, or 32x24 (wide x high). What the pictures suggest unless said.")
     ] = None,
@@ -42,6 +45,10 @@ def train(
         float | None, typer.Option(help="For few pictures: 0.1 to 0.3. The preset's unless said.")
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the pictures.")] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A JSON file: schedule, parametrization, loss, times or network, if not the preset's."),
+    ] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16; auto: the faster one here.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
     cell: Annotated[str | None, typer.Option(help="The size of a sprite sheet's cells: 16, or 32x24.")] = None,
@@ -70,7 +77,7 @@ def train(
     one_of("--log", log, TrainOptions, "log")
     options = TrainOptions(
         preset=preset, seconds=seconds, images=number, size=side, pixel_art=pixel_art, cell=cells, labels=labels,
-        batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip,
+        batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe,
         precision=precision, seed=seed, save_every=every, log=log,  # type: ignore[arg-type]
     )  # fmt: skip
     report(run(source, out, options, began, as_json), out, as_json)

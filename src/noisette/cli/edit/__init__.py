@@ -1,0 +1,18 @@
+"""noisette edit: what one does with a model beside drawing. One command a file; each parses, calls and shows."""
+
+import typer
+
+from ..names import PeoplesNames
+from .hspace import hspace
+from .inpaint import inpaint
+from .invert import invert
+from .tile import tile
+from .upscale import upscale
+from .vary import vary
+from .walk import walk
+
+edit = typer.Typer(no_args_is_help=True, help="Change pictures with a model: vary, inpaint, upscale, tile, walk, …")
+for command in (vary, inpaint, upscale, tile, walk, invert, hspace):
+    edit.command(cls=PeoplesNames)(command)
+
+__all__ = ["edit"]

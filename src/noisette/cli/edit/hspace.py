@@ -1,0 +1,224 @@
+"""noisette edit hspace: directions in a model's own bottleneck, and pictures moved along them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...errors import InputError
+from ..terminal import console, machine, wrote
+from .job import Job, begin, positive, ready, report, sheet_of
+from .options import Attributes, Batch, Guidance, Json, Labels, Model, Number, Out, SamplerName, Seed, Steps
+
+if TYPE_CHECKING:
+    from ...denoiser import Denoiser
+    from ...edit.hspace import Direction
+    from ...edit.measured import Bench, Effect
+    from ...shapes import Bytes, Images
+    from .job import Turn
+
+TESTED = 8  # pictures on which a direction is measured
+
+
+def hspace(
+    model: Model,
+    out: Out,
+    directions: Annotated[
+        Path | None, typer.Option(help="A file that this command wrote; found anew unless said.", show_default=False)
+    ] = None,
+    along: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=STRENGTH, of --directions: -2 to 2 is much. May be given several times."),
+    ] = None,
+    components: Annotated[int, typer.Option(help="Principal directions to find.")] = 4,
+    origin: Annotated[Path | None, typer.Option("--from", help="A folder of pictures without something.")] = None,
+    towards: Annotated[Path | None, typer.Option("--to", help="A folder of the same pictures with it.")] = None,
+    n: Number = 32,
+    label: Labels = None,
+    attribute: Attributes = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    sampler: SamplerName = None,
+    guidance: Guidance = None,
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Find directions in the model's bottleneck, or draw pictures moved along them. No other network is asked.
+
+    Finding: principal components of -n new pictures, what sets each label apart, and what --to has and --from has
+    not. directions.safetensors belongs to this model alone; grid.png shows each direction, a row, from -2 to 2.
+    Drawing, with --directions and --along: hspace-SEED.png, and grid.png.
+    """
+    if (directions is None) != (not along):
+        raise InputError("--directions and --along go together: a file, and which of its directions to go along")
+    if (origin is None) != (towards is None):
+        raise InputError("--from and --to go together: two folders of pictures, without something and with it")
+    positive("--components", components)
+    job = begin(model, out, "hspace", {}, n, label, attribute, seed, steps, sampler, guidance, batch)
+    from ...edit.hspace import bottleneck
+
+    bottleneck(job.model.net)
+    if directions is not None:
+        _draw(job, directions, along or [], as_json)
+        return
+    if n <= components:
+        raise InputError(f"-n is {n}: {components} components need more pictures than that")
+    pairs = None if origin is None or towards is None else (_pictures(job, origin), _pictures(job, towards))
+    ready(job)
+    name = "" if origin is None or towards is None else f"{towards.name} - {origin.name}"
+    _find(job, components, pairs, name, as_json)
+
+
+# ── drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
+    import torch
+
+    from ...edit.directions import chosen, load
+    from ...edit.generate import fresh
+    from ...edit.hspace import Directed, bottleneck
+    from ...sampler import sample
+
+    there, moves = load(path, job.model.hash), []
+    for text in along:
+        name, equals, strength = text.rpartition("=")
+        try:
+            moves.append((chosen(there, name if equals else text), float(strength) if equals else 1.0))
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{text!r} is no way to go: write NAME=STRENGTH, like 1=1.5") from error
+    job = job.telling({"along": {d.name: s for d, s in moves}})
+    ready(job)
+    mid, device = bottleneck(job.model.net), next(job.model.parameters()).device
+
+    def one(turn: "Turn") -> "Bytes":
+        x = fresh(turn.denoise, turn.grid, torch.empty(turn.size, *job.model.pictures.shape, device=device), turn.noise)
+        moved = Directed(turn.denoise, mid, moves)
+        return job.model.pictures.finished(sample(moved, turn.sampler, turn.grid, x, turn.noise))
+
+    made = job.draw(one, "hspace")
+    report(made, [sheet_of(job.out / "grid.png", [m.pixels for m in made])], as_json)
+
+
+# ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _find(job: Job, components: int, pairs: "tuple[Images, Images] | None", name: str, as_json: bool) -> None:
+    from ...edit.directions import save
+    from ...edit.measured import STRENGTHS, measured
+
+    found = [*_components(job, components), *_labels(job), *([] if pairs is None else [_pair(job, pairs, name)])]
+    effects, sliders = measured(_bench(job), found)
+    path = job.out / "directions.safetensors"
+    save(path, found, job.model.hash, f"{len(job.wish.seeds)} pictures from seed {job.wish.seeds[0]}")
+    rows = [s[:: s.shape[0] // len(STRENGTHS)] for s in sliders]  # of the first picture
+    sheet = sheet_of(job.out / "grid.png", [job.model.pictures.finished(r).cpu() for r in rows], len(STRENGTHS))
+    if as_json:
+        for effect in effects:
+            machine(asdict(effect))
+    else:
+        _table(effects)
+        wrote([path, sheet])
+
+
+def _components(job: Job, number: int) -> "list[Direction]":
+    """Of pictures of whatever was asked for."""
+    import torch
+
+    from ...edit.generate import fresh
+    from ...edit.hspace import bottleneck, drawn, principal
+
+    mid, device, parts = bottleneck(job.model.net), next(job.model.parameters()).device, []
+    for turn in job.turns():
+        blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
+        x = fresh(turn.denoise, turn.grid, blank, turn.noise)
+        times, seen = drawn(_plain(job, turn), mid, turn.grid, x, turn.noise)
+        parts.append(seen)
+    return principal(times, torch.cat(parts, 1), number)
+
+
+def _labels(job: Job) -> "list[Direction]":
+    """What sets each label apart from the mean of all, from the same noises."""
+    import torch
+
+    from ...edit.generate import start
+    from ...edit.hspace import Direction, bottleneck, drawn
+
+    model, wish = job.model, job.wish
+    grid, mid, means = model.grid(wish.steps, wish.grid), bottleneck(model.net), {}
+    seeds = wish.seeds[: wish.batch]
+    for name in model.pictures.labels:
+        cond = model.condition(name, len(seeds))
+        state, noise = start(model, seeds, grid)
+        d = model.given(None if cond is None else cond.to(state.x.device))
+        times, seen = drawn(d, mid, grid, state.x, noise)
+        means[name] = seen.mean(1)
+    if not means:
+        return []
+    middle = torch.stack(list(means.values())).mean(0)
+    return [Direction(name, times, mean - middle) for name, mean in means.items()]
+
+
+def _pair(job: Job, pairs: "tuple[Images, Images]", name: str) -> "Direction":
+    """What one kind of pictures has and the other has not, under the same noises."""
+    from ...edit.hspace import bottleneck, difference, looked_at
+    from ...noise import Seeded
+
+    without, with_it = pairs
+    grid, mid = job.model.grid(job.wish.steps, job.wish.grid), bottleneck(job.model.net)
+    d = job.model.given(None)
+    times, against = looked_at(d, mid, grid, without, Seeded(range(len(without))))
+    _, of = looked_at(d, mid, grid, with_it, Seeded(range(len(with_it))))
+    return difference(name, times, of, against)
+
+
+def _plain(job: Job, turn: "Turn") -> "Denoiser":
+    """The model without guidance: its bottleneck sees each picture once."""
+    from ..sample import condition
+
+    cond = condition(job.model, job.wish)
+    rows = slice(turn.first, turn.first + turn.size)
+    return job.model.given(None if cond is None else cond[rows].to(next(job.model.parameters()).device))
+
+
+def _bench(job: Job) -> "Bench":
+    """A few new pictures, of seeds that nothing was found with, by a sampler that draws no noise."""
+    from ...edit.generate import start, steered
+    from ...edit.hspace import bottleneck
+    from ...edit.measured import Bench
+    from ...sampler import DDIM
+
+    model, wish = job.model, job.wish
+    grid = model.grid(wish.steps, wish.grid)
+    first = wish.seeds[-1] + 1
+    state, noise = start(model, range(first, first + TESTED), grid)
+    cond = model.condition(None, TESTED)
+    d = steered(model, None if cond is None else cond.to(state.x.device))
+    return Bench(d, bottleneck(model.net), DDIM(), grid, state.x, noise)
+
+
+def _pictures(job: Job, folder: Path) -> "Images":
+    """All pictures of a folder, by name."""
+    import torch
+
+    from ...edit.picture import read_picture
+    from .job import in_model_space
+
+    files = sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    if not files:
+        raise InputError(f"{folder} is no folder of pictures: give one for --from and one for --to")
+    return in_model_space(job, torch.cat([read_picture(p, job.model.pictures).pixels for p in files]))
+
+
+def _table(effects: "Sequence[Effect]") -> None:
+    from rich.table import Table
+
+    table = Table("", "direction", "change", "R² of a line", "alike", "adds up with the next")
+    for i, e in enumerate(effects, 1):
+        both = "" if e.composition is None else f"{e.composition:.2f}"
+        table.add_row(str(i), e.name, f"{e.size:.3f}", f"{e.r2:.3f}", f"{e.homogeneity:.2f}", both)
+    console().print(table)

@@ -1,0 +1,67 @@
+"""noisette edit upscale: a small picture made large."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .job import begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
+from .options import (
+    Attributes,
+    Batch,
+    Guidance,
+    Json,
+    Labels,
+    Model,
+    Number,
+    Out,
+    Picture,
+    Rounds,
+    SamplerName,
+    Seed,
+    Steps,
+)
+
+if TYPE_CHECKING:
+    from ...shapes import Bytes
+    from .job import Turn
+
+
+def upscale(
+    model: Model,
+    picture: Picture,
+    out: Out,
+    rounds: Rounds = 3,
+    n: Number = 8,
+    label: Labels = None,
+    attribute: Attributes = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    sampler: SamplerName = None,
+    guidance: Guidance = None,
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a small picture at the model's size: shrunk again, what comes out is the small picture.
+
+    A whole number must make it as large as the model's pictures. PICTURE-SEED.png, and grid.png with the picture,
+    its pixels repeated, first.
+    """
+    from ...edit.picture import read_small
+    from ...edit.upscale import upscale as enlarged
+    from ...edit.upscale import within
+
+    positive("--rounds", rounds)
+    job = begin(model, out, "upscale", {}, n, label, attribute, seed, steps, sampler, guidance, batch)
+    given, factor = read_small(picture, job.model.pictures)
+    job = job.telling(told_of(given) | {"factor": factor, "rounds": rounds})
+    note(given)
+    ready(job)
+    small = in_model_space(job, given.pixels)
+
+    def one(turn: "Turn") -> "Bytes":
+        several = repeated(small, turn.size)
+        drawn = enlarged(turn.denoise, turn.sampler, turn.grid, several, factor, turn.noise, rounds)
+        return job.model.pictures.decode(within(drawn, several, factor, job.model.pictures.has_alpha))
+
+    made = job.draw(one, Path(picture).stem, rounds)
+    nearest = given.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    report(made, [sheet_of(out / "grid.png", [nearest, *(m.pixels for m in made)])], as_json)

@@ -1,0 +1,54 @@
+"""noisette edit vary: pictures like this one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .job import begin, in_model_space, note, ready, repeated, report, sheet_of, told_of
+from .options import Attributes, Batch, Guidance, Json, Labels, Model, Number, Out, Picture, SamplerName, Seed, Steps
+
+if TYPE_CHECKING:
+    from ...shapes import Bytes
+    from .job import Turn
+
+
+def vary(
+    model: Model,
+    picture: Picture,
+    out: Out,
+    strength: Annotated[float, typer.Option(help="From near 0, a little, to 1, nothing stays.")] = 0.5,
+    n: Number = 8,
+    label: Labels = None,
+    attribute: Attributes = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    sampler: SamplerName = None,
+    guidance: Guidance = None,
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Draw pictures like this one: noise is put on it, and the model takes it off again (SDEdit).
+
+    PICTURE-SEED.png, and grid.png with the picture first.
+    """
+    from ...edit.picture import read_picture
+    from ...edit.vary import last
+    from ...edit.vary import vary as varied
+
+    job = begin(model, out, "vary", {"strength": strength}, n, label, attribute, seed, steps, sampler, guidance, batch)
+    last(job.model.grid(job.wish.steps, job.wish.grid), strength)
+    given = read_picture(picture, job.model.pictures)
+    job = job.telling(told_of(given))
+    note(given)
+    ready(job)
+    x0 = in_model_space(job, given.pixels)
+
+    def one(turn: "Turn") -> "Bytes":
+        pictures = repeated(x0, turn.size)
+        drawn = varied(turn.denoise, turn.sampler, turn.grid, pictures, strength, turn.noise)
+        return job.model.pictures.finished(drawn)
+
+    made = job.draw(one, Path(picture).stem)
+    grid = sheet_of(out / "grid.png", [given.pixels, *(m.pixels for m in made)])
+    report(made, [grid], as_json)

@@ -1,0 +1,100 @@
+"""noisette edit walk: from noise to noise, from label to label, as a film."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...errors import InputError
+from ..sample import condition
+from .job import Job, Written, begin, positive, ready, report
+from .options import Attributes, Batch, Guidance, Json, Labels, Model, Out, SamplerName, Seed, Steps
+
+if TYPE_CHECKING:
+    from ...edit.walk import Place
+    from ...shapes import Bytes
+
+FILMS = ("gif", "png", "mp4", "none")
+WIDE = 320  # pixels that a film is enlarged to, about
+
+
+def walk(
+    model: Model,
+    out: Out,
+    stops: Annotated[int, typer.Option(help="Noises to pass through, of the seeds from --seed on.")] = 4,
+    frames: Annotated[int, typer.Option(help="Pictures in all.")] = 48,
+    one_way: Annotated[bool, typer.Option("--one-way", help="End at the last stop; a loop unless said.")] = False,
+    film: Annotated[str, typer.Option(help="gif, png (animated), mp4 (needs noisette[mp4]), or none.")] = "gif",
+    each: Annotated[int, typer.Option("--ms", help="How long a frame is shown, in milliseconds.")] = 80,
+    label: Labels = None,
+    attribute: Attributes = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    sampler: SamplerName = None,
+    guidance: Guidance = None,
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Walk through what the model can draw, frame by frame; through labels, if several are given.
+
+    frame-00.png, …, and walk.gif. The frame after the last one of a loop would be its first, exactly.
+    """
+    if film not in FILMS:
+        raise InputError(f"--film is {film!r}: give {', '.join(FILMS[:-1])} or {FILMS[-1]}")
+    positive("--ms", each)
+    from ...edit.walk import places
+    from ...viz.film import kind_of, write_film
+    from ...viz.grid import enlarged, fitting
+    from ...viz.png import to_image
+
+    path = out / f"walk.{film}"
+    if film != "none":
+        kind_of(path)
+    found = places(stops, frames, closed=not one_way)
+    told = {"stops": stops, "frames": frames, "loop": not one_way}
+    job = begin(model, out, "walk", told, stops, label, attribute, seed, steps, sampler, guidance, batch)
+    ready(job)
+    made = [_write(job, i, found, pixels) for i, pixels in enumerate(_frames(job, found))]
+    if film != "none":
+        scale = fitting(1, job.model.pictures.width, WIDE)
+        write_film(path, [enlarged(to_image(m.pixels), scale) for m in made], each, each)
+    report(made, [] if film == "none" else [path], as_json)
+
+
+def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
+    """(1, C, H, W) each."""
+    import torch
+    from rich.progress import track
+
+    from ...edit.generate import fresh, steered
+    from ...edit.walk import condition_at, noise_at
+    from ...sampler import sample
+    from ..terminal import console
+
+    wish, model, screen = job.wish, job.model, console(to_stderr=True)
+    device, grid, asked = next(model.parameters()).device, model.grid(wish.steps, wish.grid), condition(model, wish)
+    batches = range(0, len(found), wish.batch)
+    for first in track(batches, "walk", console=screen, transient=True, disable=not screen.is_terminal):
+        part = found[first : first + wish.batch]
+        cond = None if asked is None else condition_at(asked, part, model.config.net.classes).to(device)
+        denoise, noise = steered(model, cond, wish.guidance), noise_at(wish.seeds, part)
+        x = fresh(denoise, grid, torch.empty(len(part), *model.pictures.shape, device=device), noise)
+        drawn = sample(denoise, model.sampler(wish.sampler), grid, x, noise)
+        yield from model.pictures.finished(drawn).cpu().split(1)
+
+
+def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> Written:
+    """One frame, with where it lies."""
+    from ... import __version__
+    from ...viz.png import write_png
+
+    wish, place = job.wish, found[number]
+    ends = {"from": place.start, "to": place.end}
+    told = {"edit": "walk", "model": job.model.hash, "frame": number, "weight": round(place.weight, 6)}
+    told |= {f"{end}_seed": wish.seeds[i] for end, i in ends.items()}
+    told |= {f"{end}_label": wish.labels[i] for end, i in ends.items()}
+    told |= {"attributes": wish.attributes, "sampler": wish.sampler, "grid": wish.grid, "steps": wish.steps}
+    told |= {"guidance": wish.guidance, "batch": wish.batch, "noisette": __version__} | dict(job.told)
+    path = job.out / f"frame-{number:0{len(str(len(found) - 1))}d}.png"
+    write_png(path, pixels, told)
+    return Written(path, pixels, told)

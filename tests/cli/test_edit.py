@@ -1,0 +1,337 @@
+"""noisette edit …, at tiny size, with models that have learned nothing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import noisette
+from noisette.operator import AveragePool
+from noisette.viz.png import read_png
+
+FAST = ("--steps", 2, "-n", 3)
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8×8 RGBA with soft alpha, and colours that hide under alpha 0."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    pixels[2:5, 3:6, 3] = 0
+    path = tmp_path_factory.mktemp("picture") / "knife.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The other model's kind: 12×8, L."""
+    path = tmp_path_factory.mktemp("picture") / "grey.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 12), dtype=np.uint8)).save(path)
+    return path
+
+
+def drawn(folder: Path, stem: str, n: int = 3) -> list[tuple[torch.Tensor, dict]]:
+    return [read_png(folder / f"{stem}-{i:06d}.png") for i in range(n)]
+
+
+# ── vary ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_vary(call, model, picture, tmp_path) -> None:
+    """Near the picture with little strength, far with much; each file says what it is of."""
+    far = []
+    for strength in (0.05, 1.0):
+        result = call("edit", "vary", model, picture, "--out", tmp_path / str(strength), *FAST, "--strength", strength,
+                      "--label", "sword", "--guidance", 1.5)  # fmt: skip
+        assert result.code == 0, result.err
+        files = drawn(tmp_path / str(strength), "knife")
+        told = files[1][1]
+        assert told["edit"] == "vary" and told["strength"] == strength and told["picture"] == "knife.png"
+        assert (told["seed"], told["label"], told["steps"], told["model"]) == (1, "sword", 2, noisette.load(model).hash)
+        assert len(told["picture_sha256"]) == 64
+        assert files[0][0].shape == (1, 4, 8, 8) and not torch.equal(files[0][0], files[1][0])
+        whole = noisette.load(model).pictures
+        x0 = whole.encode(read_png_pixels(picture))
+        far.append(float((whole.encode(files[0][0]) - x0).abs().mean()))
+        assert (tmp_path / str(strength) / "grid.png").is_file() and "grid.png" in result.out
+    assert far[0] < far[1]
+
+
+def read_png_pixels(path: Path) -> torch.Tensor:
+    with Image.open(path) as image:
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+
+
+def test_the_same_command_draws_the_same_files(call, model, picture, tmp_path) -> None:
+    for name in ("a", "b"):
+        assert call("edit", "vary", model, picture, "--out", tmp_path / name, *FAST, "--sampler", "ddpm").code == 0
+    assert call("edit", "vary", model, picture, "--out", tmp_path / "c", "--steps", 2, "-n", 1, "--seed", 2,
+                "--sampler", "ddpm").code == 0  # fmt: skip
+    for name in ("knife-000000.png", "knife-000002.png", "grid.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    alone, together = (read_png(tmp_path / f / "knife-000002.png")[0].int() for f in ("c", "a"))
+    assert (alone - together).abs().max() <= 1  # a sum in another order
+
+
+def test_pictures_of_another_size_and_kind_are_made_like_the_models(call, other_model, picture, grey, tmp_path) -> None:
+    result = call("edit", "vary", other_model, picture, "--out", tmp_path / "a", *FAST, "--json")
+    assert result.code == 0
+    assert "is RGBA: made L" in result.err and "is 8×8: made 12×8" in result.err
+    assert [json.loads(line)["seed"] for line in result.out.splitlines()] == [0, 1, 2]
+    assert drawn(tmp_path / "a", "knife")[0][0].shape == (1, 1, 8, 12)
+    assert call("edit", "vary", other_model, grey, "--out", tmp_path / "b", *FAST).err == ""
+
+
+# ── inpaint ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("way", ["repaint", "ddnm"])
+def test_inpaint_keeps_known_pixels_byte_for_byte(call, model, picture, tmp_path, way) -> None:
+    """Those that hide a colour, too. White in the mask is drawn anew."""
+    mask = np.zeros((8, 8), np.uint8)
+    mask[4:, 2:7] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    result = call("edit", "inpaint", model, picture, "--out", tmp_path / "out", "--mask", tmp_path / "mask.png",
+                  "--way", way, "--rounds", 2, *FAST)  # fmt: skip
+    assert result.code == 0, result.err
+    before = np.array(Image.open(picture))
+    for pixels, told in drawn(tmp_path / "out", "knife"):
+        after = pixels[0].permute(1, 2, 0).numpy()
+        assert (after[mask == 0] == before[mask == 0]).all()
+        assert (after[mask == 255] != before[mask == 255]).any()
+        assert told["way"] == way and told["mask"] == "mask.png" and told["rounds"] == 2
+
+
+def test_inpaint_fills_what_is_transparent(call, model, picture, tmp_path) -> None:
+    """Of the picture where there is no mask, of the mask where it has an alpha of its own."""
+    assert call("edit", "inpaint", model, picture, "--out", tmp_path / "a", *FAST).code == 0
+    before = np.array(Image.open(picture))
+    after = drawn(tmp_path / "a", "knife")[0][0][0].permute(1, 2, 0).numpy()
+    clear = before[..., 3] == 0
+    assert (after[~clear] == before[~clear]).all() and (after[clear] != before[clear]).any()
+    hole = np.full((8, 8, 4), 255, np.uint8)
+    hole[:2, :, 3] = 0
+    Image.fromarray(hole).save(tmp_path / "hole.png")
+    arguments = ("--mask", tmp_path / "hole.png", *FAST)
+    assert call("edit", "inpaint", model, picture, "--out", tmp_path / "b", *arguments).code == 0
+    after = drawn(tmp_path / "b", "knife")[0][0][0].permute(1, 2, 0).numpy()
+    assert (after[2:] == before[2:]).all() and (after[:2] != before[:2]).any()
+
+
+def test_inpaint_of_a_larger_picture_keeps_it_as_it_was_made(call, model, picture, tmp_path) -> None:
+    """Resized by the rules of the data: twice as large, every pixel four times, it is the same picture."""
+    large = np.array(Image.open(picture)).repeat(2, 0).repeat(2, 1)
+    mask = np.zeros((16, 16), np.uint8)
+    mask[9:, :] = 255  # a part of a row is wanted: all of it is
+    Image.fromarray(large).save(tmp_path / "large.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    result = call("edit", "inpaint", model, tmp_path / "large.png", "--out", tmp_path / "out",
+                  "--mask", tmp_path / "mask.png", *FAST)  # fmt: skip
+    assert result.code == 0 and "is 16×16: made 8×8" in result.err
+    after = drawn(tmp_path / "out", "large")[0][0][0].permute(1, 2, 0).numpy()
+    before = np.array(Image.open(picture))
+    seen = before[..., 3] > 0
+    seen[4:] = False
+    assert (after[seen] == before[seen]).all()
+
+
+def test_inpaint_draws_more_around_a_picture(call, model, picture, tmp_path) -> None:
+    result = call("edit", "inpaint", model, picture, "--out", tmp_path, "--margin", 3, "--rounds", 1, *FAST)
+    assert result.code == 0, result.err
+    for pixels, told in drawn(tmp_path, "knife"):
+        assert pixels.shape == (1, 4, 14, 14) and told["margin"] == 3
+        assert torch.equal(pixels[:, :, 3:11, 3:11], read_png_pixels(picture)) and pixels[:, :, :3].sum() > 0
+
+
+# ── upscale ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_upscale_agrees_with_the_small_picture(call, model, tmp_path, factor) -> None:
+    """To less than a byte's step, after the file was written and read."""
+    side = 8 // factor
+    pixels = np.random.default_rng(2).integers(0, 256, (side, side, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "small.png")
+    result = call("edit", "upscale", model, tmp_path / "small.png", "--out", tmp_path / "out", *FAST)
+    assert result.code == 0, result.err
+    pictures = noisette.load(model).pictures
+    small = pictures.encode(read_png_pixels(tmp_path / "small.png"))
+    for drawn_pixels, told in drawn(tmp_path / "out", "small"):
+        assert drawn_pixels.shape == (1, 4, 8, 8) and told["factor"] == factor
+        assert ((AveragePool(factor)(pictures.encode(drawn_pixels)) - small).abs() / 2).max() < 1 / 255
+
+
+# ── tile ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("axes", ["x", "y", "xy"])
+def test_tile_tells_its_seams(call, model, tmp_path, axes) -> None:
+    result = call("edit", "tile", model, "--out", tmp_path, "--axes", axes, *FAST, "--json")
+    assert result.code == 0, result.err
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    assert [Path(r["path"]).name for r in rows] == [f"tile-{i:06d}.png" for i in range(3)]
+    assert all(r["seam_x"] > 0 and r["seam_y"] > 0 and r["axes"] == axes for r in rows)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.mode == "RGBA"
+
+
+def test_tile_repairs_a_picture_and_keeps_its_middle(call, model, picture, tmp_path) -> None:
+    result = call("edit", "tile", model, "--out", tmp_path, "--picture", picture, "--axes", "x", "--band", 1, *FAST)
+    assert result.code == 0, result.err
+    before = read_png_pixels(picture)
+    for pixels, told in drawn(tmp_path, "knife"):
+        assert torch.equal(pixels[..., 1:-1], before[..., 1:-1]) and told["band"] == 1
+        assert not torch.equal(pixels, before)
+
+
+# ── walk ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("film", ["gif", "png", "none"])
+def test_walk_in_frames_and_as_a_film(call, model, tmp_path, film) -> None:
+    result = call("edit", "walk", model, "--out", tmp_path, "--stops", 2, "--frames", 4, "--steps", 2, "--film", film,
+                  "--label", "sword", "--label", "bread", "--batch", 3)  # fmt: skip
+    assert result.code == 0, result.err
+    frames = [read_png(tmp_path / f"frame-{i}.png") for i in range(4)]
+    assert [t["weight"] for _, t in frames] == [0, 0.5, 0, 0.5]
+    assert [(t["from_seed"], t["to_label"]) for _, t in frames] == [(0, "bread")] * 2 + [(1, "sword")] * 2
+    assert (tmp_path / f"walk.{film}").is_file() == (film != "none")
+    if film != "none":
+        with Image.open(tmp_path / f"walk.{film}") as shown:
+            assert shown.n_frames == 4 and shown.width == 128
+    loaded = noisette.load(model)
+    from noisette.edit.generate import ends, generate
+
+    grid = loaded.grid(2)  # a frame at a stop is the picture of that stop's seed and label
+    right = ends(generate(loaded, [1], loaded.condition("bread", 1), loaded.sampler(), grid), grid)
+    assert (loaded.pictures.finished(right).int() - frames[2][0].int()).abs().max() <= 1
+
+
+def test_walk_of_a_model_without_labels(call, other_model, tmp_path) -> None:
+    result = call("edit", "walk", other_model, "--out", tmp_path, "--stops", 3, "--frames", 3, "--steps", 1,
+                  "--one-way", "--film", "none", "--json")  # fmt: skip
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    assert [r["weight"] for r in rows] == [0, 0, 1] and rows[0]["loop"] is False
+
+
+# ── invert ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_invert_says_how_well_and_draws_again(call, model, picture, tmp_path) -> None:
+    result = call("edit", "invert", model, picture, "--out", tmp_path, "--steps", 4, "--of", "bread",
+                  "--label", "sword", "--label", "bread:0.5,sword:0.5")  # fmt: skip
+    assert result.code == 0, result.err
+    assert "the picture came back at" in result.out and "dB" in result.out
+    names = {"grid.png", "knife-back.png", "knife-sword.png", "knife-bread-0-5-sword-0-5.png"}
+    assert {p.name for p in tmp_path.iterdir()} == names
+    assert read_png(tmp_path / "knife-back.png")[1]["of"] == "bread"
+
+
+# ── hspace ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_hspace_finds_and_goes_along(call, model, sprites, tmp_path) -> None:
+    result = call("edit", "hspace", model, "--out", tmp_path / "found", "-n", 5, "--steps", 2, "--components", 2,
+                  "--from", sprites / "tool", "--to", sprites / "food", "--json")  # fmt: skip
+    assert result.code == 2 and "words.png is a text file" in result.err
+    clean = tmp_path / "pairs"
+    for kind in ("plain", "marked"):
+        (clean / kind).mkdir(parents=True)
+        for i in range(2):
+            colour = (200, 30 * i, 0 if kind == "plain" else 255, 255)
+            Image.new("RGBA", (8, 8), colour).save(clean / kind / f"{i}.png")
+    result = call("edit", "hspace", model, "--out", tmp_path / "found", "-n", 5, "--steps", 2, "--components", 2,
+                  "--from", clean / "plain", "--to", clean / "marked", "--json")  # fmt: skip
+    assert result.code == 0, result.err
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    names = [r["name"] for r in rows]
+    assert names[0].startswith("component 1 (") and names[2:] == ["bread", "health potion", "sword", "marked - plain"]
+    assert all(r["r2"] <= 1 and -1 <= r["homogeneity"] <= 1 and r["size"] >= 0 for r in rows)
+    file = tmp_path / "found" / "directions.safetensors"
+    assert file.is_file() and (tmp_path / "found" / "grid.png").is_file()
+
+    moved = tmp_path / "moved"
+    for name, along in (("plain", "sword=0"), ("sword", "sword=2"), ("both", "1=1")):
+        more = ("--along", "marked - plain=-1") if name == "both" else ()
+        result = call("edit", "hspace", model, "--out", moved / name, "--directions", file, "--along", along, *more,
+                      "--label", "bread", *FAST)  # fmt: skip
+        assert result.code == 0, result.err
+    plain, sword, both = (drawn(moved / name, "hspace")[0] for name in ("plain", "sword", "both"))
+    assert sword[1]["along"] == {"sword": 2.0} and len(both[1]["along"]) == 2
+    call("sample", model, "--out", moved / "sample", "--label", "bread", *FAST)
+    same = read_png(moved / "sample" / "bread-000000.png")[0].int() - plain[0].int()
+    assert same.abs().max() <= 1 and not torch.equal(plain[0], sword[0])
+
+
+# ── what cannot be used: one sentence, exit code 2, nothing written ───────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("vary", "MODEL", "PICTURE", "--strength", 0), "strength of 0"),
+        (("vary", "MODEL", "PICTURE", "--strength", 1.5), "strength of 1.5"),
+        (("vary", "MODEL", "PICTURE", "--label", "swrod"), "did you mean 'sword'"),
+        (("vary", "MODEL", "PICTURE", "-n", 0), "-n is 0"),
+        (("vary", "MODEL", "NOTHING"), "cannot read"),
+        (("vary", "MODEL", "TEXT"), "is a text file"),
+        (("vary", "NOTHING", "PICTURE"), "no config.json"),
+        (("inpaint", "MODEL", "PICTURE", "--way", "magic"), "no way of inpainting is called 'magic'"),
+        (("inpaint", "MODEL", "PICTURE", "--rounds", 0), "--rounds is 0"),
+        (("inpaint", "MODEL", "PICTURE", "--mask", "SMALL"), "give them one size"),
+        (("inpaint", "MODEL", "PICTURE", "--mask", "BLACK"), "marks none"),
+        (("inpaint", "MODEL", "PICTURE", "--margin", -1), "--margin is -1"),
+        (("inpaint", "MODEL", "OPAQUE"), "has no transparent pixel"),
+        (("upscale", "MODEL", "PICTURE"), "a whole number, 2 or more, must make it 8×8"),
+        (("upscale", "MODEL", "SMALL"), "is 3×3: a whole number"),
+        (("tile", "MODEL", "--axes", "z"), "--axes is 'z'"),
+        (("tile", "MODEL", "--band", 2), "--band is a part of --picture"),
+        (("tile", "MODEL", "--picture", "PICTURE", "--band", 4), "leaves nothing"),
+        (("walk", "MODEL", "--stops", 1), "goes nowhere"),
+        (("walk", "MODEL", "--film", "avi"), "--film is 'avi'"),
+        (("walk", "MODEL", "--ms", 0), "--ms is 0"),
+        (("invert", "MODEL", "PICTURE", "--sampler", "ddpm"), "walked backwards"),
+        (("invert", "MODEL", "PICTURE", "--steps", 1), "2 or more"),
+        (("invert", "MODEL", "PICTURE", "--label", "dragon"), "no label is called 'dragon'"),
+        (("invert", "MODEL", "PICTURE", "--of", "dragon"), "no label is called 'dragon'"),
+        (("hspace", "MODEL", "--along", "1"), "go together"),
+        (("hspace", "MODEL", "--from", "NOTHING"), "go together"),
+        (("hspace", "MODEL", "-n", 3), "need more pictures"),
+        (("hspace", "MODEL", "--components", 0), "--components is 0"),
+        (("hspace", "MODEL", "--directions", "NOTHING", "--along", "1"), "cannot read"),
+        (("hspace", "MODEL", "--directions", "TEXT", "--along", "1"), "not a safetensors file"),
+        (("hspace", "MODEL", "--from", "NOTHING", "--to", "NOTHING"), "no folder of pictures"),
+    ],
+)
+def test_edits_that_cannot_be(refused, model, picture, tmp_path, arguments, reason: str) -> None:
+    Image.new("RGBA", (3, 3), "red").save(tmp_path / "small.png")
+    Image.new("L", (8, 8), 0).save(tmp_path / "black.png")
+    Image.new("RGBA", (8, 8), "red").save(tmp_path / "opaque.png")
+    (tmp_path / "text.png").write_text("this is no picture, but a line of text")
+    stands = {"MODEL": model, "PICTURE": picture, "NOTHING": tmp_path / "nowhere", "TEXT": tmp_path / "text.png",
+              "SMALL": tmp_path / "small.png", "BLACK": tmp_path / "black.png",
+              "OPAQUE": tmp_path / "opaque.png"}  # fmt: skip
+    words = [stands.get(a, a) if isinstance(a, str) else a for a in arguments]
+    assert reason in refused("edit", *words, "--out", tmp_path / "out", *(() if "--steps" in words else ("--steps", 2)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_directions_belong_to_one_model(call, refused, model, other_model, tmp_path) -> None:
+    assert call("edit", "hspace", other_model, "--out", tmp_path, "-n", 4, "--steps", 1, "--components", 1).code == 0
+    file = tmp_path / "directions.safetensors"
+    out = tmp_path / "out"
+    assert "of another model" in refused("edit", "hspace", model, "--out", out, "--directions", file, "--along", "1")
+    for along, reason in (("2=1", "no direction is called '2'"), ("1=much", "write NAME=STRENGTH")):
+        told = refused("edit", "hspace", other_model, "--out", out, "--directions", file, "--along", along)
+        assert reason in told
+    assert not out.exists()
+
+
+def test_an_edit_is_not_drawn_again_as_if_it_were_a_sample(call, refused, model, picture, tmp_path) -> None:
+    call("edit", "vary", model, picture, "--out", tmp_path / "a", *FAST)
+    mine = tmp_path / "a" / "knife-000001.png"
+    assert "is an edit, by noisette edit vary" in refused("sample", model, "--out", tmp_path / "b", "--like", mine)

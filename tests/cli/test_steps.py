@@ -1,0 +1,74 @@
+import json
+import shutil
+import sys
+
+import pytest
+from PIL import Image
+
+import noisette
+from noisette.viz.png import read_text
+
+
+@pytest.fixture
+def mine(model, tmp_path):
+    """A model folder of this test's own."""
+    return shutil.copytree(model, tmp_path / "mine")
+
+
+FEW = ("-n", 12, "--sampler", "ddim", "--sampler", "unipc", "--grid", "karras", "--steps", 2)
+
+
+def test_measures_recommends_and_keeps(call, mine, sprites, tmp_path) -> None:
+    """A table, steps.json, steps.png; and then `noisette sample` draws as was recommended; the hash is the same."""
+    before = noisette.load(mine)
+    result = call("steps", mine, "--data", sprites, *FEW)
+    assert result.code == 0, result.err
+    told = json.loads((mine / "steps.json").read_text())
+    ways = [(r["way"]["sampler"], r["way"]["steps"], r["calls"]) for r in told["rows"]]
+    assert ways == [("ddim", 2, 2), ("unipc", 2, 2), ("ddim", 100, 100)]
+    assert told["about"]["held_out"] == 40 and told["about"]["n"] == 12 and told["floor"] is None
+    best = told["recommended"]
+    assert f"recommended: --sampler {best['sampler']} --grid {best['grid']} --steps {best['steps']}" in result.out
+    assert str((mine / "steps.png").resolve()) in result.out and Image.open(mine / "steps.png").width > 1000
+    for row in told["rows"]:
+        assert f"{row['kid']['value']:.1f}" in result.out and row["seconds"] > 0
+
+    after = noisette.load(mine)
+    assert after.hash == before.hash
+    own = after.config.sampling
+    assert {"sampler": own.sampler, "grid": own.grid, "steps": own.steps} == best
+    assert call("sample", mine, "--out", tmp_path / "out", "-n", 1).code == 0
+    text = read_text(next((tmp_path / "out").glob("*-*.png")))
+    assert (text["sampler"], text["grid"], text["steps"]) == (own.sampler, own.grid, own.steps)
+
+
+def test_goes_on_in_json_and_keeps_the_default_if_asked(call, mine, sprites, tmp_path) -> None:
+    first = call("steps", mine, "--data", sprites, *FEW, "--out", tmp_path / "figures", "--keep", "--json")
+    config = (mine / "config.json").read_bytes()
+    told = json.loads(first.out)
+    more = call("steps", mine, "--data", sprites, *FEW, "--steps", 3, "--grid", "fitted", "--out", tmp_path / "figures",
+                "--keep", "--json")  # fmt: skip
+    again = json.loads(more.out)
+    assert again["rows"][:3] == told["rows"] and len(again["rows"]) == 3 + 2 * 3
+    assert [len(times) for times in again["fitted"]] == [3, 4]
+    assert (mine / "config.json").read_bytes() == config and not (mine / "steps.json").exists()
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == ["steps.json", "steps.png"]
+
+
+def test_what_cannot_be(refused, mine, sprites, trained, tmp_path) -> None:
+    assert "give the run folder that it was trained in" in refused("steps", mine)
+    assert "did you mean 'unipc'" in refused("steps", mine, "--data", sprites, "--sampler", "unpic")
+    assert "0 steps" in refused("steps", mine, "--data", sprites, "--steps", 0)
+    assert "-n is 0" in refused("steps", mine, "--data", sprites, "-n", 0)
+    assert "--seed" in refused("steps", mine, "--data", sprites, "--seed", -1)
+    assert "too few to say anything" in refused("steps", trained[0])
+    assert "no config.json" in refused("steps", tmp_path / "nothing")
+    assert not (mine / "steps.json").exists()
+
+
+def test_without_matplotlib_everything_but_the_plot(call, mine, sprites, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = call("steps", mine, "--data", sprites, "-n", 12, "--quick", "--sampler", "ddim", "--grid", "karras",
+                  "--steps", 1)  # fmt: skip
+    assert result.code == 0 and "pip install 'noisette[plots]'" in result.err
+    assert (mine / "steps-quick.json").is_file() and not list(mine.glob("*.png"))
