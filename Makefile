@@ -5,6 +5,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Projects whose weights we read, to compare with. Without what they ask for: torchvision has no build that fits a CPU
+# torch, and none of it is needed to build their networks.
+PEERS := guided-diffusion-sdk denoising-diffusion-pytorch ema-pytorch einops
+
 .PHONY: demo test check clean
 
 demo: $(VENV)/.demo  ## train on the built-in emoji for about five minutes, and draw
@@ -18,7 +22,7 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not gpu" $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadfile $(PYTEST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +33,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e ".[test]"
+	$(INSTALL) --no-deps $(PEERS)
 	touch $@
 
 clean:

@@ -11,13 +11,14 @@ writes everything to WORK/quality.json.
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +27,17 @@ import torch
 from PIL import Image
 
 import peer
-from noisette.data import Dataset, Subset
-from noisette.metrics.distribution import Fidelity, Principal, fidelity, frechet
-from noisette.metrics.features import EfficientNetLite, Features
-from noisette.metrics.interval import Interval, wilson
-from noisette.metrics.kid import kid_interval
+from noisette.data import Dataset
+from noisette.edit.held_out import everything
+from noisette.metrics.features import EfficientNetLite
+from noisette.metrics.interval import wilson
 from noisette.metrics.memorisation import memorisation
+from noisette.metrics.yardstick import DRAWS, Score, Set, Yardstick, four
 from noisette.noise import keyed
 from noisette.shapes import Bytes
 from noisette.viz.grid import sheet
 
 SETS = {"digits": ("digits", 8), "emoji16": ("emoji", 16), "emoji32": ("emoji", 32)}
-DRAWS = 20  # random halves of a row, as many pictures as are held out, that fidelity is averaged over
-DIMS = 64
-
-
-@dataclass(frozen=True)
-class Row:
-    """One set of pictures against the held-out ones."""
-
-    name: str
-    n: int
-    kid: Interval  # × 1000
-    fidelity: Fidelity
-    fd: float  # in DIMS principal directions of the training pictures
-    memorised: Interval
-    about: str = ""
 
 
 def noisette(*words: str | Path) -> float:
@@ -59,10 +45,6 @@ def noisette(*words: str | Path) -> float:
     began = time.monotonic()
     subprocess.run([sys.executable, "-m", "noisette", *map(str, words)], check=True)
     return time.monotonic() - began
-
-
-def everything(subset: Subset) -> Bytes:
-    return subset.pixels(torch.arange(len(subset)))
 
 
 def shares(labels: torch.Tensor, names: tuple[str, ...], n: int) -> dict[str, int]:
@@ -116,39 +98,6 @@ def digits(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Yardstick:
-    """Scores sets of pictures against the held-out pictures of a data set."""
-
-    def __init__(self, data: Dataset) -> None:
-        self.net = EfficientNetLite()
-        self.train, self.held_out = everything(data.train), everything(data.held_out)
-        self.reference = self.net(self.held_out)
-        self.principal = Principal.of(self.net(self.train), DIMS)
-
-    def __call__(self, name: str, pictures: Bytes, *, about: str = "", originals: Bytes | None = None) -> Row:
-        """originals: what is searched for copies of training pictures, where that is not the pictures themselves."""
-        began, features = time.monotonic(), self.net(pictures)
-        row = Row(
-            name,
-            len(pictures),
-            kid_interval(self.reference, features).scaled(1000.0),
-            self.fidelity(features),
-            frechet(self.principal(self.reference), self.principal(features)),
-            memorisation(pictures if originals is None else originals, self.train).share,
-            about,
-        )
-        print(f"{name}: scored in {time.monotonic() - began:.0f} s", flush=True)
-        return row
-
-    def fidelity(self, features: Features) -> Fidelity:
-        """With as many pictures as are held out, since these figures compare only at equal numbers."""
-        generator, n = keyed("fidelity"), min(len(features), len(self.reference))
-        reference = self.reference[:n]
-        draws = [features[torch.randperm(len(features), generator=generator)[:n]] for _ in range(DRAWS)]
-        found = [asdict(fidelity(reference, some)) for some in draws]
-        return Fidelity(**{key: sum(one[key] for one in found) / DRAWS for key in found[0]})
-
-
 def emoji(args: argparse.Namespace) -> dict[str, Any]:
     """Held-out KID of our model, next to half of the training pictures, a peer, a copycat and noise."""
     source, side = SETS[args.set]
@@ -160,26 +109,16 @@ def emoji(args: argparse.Namespace) -> dict[str, Any]:
     n = len(data.train) // 2
     ours, _, drawing = drawn(run, args.work / "drawn", shares(data.train.labels, data.pictures.labels, n), args.sample)
     theirs = the_peer(data, n, args)
-    yardstick = Yardstick(data)
-    half, rest = yardstick.train[torch.randperm(len(data.train), generator=keyed("half"))].split(
-        [n, len(data.train) - n]
-    )
-    noise = torch.randint(0, 256, half.shape, generator=keyed("broken"), dtype=torch.uint8)
-    about = f"{training:.0f} s training, {drawing:.0f} s drawing"
-    rows = [
-        yardstick("floor", half, about="half of the training pictures; copies counted among the held-out ones",
-                  originals=yardstick.held_out),
-        yardstick("ours", ours, about=about),
-        *(yardstick(f"peer, DDIM {k}", x, about=f"{theirs.images} images, {theirs.precision}")
-          for k, x in theirs.samples.items()),
-        yardstick("copycat", rest[:n], about="the other half of the training pictures"),
-        yardstick("broken", noise, about="every pixel at random"),
-    ]  # fmt: skip
+    net = EfficientNetLite()
+    yardstick = Yardstick(everything(data.train), everything(data.held_out), net)
+    model = Set("ours", ours, about=f"{training:.0f} s training, {drawing:.0f} s drawing")
+    peers = [Set(f"peer, DDIM {k}", x, about=f"{theirs.images} images, {theirs.precision}")
+             for k, x in theirs.samples.items()]  # fmt: skip
+    rows = four(yardstick, model, more=peers, scored=lambda score: print(f"{score.name}: scored", flush=True))
     for name, pictures in {"ours": ours, "peer": next(iter(theirs.samples.values()))}.items():
         picked = torch.randperm(n, generator=keyed("sheet"))[:100]
         sheet(pictures[picked], columns=10).save(args.work / f"{name}.png")
     table(rows, len(data.held_out))
-    net = yardstick.net
     return {
         "rows": [asdict(row) for row in rows], "held out": len(data.held_out), "training": len(data.train),
         "extractor": net.name, "extractor hash": net.hash, "images of the peer": theirs.images,
@@ -195,23 +134,21 @@ def the_peer(data: Dataset, n: int, args: argparse.Namespace) -> peer.PeerRun:
     if file.is_file() and peer.marked(file) == mark:
         return peer.load(file)
     words = [pixels, "--minutes", args.minutes, "--n", n, "--seed", args.seed, "--out", file]
-    environ = {"OMP_WAIT_POLICY": "passive"} | os.environ  # as our own commands have it
+    environ = {"GOMP_SPINCOUNT": "10000"} | os.environ  # as our own commands have it
     subprocess.run(
         [sys.executable, str(Path(__file__).with_name("peer.py")), *map(str, words)], check=True, env=environ
     )
     return peer.load(file)
 
 
-def table(rows: list[Row], held_out: int) -> None:
+def table(rows: Sequence[Score], held_out: int) -> None:
     print(f"\nagainst {held_out} held-out pictures; precision to coverage with {held_out} pictures each, {DRAWS} draws")
     heads = "".join(f"{head:>7}" for head in ("prec.", "recall", "dens.", "cover.", "FD-PCA"))
     print(f"{'':16}{'n':>5} {'KID × 10³':>24}{heads}   memorised %")
     for r in rows:
-        f = r.fidelity
-        print(
-            f"{r.name:16}{r.n:5} {r.kid:24.1f} {f.precision:6.2f} {f.recall:6.2f} {f.density:6.2f} {f.coverage:6.2f} "
-            f"{r.fd:7.1f}   {r.memorised.scaled(100.0):.1f}"
-        )
+        shares = "".join(f"{share:7.2f}" for share in asdict(r.fidelity).values())
+        copies = r.memorised.scaled(100.0)
+        print(f"{r.name:16}{r.n:5} {format(r.kid, '.1f'):>24}{shares}{r.fd or math.nan:8.1f}   {copies:.1f}")
 
 
 def main() -> None:

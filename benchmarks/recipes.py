@@ -26,7 +26,8 @@ from noisette.edit.generate import ends, generate
 from noisette.metrics.features import EfficientNetLite
 from noisette.metrics.kid import kid_interval
 from noisette.metrics.memorisation import memorisation
-from noisette.presets import PRESETS, Recipe
+from noisette.presets import PRESETS
+from noisette.recipe import Recipe
 from noisette.train.plan import Plan, TrainOptions
 from noisette.train.run import Run
 
@@ -69,7 +70,7 @@ def attempt(folder: Path, trial: Mapping[str, Any]) -> dict[str, Any]:
     cond = data.train.condition(rows)
     known = cond if model.config.net.classes or model.config.net.vector else None
     x = ends(generate(model, range(n), known, model.sampler(), grid, model.config.sampling.guidance, 500), grid)
-    drawn = data.pictures.decode(x)
+    drawn = data.pictures.finished(x)
     features = EfficientNetLite()
     train = data.train.pixels(torch.arange(len(data.train)))
     score = kid_interval(features(drawn), features(data.held_out.pixels(torch.arange(len(data.held_out)))), draws=50)

@@ -195,12 +195,11 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def race(contestants: list[Contestant], rounds: int) -> None:
-    """The first round warms up, and does not count."""
-    for i in range(rounds + 1):
+    """A round more than asked for: the first one warms up."""
+    for _ in range(rounds + 1):
         for one in contestants:
-            learn, forward = seconds(one.learn), seconds(one.forward)
-            if i:
-                one.train_s, one.forward_s = min(one.train_s, learn), min(one.forward_s, forward)
+            one.train_s = min(one.train_s, seconds(one.learn))
+            one.forward_s = min(one.forward_s, seconds(one.forward))
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""The studio with a real model: how soon the first preview is there, and the pictures of docs/studio.md.
+
+    python benchmarks/studio.py RUN [--out docs/pictures]
+
+Needs playwright and Chromium. The time is from the click to the first picture in the page, in the browser's own clock;
+the first drawing, which loads the model, is left out.
+"""
+
+import argparse
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+WATCH = """() => { const canvas = document.querySelector('#canvas'); let at = 0, old = null;
+const shown = () => canvas.querySelector('img')?.src ?? null;
+document.querySelector('#draw').addEventListener('click', () => {
+  at = performance.now(); old = shown(); window.first = null; }, true);
+new MutationObserver(() => { if (at && shown() !== old) window.first ??= performance.now() - at; })
+  .observe(canvas, {childList: true, subtree: true, attributes: true}); }"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    said = parser.parse_args()
+    with tempfile.TemporaryDirectory() as workspace, sync_playwright() as playwright:
+        words = [sys.executable, "-u", "-m", "noisette", "studio", said.run, "--workspace", workspace, "--port", "0"]
+        process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        url = process.stdout.readline().split("open: ")[1].strip()
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1180, "height": 760})
+        page.goto(url)
+        page.get_by_text("million weights").wait_for()
+        times = [drawn(page, seed) for seed in range(6)][1:]
+        print(f"first preview: median {statistics.median(times):.0f} ms of {', '.join(f'{t:.0f}' for t in times)}")
+        page.screenshot(path=said.out / "studio-draw.png")
+        kept(page)
+        page.screenshot(path=said.out / "studio-keep.png")
+        browser.close()
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def drawn(page: Any, seed: int) -> float:
+    """Milliseconds from the click to the first picture."""
+    if seed == 0:
+        page.evaluate(WATCH)
+    page.locator("#seed input").fill(str(seed))
+    page.locator("#draw").click()
+    page.wait_for_timeout(200)
+    page.wait_for_function("/Step (\\d+) of \\1,/.test(document.querySelector('.n-status').innerText)", timeout=60_000)
+    return float(page.evaluate("window.first"))
+
+
+def kept(page: Any) -> None:
+    """Keep two, and ask for more like one."""
+    page.get_by_role("tab", name="Keep").click()
+    for i in (1, 4):
+        page.locator('#board button[data-do="keep"]').nth(i).click()
+        page.wait_for_timeout(400)
+    page.locator('#board button[data-do="more"]').nth(1).click()
+    page.locator("#board .n-cell").nth(11).wait_for(timeout=60_000)
+    page.wait_for_timeout(400)
+
+
+if __name__ == "__main__":
+    main()
