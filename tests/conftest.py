@@ -9,7 +9,10 @@ from jaxtyping import install_import_hook
 
 hook = install_import_hook("noisette", "typechecker.check")
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,3 +42,16 @@ def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels[top : top + 4, left : left + 4] = (*rng.integers(0, 256, 3), 255)
         Image.fromarray(pixels, "RGBA").save(folder / label / f"{i:02d}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium as the machine has it. One for all tests of a process: a second would find the first one's loop."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and "CI" not in os.environ:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        shown = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield shown
+        shown.close()

@@ -1,7 +1,6 @@
 """A studio as people start it, and a browser that looks at it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -64,18 +63,6 @@ def studio(workspace: Path) -> Iterator[Studio]:
     yield Studio(url, workspace, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) in (0, 130)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None and "CI" not in os.environ:
-        pytest.skip("there is no Chromium here")
-    with sync_api.sync_playwright() as playwright:
-        shown = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield shown
-        shown.close()
 
 
 @dataclass

@@ -36,7 +36,7 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
                 source = train.build(starting, run, tabs)
         way = [about, controls.labels, *controls.way(), label]
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        model.change(told(drawing.chosen), model, way, **quick)
+        model.input(told(drawing.chosen), model, way, **quick)
         choosing.select(keeping.show, board, grid, **quick)
         shown.select(told(running.refreshed), run, run, **quick).then(told(running.chosen), run, parts, **quick)
         blocks.load(

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from noisette.cli import main
 from noisette.edit.explain import CHAPTERS, Subject
 from viz.test_page import read
 
-from .browser import needs_browser, opened
+from .browser import opened
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,9 @@ def test_the_page_is_whole_and_asks_for_nothing(page: Path, told: Subject) -> No
 
 
 @pytest.mark.slow
-@needs_browser
-def test_keys_move_the_pictures(page: Path) -> None:
+def test_keys_move_the_pictures(browser: Any, page: Path) -> None:
     """Tab leads to every slider, the arrow keys move it, and the picture behind it is another one."""
-    with opened(page, 380, "dark") as (tab, asked, wrong):
+    with opened(browser, page, 380, "dark") as (tab, asked, wrong):
         sliders = tab.locator("input[type=range]")
         film = tab.locator("#reverse ~ figure.scrubber").first
         slider, picture = film.locator("input"), film.locator(".film").nth(1)
@@ -70,13 +70,12 @@ def _index(sliders, slider) -> int:
 
 
 @pytest.mark.slow
-@needs_browser
 @pytest.mark.parametrize(("width", "scheme"), [(380, "light"), (1440, "dark")])
-def test_nobody_is_shut_out(page: Path, width: int, scheme: str) -> None:
+def test_nobody_is_shut_out(browser: Any, page: Path, width: int, scheme: str) -> None:
     """axe finds nothing serious, nothing is wider than the screen, and every pixel of a sprite is a square."""
     from axe_playwright_python.sync_playwright import Axe
 
-    with opened(page, width, scheme) as (tab, _, wrong):
+    with opened(browser, page, width, scheme) as (tab, _, wrong):
         found = Axe().run(tab).response["violations"]
         assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
