@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .terminal import console, machine, wrote
+from .terminal import Bar, console, machine, wrote
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -53,7 +53,7 @@ def evaluate(
         raise InputError(f"{run} is a model without its pictures: give the run that it was trained in with --data")
     pictures, extractor, folder = Dataset.open(run), EfficientNetLite(), out or model / "evaluation"
     writable(folder)
-    with Bar() as bar:
+    with Bar("drawing") as bar:
         evaluation, drawn = measured(
             loaded, pictures, extractor, n=n, seed=seed, shifts=shifts, flips=flipped(run), progress=bar,
             batch=batch or (64 if next(loaded.parameters()).device.type == "cpu" else 256),
@@ -64,25 +64,6 @@ def evaluate(
         return
     show(evaluation)
     wrote(paths)
-
-
-class Bar:
-    """What is being done, and how much of it is."""
-
-    def __enter__(self) -> "Bar":
-        from rich.progress import Progress
-
-        screen = console(to_stderr=True)
-        self.shown = Progress(console=screen, transient=True, disable=not screen.is_terminal)
-        self.shown.start()
-        self.task = self.shown.add_task("drawing", total=None)
-        return self
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        self.shown.update(self.task, description=what, completed=done, total=total)
-
-    def __exit__(self, *error: object) -> None:
-        self.shown.stop()
 
 
 def flipped(run: Path) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import console, machine
+from .terminal import Bar, console, machine
 from .units import size
 
 if TYPE_CHECKING:
@@ -32,31 +32,12 @@ def scan(
     cells = None if cell is None else size(cell)
     from ..data.scan import scan as scan_
 
-    with bar() as progress:
-        found = scan_(source, labels=labels, cell=cells, progress=progress)
+    with Bar("reading") as bar:
+        found = scan_(source, labels=labels, cell=cells, progress=lambda done, total: bar("reading", done, total))
     if as_json:
         machine(found.to_json())
         return
     show(found)
-
-
-class bar:  # noqa: N801
-    """Pictures read so far, on a terminal alone."""
-
-    def __enter__(self) -> "bar":
-        from rich.progress import Progress
-
-        screen = console(to_stderr=True)
-        self.shown = Progress(console=screen, transient=True, disable=not screen.is_terminal)
-        self.shown.start()
-        self.task = self.shown.add_task("reading", total=None)
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        self.shown.update(self.task, completed=done, total=total)
-
-    def __exit__(self, *error: object) -> None:
-        self.shown.stop()
 
 
 def show(found: "Scan") -> None:

@@ -43,3 +43,25 @@ def wrote(paths: Iterable[Path]) -> None:
         typer.echo("wrote")
         for path in paths:
             typer.echo(f"  {path.resolve()}")
+
+
+class Bar:
+    """What is being done, and how much of it is: on a terminal alone, and gone when it is done."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> "Bar":
+        from rich.progress import Progress
+
+        screen = console(to_stderr=True)
+        self.shown = Progress(console=screen, transient=True, disable=not screen.is_terminal)
+        self.shown.start()
+        self.task = self.shown.add_task(self.what, total=None)
+        return self
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.shown.update(self.task, description=what, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self.shown.stop()

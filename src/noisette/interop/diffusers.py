@@ -23,26 +23,9 @@ from ..nn.architecture import UNetConfig
 from ..parametrization import EDM, Flow, Parametrization
 from ..pictures import Pictures
 from ..schedule import Schedule, VariancePreserving
-from .diffusers_out import OURS
+from .diffusers_out import OURS, RENAMES
 from .foreign import PREDICTIONS, Converted, Prediction, Said, mode_of, names_of, read_tensors, weights_of
 from .tables import fitted
-
-RENAMES: tuple[tuple[str, str], ...] = (  # ours → theirs
-    (r"^embed\.time\.mlp\.0\.", "time_embedding.linear_1."),
-    (r"^embed\.time\.mlp\.2\.", "time_embedding.linear_2."),
-    (r"^embed\.classes\.", "class_embedding."),
-    (r"^norm_out\.", "conv_norm_out."),
-    (r"\.embed\.", ".time_emb_proj."),
-    (r"\.skip\.", ".conv_shortcut."),
-    (r"\.attn\.norm\.", ".attn.group_norm."),
-    (r"\.attn\.out\.", ".attn.to_out.0."),
-    (r"^mid\.first\.res\.", "mid_block.resnets.0."),
-    (r"^mid\.first\.attn\.", "mid_block.attentions.0."),
-    (r"^mid\.last\.", "mid_block.resnets.1."),
-    (r"^(down|up)\.(\d+)\.blocks\.(\d+)\.res\.", r"\1_blocks.\2.resnets.\3."),
-    (r"^(down|up)\.(\d+)\.blocks\.(\d+)\.attn\.", r"\1_blocks.\2.attentions.\3."),
-    (r"^(down|up)\.(\d+)\.resample\.", r"\1_blocks.\2.\1samplers.0."),
-)
 
 FORMER: tuple[tuple[str, str], ...] = (  # their names of before 2023 → today's
     (".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0."),

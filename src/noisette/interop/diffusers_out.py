@@ -35,7 +35,7 @@ from ..tensors import packable
 VERSION = "0.42.1"  # of diffusers, whose layout this is
 OURS = "noisette.json"  # the model's own config, for who reads the folder back
 
-RENAMES = (  # our names to theirs
+RENAMES: tuple[tuple[str, str], ...] = (  # our names → theirs
     (r"^embed\.time\.mlp\.0\.", "time_embedding.linear_1."),
     (r"^embed\.time\.mlp\.2\.", "time_embedding.linear_2."),
     (r"^embed\.classes\.", "class_embedding."),

@@ -131,6 +131,7 @@ def guarded(send: Send) -> Send:
 
 
 async def answer(send: Send, status: int, words: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    text = ((b"content-type", b"text/plain; charset=utf-8"), *headers)
+    body = words.encode()
+    text = ((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *headers)
     await guarded(send)({"type": "http.response.start", "status": status, "headers": list(text)})
-    await send({"type": "http.response.body", "body": words.encode()})
+    await send({"type": "http.response.body", "body": body})

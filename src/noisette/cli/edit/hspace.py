@@ -10,7 +10,7 @@ import typer
 from ...errors import InputError
 from ..terminal import console, machine, wrote
 from .job import Job, begin, positive, ready, report, sheet_of
-from .options import Attributes, Batch, Guidance, Json, Labels, Model, Number, Out, SamplerName, Seed, Steps
+from .options import Asked, Model, Number, Out, asks
 
 if TYPE_CHECKING:
     from ...denoiser import Denoiser
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TESTED = 8  # pictures on which a direction is measured
 
 
+@asks
 def hspace(
     model: Model,
     out: Out,
@@ -36,14 +37,8 @@ def hspace(
     origin: Annotated[Path | None, typer.Option("--from", help="A folder of pictures without something.")] = None,
     towards: Annotated[Path | None, typer.Option("--to", help="A folder of the same pictures with it.")] = None,
     n: Number = 32,
-    label: Labels = None,
-    attribute: Attributes = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    sampler: SamplerName = None,
-    guidance: Guidance = None,
-    batch: Batch = None,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Find directions in the model's bottleneck, or draw pictures moved along them. No other network is asked.
 
@@ -56,19 +51,19 @@ def hspace(
     if (origin is None) != (towards is None):
         raise InputError("--from and --to go together: two folders of pictures, without something and with it")
     positive("--components", components)
-    job = begin(model, out, "hspace", {}, n, label, attribute, seed, steps, sampler, guidance, batch)
+    job = begin(model, out, "hspace", {}, n, asked)
     from ...edit.hspace import bottleneck
 
     bottleneck(job.model.net)
     if directions is not None:
-        _draw(job, directions, along or [], as_json)
+        _draw(job, directions, along or [], asked.as_json)
         return
     if n <= components:
         raise InputError(f"-n is {n}: {components} components need more pictures than that")
     pairs = None if origin is None or towards is None else (_pictures(job, origin), _pictures(job, towards))
     ready(job)
     name = "" if origin is None or towards is None else f"{towards.name} - {origin.name}"
-    _find(job, components, pairs, name, as_json)
+    _find(job, components, pairs, name, asked.as_json)
 
 
 # ── drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────

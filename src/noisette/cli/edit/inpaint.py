@@ -7,21 +7,7 @@ import typer
 
 from ...errors import InputError, known
 from .job import begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
-from .options import (
-    Attributes,
-    Batch,
-    Guidance,
-    Json,
-    Labels,
-    Model,
-    Number,
-    Out,
-    Picture,
-    Rounds,
-    SamplerName,
-    Seed,
-    Steps,
-)
+from .options import Asked, Model, Number, Out, Picture, Rounds, asks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +21,7 @@ if TYPE_CHECKING:
 WIDEST = 256  # pixels of a margin
 
 
+@asks
 def inpaint(
     model: Model,
     picture: Picture,
@@ -50,14 +37,8 @@ def inpaint(
     way: Annotated[str, typer.Option(help="repaint, or ddnm.")] = "repaint",
     rounds: Rounds = 5,
     n: Number = 8,
-    label: Labels = None,
-    attribute: Attributes = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    sampler: SamplerName = None,
-    guidance: Guidance = None,
-    batch: Batch = None,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Fill in a part of a picture. The other pixels stay as they are, byte for byte.
 
@@ -74,7 +55,7 @@ def inpaint(
         raise InputError(f"--margin is {margin}: give 0 to {WIDEST}")
     filled = known(way, {"repaint": repaint, "ddnm": fill}, "way of inpainting")
     told = {"way": way, "rounds": rounds}
-    job = begin(model, out, "inpaint", told, n, label, attribute, seed, steps, sampler, guidance, batch)
+    job = begin(model, out, "inpaint", told, n, asked)
     given = read_picture(picture, job.model.pictures)
     pixels, there = given.pixels, _known(given, mask, margin, job.model.pictures)
     if margin:
@@ -93,7 +74,7 @@ def inpaint(
     made = job.draw(one, Path(picture).stem, rounds)
     hole = kept(pixels, there, torch.zeros_like(pixels))
     grid = sheet_of(out / "grid.png", [hole, *(m.pixels for m in made)])
-    report(made, [grid], as_json)
+    report(made, [grid], asked.as_json)
 
 
 def _known(given: "Given", mask: Path | None, margin: int, pictures: "Pictures") -> "Tensor":

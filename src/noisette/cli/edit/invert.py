@@ -6,7 +6,7 @@ import typer
 
 from ..terminal import is_first
 from .job import Written, begin, in_model_space, note, ready, report, sheet_of, told_of
-from .options import Guidance, Json, Model, Out, Picture
+from .options import Asked, Guidance, Json, Model, Out, Picture
 
 if TYPE_CHECKING:
     from ...shapes import Images
@@ -38,8 +38,8 @@ def invert(
     from ...edit.invert import psnr, redraw
     from ...edit.picture import read_picture
 
-    told = {"of": own}
-    job = begin(model, out, "invert", told, 1, None if own is None else [own], None, 0, steps, sampler, guidance)
+    asked = Asked(label=None if own is None else [own], steps=steps, sampler=sampler, guidance=guidance)
+    job = begin(model, out, "invert", {"of": own}, 1, asked)
     given, model_, wish = read_picture(picture, job.model.pictures), job.model, job.wish
     wishes = {name: model_.condition(name, 1) for name in label or []}
     device, walked = next(model_.parameters()).device, model_.sampler(wish.sampler)
@@ -67,8 +67,8 @@ def invert(
         return Written(path, pixels, said)
 
     made = [write("back", back, own)]
-    for name, asked in wishes.items():
-        other = steered(model_, None if asked is None else asked.to(device), wish.guidance)
+    for name, cond in wishes.items():
+        other = steered(model_, None if cond is None else cond.to(device), wish.guidance)
         made.append(write(name, redraw(other, grid, x, walked), name))
     sheet = sheet_of(out / "grid.png", [given.pixels, *(m.pixels for m in made)])
     report(made, [sheet], as_json)

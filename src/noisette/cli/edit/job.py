@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InputError
 from ..sample import Wish, condition, on_device, wished, writable
 from ..terminal import complain, console, machine, wrote
+from .options import Asked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,27 +119,15 @@ class Ticking:
         return new
 
 
-def begin(
-    model: Path,
-    out: Path,
-    edit: str,
-    told: Mapping[str, Any],
-    n: int,
-    label: Sequence[str] | None = None,
-    attribute: Sequence[str] | None = None,
-    seed: int | None = 0,
-    steps: int | None = None,
-    sampler: str | None = None,
-    guidance: float | None = None,
-    batch: int | None = None,
-) -> Job:
+def begin(model: Path, out: Path, edit: str, told: Mapping[str, Any], n: int, asked: Asked) -> Job:
     """Open the model and check what is wanted; nothing is written yet. Without a label, any."""
     from ...model import load
 
     loaded = on_device(load(model))
     wish = wished(
-        loaded, n, label or [None], seed, steps, sampler, guidance=guidance, batch=batch, attributes=attribute
-    )
+        loaded, n, asked.label or [None], asked.seed, asked.steps, asked.sampler,
+        guidance=asked.guidance, batch=asked.batch, attributes=asked.attribute,
+    )  # fmt: skip
     return Job(loaded, wish, edit, out, told)
 
 

@@ -1,7 +1,11 @@
 """What all the edits may be told, in the same words as noisette sample."""
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -28,3 +32,37 @@ Guidance = Annotated[
 Batch = Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")]
 Rounds = Annotated[int, typer.Option(help="How often each step is taken: more are slower and fit better.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a model. A field here is an option of every edit."""
+
+    label: Labels = None
+    attribute: Attributes = None
+    seed: Seed = 0
+    steps: Steps = None
+    sampler: SamplerName = None
+    guidance: Guidance = None
+    batch: Batch = None
+    as_json: Json = False
+
+
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, with an option for each field of `Asked` in place of its parameter `asked`."""
+    plain, hints = inspect.signature(command), get_type_hints(Asked, include_extras=True)
+    mine = {f.name: f.default for f in fields(Asked)}
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        asked = Asked(**{name: given.pop(name) for name in mine})
+        command(**given, asked=asked)
+
+    options = [p.replace(kind=p.KEYWORD_ONLY) for p in plain.parameters.values() if p.name != "asked"]
+    options += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+        for name, default in mine.items()
+    ]
+    with_options.__dict__["__signature__"] = plain.replace(parameters=options)
+    with_options.__annotations__ = {p.name: p.annotation for p in options} | {"return": None}
+    return with_options

@@ -7,13 +7,14 @@ import typer
 
 from ...errors import InputError
 from .job import Job, begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
-from .options import Attributes, Batch, Guidance, Json, Labels, Model, Number, Out, Rounds, SamplerName, Seed, Steps
+from .options import Asked, Model, Number, Out, Rounds, asks
 
 if TYPE_CHECKING:
     from ...shapes import Bytes
     from .job import Turn
 
 
+@asks
 def tile(
     model: Model,
     out: Out,
@@ -26,14 +27,8 @@ def tile(
     ] = None,
     rounds: Rounds = 5,
     n: Number = 8,
-    label: Labels = None,
-    attribute: Attributes = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    sampler: SamplerName = None,
-    guidance: Guidance = None,
-    batch: Batch = None,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Draw pictures without a seam, or take the seam out of one.
 
@@ -45,12 +40,10 @@ def tile(
     if band is not None and picture is None:
         raise InputError("--band is a part of --picture, which is not given")
     positive("--rounds", rounds)
-    job = begin(
-        model, out, "tile", {"axes": axes}, n, label, attribute, seed, steps, sampler, guidance, batch
-    )  # fmt: skip
+    job = begin(model, out, "tile", {"axes": axes}, n, asked)
     made = _new(job, axes) if picture is None else _repaired(job, axes, picture, band, rounds)
     preview = sheet_of(out / "grid.png", [m.pixels.repeat(1, 1, 3, 3) for m in made])
-    report(made, [preview], as_json)
+    report(made, [preview], asked.as_json)
 
 
 def _new(job: Job, axes: str) -> list[Any]:

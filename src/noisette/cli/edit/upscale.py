@@ -4,41 +4,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .job import begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
-from .options import (
-    Attributes,
-    Batch,
-    Guidance,
-    Json,
-    Labels,
-    Model,
-    Number,
-    Out,
-    Picture,
-    Rounds,
-    SamplerName,
-    Seed,
-    Steps,
-)
+from .options import Asked, Model, Number, Out, Picture, Rounds, asks
 
 if TYPE_CHECKING:
     from ...shapes import Bytes
     from .job import Turn
 
 
+@asks
 def upscale(
     model: Model,
     picture: Picture,
     out: Out,
     rounds: Rounds = 3,
     n: Number = 8,
-    label: Labels = None,
-    attribute: Attributes = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    sampler: SamplerName = None,
-    guidance: Guidance = None,
-    batch: Batch = None,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Draw a small picture at the model's size: shrunk again, what comes out is the small picture.
 
@@ -50,7 +31,7 @@ def upscale(
     from ...edit.upscale import within
 
     positive("--rounds", rounds)
-    job = begin(model, out, "upscale", {}, n, label, attribute, seed, steps, sampler, guidance, batch)
+    job = begin(model, out, "upscale", {}, n, asked)
     given, factor = read_small(picture, job.model.pictures)
     job = job.telling(told_of(given) | {"factor": factor, "rounds": rounds})
     note(given)
@@ -64,4 +45,4 @@ def upscale(
 
     made = job.draw(one, Path(picture).stem, rounds)
     nearest = given.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    report(made, [sheet_of(out / "grid.png", [nearest, *(m.pixels for m in made)])], as_json)
+    report(made, [sheet_of(out / "grid.png", [nearest, *(m.pixels for m in made)])], asked.as_json)

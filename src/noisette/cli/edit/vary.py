@@ -6,27 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .job import begin, in_model_space, note, ready, repeated, report, sheet_of, told_of
-from .options import Attributes, Batch, Guidance, Json, Labels, Model, Number, Out, Picture, SamplerName, Seed, Steps
+from .options import Asked, Model, Number, Out, Picture, asks
 
 if TYPE_CHECKING:
     from ...shapes import Bytes
     from .job import Turn
 
 
+@asks
 def vary(
     model: Model,
     picture: Picture,
     out: Out,
     strength: Annotated[float, typer.Option(help="From near 0, a little, to 1, nothing stays.")] = 0.5,
     n: Number = 8,
-    label: Labels = None,
-    attribute: Attributes = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    sampler: SamplerName = None,
-    guidance: Guidance = None,
-    batch: Batch = None,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Draw pictures like this one: noise is put on it, and the model takes it off again (SDEdit).
 
@@ -36,7 +31,7 @@ def vary(
     from ...edit.vary import last
     from ...edit.vary import vary as varied
 
-    job = begin(model, out, "vary", {"strength": strength}, n, label, attribute, seed, steps, sampler, guidance, batch)
+    job = begin(model, out, "vary", {"strength": strength}, n, asked)
     last(job.model.grid(job.wish.steps, job.wish.grid), strength)
     given = read_picture(picture, job.model.pictures)
     job = job.telling(told_of(given))
@@ -51,4 +46,4 @@ def vary(
 
     made = job.draw(one, Path(picture).stem)
     grid = sheet_of(out / "grid.png", [given.pixels, *(m.pixels for m in made)])
-    report(made, [grid], as_json)
+    report(made, [grid], asked.as_json)

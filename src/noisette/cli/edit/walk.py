@@ -8,7 +8,7 @@ import typer
 from ...errors import InputError
 from ..sample import condition
 from .job import Job, Written, begin, positive, ready, report
-from .options import Attributes, Batch, Guidance, Json, Labels, Model, Out, SamplerName, Seed, Steps
+from .options import Asked, Model, Out, asks
 
 if TYPE_CHECKING:
     from ...edit.walk import Place
@@ -18,22 +18,17 @@ FILMS = ("gif", "png", "mp4", "none")
 WIDE = 320  # pixels that a film is enlarged to, about
 
 
+@asks
 def walk(
     model: Model,
     out: Out,
     stops: Annotated[int, typer.Option(help="Noises to pass through, of the seeds from --seed on.")] = 4,
     frames: Annotated[int, typer.Option(help="Pictures in all.")] = 48,
     one_way: Annotated[bool, typer.Option("--one-way", help="End at the last stop; a loop unless said.")] = False,
-    film: Annotated[str, typer.Option(help="gif, png (animated), mp4 (needs noisette[mp4]), or none.")] = "gif",
+    film: Annotated[str, typer.Option(help="gif, png (animated), mp4 (needs noisette\\[mp4]), or none.")] = "gif",
     each: Annotated[int, typer.Option("--ms", help="How long a frame is shown, in milliseconds.")] = 80,
-    label: Labels = None,
-    attribute: Attributes = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    sampler: SamplerName = None,
-    guidance: Guidance = None,
-    batch: Batch = None,
-    as_json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Walk through what the model can draw, frame by frame; through labels, if several are given.
 
@@ -52,13 +47,13 @@ def walk(
         kind_of(path)
     found = places(stops, frames, closed=not one_way)
     told = {"stops": stops, "frames": frames, "loop": not one_way}
-    job = begin(model, out, "walk", told, stops, label, attribute, seed, steps, sampler, guidance, batch)
+    job = begin(model, out, "walk", told, stops, asked)
     ready(job)
     made = [_write(job, i, found, pixels) for i, pixels in enumerate(_frames(job, found))]
     if film != "none":
         scale = fitting(1, job.model.pictures.width, WIDE)
         write_film(path, [enlarged(to_image(m.pixels), scale) for m in made], each, each)
-    report(made, [] if film == "none" else [path], as_json)
+    report(made, [] if film == "none" else [path], asked.as_json)
 
 
 def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
