@@ -42,3 +42,14 @@ def test_a_checkpoint_alone_is_no_model(run: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="not the config of a run"):
         noisette.load(tmp_path / "checkpoints" / folder.name)
+
+
+def test_a_run_keeps_what_it_was_early_on(run: Path, sprites: Path, tmp_path: Path) -> None:
+    """Of the same kind, another model; and a run that goes on leaves it as it is."""
+    early, model = noisette.load(run / "early"), noisette.load(run)
+    assert early.config == model.config and early.hash != model.hash
+    first = checkpoint.read(checkpoint.checkpoints(run)[0])  # of 24 images in steps of 8: the first step ends past 12 %
+    assert first.images > 8
+    before = (run / "early" / "model.safetensors").stat().st_mtime_ns
+    train(sprites, run, TrainOptions(preset="tiny", images=24, batch=8, precision="fp32", save_every=0.0))
+    assert (run / "early" / "model.safetensors").stat().st_mtime_ns == before

@@ -1,10 +1,14 @@
 """A model that is quick to draw with, and drew nothing of value: random weights, real behaviour."""
 
+from dataclasses import replace
+
 import torch
 
+from noisette.classifier import ClassifierModelConfig, PictureClassifier
 from noisette.config import ModelConfig, Sampling
 from noisette.model import PictureModel
 from noisette.nn.architecture import UNetConfig
+from noisette.nn.classifier import ClassifierConfig
 from noisette.parametrization import EDM
 from noisette.pictures import Mode, Pictures
 from noisette.schedule import VarianceExploding
@@ -40,3 +44,23 @@ def tiny(
     for parameter in model.parameters():  # the last layer starts at 0: the model would ignore all that it is told
         torch.nn.init.normal_(parameter, std=0.2, generator=generator)
     return model.eval().requires_grad_(False)
+
+
+def judge_of(model: PictureModel, labels: tuple[str, ...] | None = None) -> PictureClassifier:
+    """A classifier of random weights that reads a model's pictures."""
+    pictures = replace(model.pictures, labels=model.pictures.labels if labels is None else labels)
+    encoder = UNetConfig(
+        in_channels=pictures.channels,
+        out_channels=pictures.channels,
+        channels=(8, 8),
+        blocks=1,
+        attention=(False, True),
+        groups=4,
+        time_channels=8,
+    )
+    net = ClassifierConfig(encoder=encoder, classes=len(pictures.labels), side=pictures.height)
+    made = PictureClassifier(ClassifierModelConfig(net, model.schedule, pictures))
+    generator = torch.Generator().manual_seed(5)
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    return made.eval().requires_grad_(False)

@@ -3,7 +3,7 @@
 guided = GradientGuided(model.given(), classifier.log_prob("cat", n=4), scale=1.0)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from . import checkpoint
 from .config import from_json, to_json
-from .errors import InputError, nearest
+from .context import label_weights
+from .errors import InputError
+from .guidance import LogProb
 from .nn.classifier import Classifier, ClassifierConfig
 from .pictures import Pictures
-from .schedule import Schedule
+from .schedule import Schedule, like
 from .shapes import Images, PerImage, Time
-
-LogProb = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, x0, t) -> (B,), as guidance.GradientGuided takes it
 
 
 @dataclass(frozen=True)
@@ -40,27 +40,31 @@ class PictureClassifier(nn.Module):
                 f"a classifier of {config.net.classes} classes needs as many labels, not {len(config.pictures.labels)}"
             )
         self.config = config
+        self.hash = "untrained"  # of the weights and the config
         self.net = Classifier(config.net)
 
     def forward(self, x: Images, t: Time) -> Tensor:
-        """Logits (B, classes) of x_t at time t."""
-        return self.net(x, self.config.schedule.label(t).to(x).expand(len(x)))
+        """Logits (B, classes) of x_t at time t. The network sees x_t / √(α² + σ²): x_t, where variance is kept."""
+        alpha, sigma = self.config.schedule(t)
+        return self.net(x / like(torch.hypot(alpha, sigma), x), self.config.schedule.label(t).to(x).expand(len(x)))
 
-    def log_prob(self, label: str | Sequence[str], n: int = 1) -> LogProb:
-        """log p(y | x_t) of what `n` images should be, by name: one for all, or of several the i-th for image i."""
-        names = [label] if isinstance(label, str) else list(label)
-        wanted = torch.tensor([self._number(names[i % len(names)]) for i in range(n)])
+    def log_prob(self, label: str | Sequence[str | None] | None, n: int = 1) -> LogProb:
+        """log p(y | x_t) of what `n` images should be, by name: one for all, or of several the i-th for image i.
+
+        Of a mixture, that of each label by its weight; of None, 0.
+        """
+        names = [label] if label is None or isinstance(label, str) else list(label)
+        labels = self.config.pictures.labels
+        wanted = torch.zeros(n, len(labels))
+        for i, row in enumerate(wanted):
+            name = names[i % len(names)]
+            for known, weight in ({} if name is None else label_weights(name, labels)).items():
+                row[labels.index(known)] = weight
 
         def of(x: Images, x0: Images, t: Time) -> PerImage:
-            return self(x, t).log_softmax(1).gather(1, wanted.to(x.device)[:, None])[:, 0]
+            return (self(x, t).log_softmax(1) * wanted.to(x)).sum(1)
 
         return of
-
-    def _number(self, name: str) -> int:
-        labels = self.config.pictures.labels
-        if name not in labels:
-            raise InputError(f"no label is called {name!r}{nearest(name, labels)}")
-        return labels.index(name)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically."""
@@ -76,4 +80,5 @@ class PictureClassifier(nn.Module):
         made = cls(from_json(ClassifierModelConfig, data["classifier"], f"{path / 'config.json'}: classifier"))
         checkpoint.check_tensors(tensors, made.net.state_dict(), path)
         made.net.load_state_dict(tensors)
+        made.hash = checkpoint.model_hash(path)
         return made.eval().requires_grad_(False)

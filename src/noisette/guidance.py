@@ -13,6 +13,8 @@ from .operator import Operator
 from .schedule import Schedule, like
 from .shapes import Images, Time
 
+LogProb = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, x0, t) -> (B,)
+
 
 @dataclass(frozen=True)
 class Wrapper:
@@ -81,7 +83,7 @@ class GradientGuided(Wrapper):
     Where α is 0, x_t says nothing of the image and the wish nothing of x_t: there it changes nothing.
     """
 
-    log_prob: Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, x0, t) -> (B,)
+    log_prob: LogProb
     scale: float = 1.0
 
     def __call__(self, x: Images, t: Time) -> Prediction:

@@ -11,11 +11,11 @@ from PIL import Image
 
 import noisette
 from noisette.guidance import GradientGuided, Guided
-from tiny_models import tiny
+from tiny_models import judge_of, tiny
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "steering.md").read_text("utf8")
-LINES = [line.strip() for line in PAGE.splitlines() if re.match(r"(    |\$ )noisette ", line)]
+LINES = [line.strip() for line in PAGE.splitlines() if re.match(r"(    |\$ )noisette (sample|edit) ", line)]
 LABELS = ("Food & Drink", "Animals & Nature", "Smileys & Emotion", "Symbols", "Travel & Places", "potion", "weapon")
 FEW = {"walk": ("--frames", "3", "--film", "none"), "hspace": ("-n", "5"), "invert": ()}
 
@@ -24,8 +24,9 @@ FEW = {"walk": ("--frames", "3", "--film", "none"), "hspace": ("-n", "5"), "inve
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The models and the pictures that the page names."""
     model = tiny("RGBA", LABELS, 16, 16, attributes=("hue", "shape=round"), means=(0.5, 0.0), scales=(0.2, 1.0))
-    for name in ("mine", "emoji", "mine/checkpoints/000012800"):
+    for name in ("mine/model", "emoji", "mine/early"):
         model.save_pretrained(tmp_path / "runs" / name)
+    judge_of(model).save_pretrained(tmp_path / "judge")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "pictures").symlink_to(ROOT / "docs" / "pictures")
     monkeypatch.chdir(tmp_path)

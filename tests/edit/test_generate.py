@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from noisette.config import from_json, to_json
-from noisette.edit.generate import ends, generate, start, with_eta
+from noisette.edit.generate import Guidance, ends, generate, start, with_eta
 from noisette.edit.origin import Origin, again
 from noisette.errors import InputError
 from noisette.guidance import Clipped, Guided
@@ -108,7 +108,7 @@ def test_guidance_guides_within_its_interval_alone() -> None:
     grid, cond = model.grid(3), model.condition("sword", 1)
 
     def walk(guidance: float, interval: tuple[float, float]) -> list[torch.Tensor]:
-        return [s.x for s in generate(model, [1], cond, DDIM(), grid, guidance, 1, interval)]
+        return [s.x for s in generate(model, [1], cond, DDIM(), grid, Guidance(guidance, interval), 1)]
 
     first = float(grid[0])
     inside, always, plain = walk(3.0, (first, 1.0)), walk(3.0, (0.0, 1.0)), walk(1.0, (0.0, 1.0))

@@ -28,6 +28,7 @@ from .steps import steps
 from .studio import studio
 from .terminal import complain
 from .train import train
+from .train_classifier import train_classifier
 
 app = typer.Typer(
     name="noisette",
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (scan, train, sample, steps, evaluate, explain, convert, export, studio, demo, doctor):
+for command in (scan, train, train_classifier, sample, steps, evaluate, explain, convert, export, studio, demo, doctor):
     app.command(cls=PeoplesNames)(command)
 app.add_typer(edit, name="edit")
 

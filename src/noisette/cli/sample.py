@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
+from . import steering as steers
 from .terminal import console, machine, wrote
 
 if TYPE_CHECKING:
     from ..condition import Condition
+    from ..edit.generate import Guidance
     from ..edit.origin import Origin
+    from ..edit.steering import Aides, Steering
     from ..model import PictureModel
     from ..shapes import Bytes
 
@@ -45,6 +48,14 @@ def sample(
         float | None,
         typer.Option(help="How much further to go towards the label: 1 to 4. The model's own unless said."),
     ] = None,
+    interval: steers.Interval = None,
+    rescale: steers.Rescale = None,
+    negative: steers.Negative = None,
+    away: steers.Away = None,
+    classifier: steers.Classifier = None,
+    classifier_scale: steers.ClassifierScale = None,
+    towards: steers.Towards = None,
+    towards_scale: steers.TowardsScale = None,
     like: Annotated[Path | None, typer.Option(help="Draw this picture again: a PNG that this command wrote.")] = None,
     batch: Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
@@ -55,13 +66,20 @@ def sample(
     """
     from ..model import load
 
-    loaded = on_device(load(model))
+    loaded, aides = on_device(load(model)), steers.aides(away, classifier)
     if like is not None:
-        told = {"-n": n, "--label": label, "--attribute": attribute, "--seed": seed, "--steps": steps}
-        _alone(told | {"--sampler": sampler, "--grid": grid, "--guidance": guidance, "--batch": batch})
-        drawn = [_again(loaded, like, out)]
+        told: dict[str, object] = {
+            "-n": n, "--label": label, "--attribute": attribute, "--seed": seed, "--steps": steps,
+            "--sampler": sampler, "--grid": grid, "--guidance": guidance, "--guidance-interval": interval,
+            "--rescale": rescale, "--negative": negative, "--classifier-scale": classifier_scale,
+            "--towards": towards, "--towards-scale": towards_scale, "--batch": batch,
+        }  # fmt: skip
+        _alone(told)
+        drawn = [_again(loaded, like, out, aides)]
     else:
-        wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute)
+        led = steers.steering(aides, rescale, negative, classifier_scale, towards, towards_scale)
+        when = steers.interval(interval)
+        wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, when, led, aides)
         writable(out)
         drawn = list(_with_bar(loaded, wish, out))
     paths = [d.path for d in drawn]
@@ -86,6 +104,9 @@ class Wish:
     guidance: float
     batch: int
     attributes: tuple[str, ...] = ()  # of all pictures, as they were asked for
+    interval: tuple[float, float] = (0.0, 1.0)  # the times at which guidance guides
+    steering: "Steering | None" = None  # how the walk is led beside
+    aides: "Aides | None" = None  # the models that help
 
 
 @dataclass(frozen=True)
@@ -108,6 +129,9 @@ def wished(
     guidance: float | None = None,
     batch: int | None = None,
     attributes: Sequence[str] | None = None,
+    interval: tuple[float, float] = (0.0, 1.0),
+    steering: "Steering | None" = None,
+    aides: "Aides | None" = None,
 ) -> Wish:
     """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
     from ..edit.generate import steered
@@ -117,7 +141,9 @@ def wished(
         if value is not None and value < least:
             raise InputError(f"{name} is {value}: give {least} or more")
     number = 64 if n is None else n
-    asked: Sequence[str | None] = labels or model.pictures.labels or [None]
+    judge = None if aides is None else aides.classifier
+    names = model.pictures.labels or (judge.config.pictures.labels if judge else ())
+    asked: Sequence[str | None] = labels or names or [None]
     wish = Wish(
         seeds=range(seed or 0, (seed or 0) + number),
         labels=tuple(asked[i % len(asked)] for i in range(number)),
@@ -127,19 +153,32 @@ def wished(
         guidance=own.guidance if guidance is None else guidance,
         batch=batch or (16 if next(model.parameters()).device.type == "cpu" else 256),
         attributes=tuple(attributes or ()),
+        interval=interval,
+        steering=steering,
+        aides=aides,
     )
     model.sampler(wish.sampler)
     model.grid(wish.steps, wish.grid)
-    steered(model, condition(model, wish), wish.guidance)
+    if steering is not None:
+        steers.guides(wish.guidance, steering, interval)
+    steered(model, condition(model, wish), guidance_of(model, wish))
     return wish
 
 
 def condition(model: "PictureModel", wish: Wish) -> "Condition | None":
     """What all the pictures are asked to be."""
     from ..context import parsed
+    from ..edit.steering import asked
 
-    labels = None if set(wish.labels) == {None} else wish.labels
+    labels = asked(model, wish.labels, None if wish.aides is None else wish.aides.classifier)
     return model.condition(labels, len(wish.seeds), attributes=parsed(wish.attributes))
+
+
+def guidance_of(model: "PictureModel", wish: Wish) -> "Guidance":
+    """Where all the walks are led."""
+    from ..edit import steering
+
+    return steering.guidance_of(model, wish.labels, wish.guidance, wish.interval, wish.steering, wish.aides)
 
 
 def on_device(model: "PictureModel") -> "PictureModel":
@@ -165,9 +204,10 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
     """Draw and write; None after every step that finished nothing."""
     from ..edit.generate import generate
     from ..edit.origin import Origin
+    from ..edit.steering import Steering
 
-    grid, cond = model.grid(wish.steps, wish.grid), condition(model, wish)
-    walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, wish.guidance, wish.batch)
+    grid, cond, guidance = model.grid(wish.steps, wish.grid), condition(model, wish), guidance_of(model, wish)
+    walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, guidance, wish.batch)
     times, done = Origin.own(model, wish.grid, wish.steps), 0
     for state in walk:
         if state.t != grid[-1]:
@@ -176,7 +216,7 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
         for row in model.pictures.finished(state.x).cpu().split(1):
             origin = Origin(
                 model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
-                len(state.x), times, wish.attributes,
+                len(state.x), times, wish.attributes, interval=wish.interval, steering=wish.steering or Steering(),
             )  # fmt: skip
             yield write(out, origin, row)
             done += 1
@@ -211,7 +251,7 @@ def _with_bar(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn]:
             yield drawn
 
 
-def _again(model: "PictureModel", like: Path, out: Path) -> Drawn:
+def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides") -> Drawn:
     from ..config import from_json
     from ..edit.origin import Origin, again
     from ..viz.png import read_text
@@ -222,7 +262,7 @@ def _again(model: "PictureModel", like: Path, out: Path) -> Drawn:
             f"{like} is an edit, by noisette edit {told['edit']}: only what noisette sample drew is drawn again"
         )
     origin = from_json(Origin, told, f"the metadata of {like}")
-    drawn = again(model, origin)
+    drawn = again(model, origin, aides)
     writable(out)
     return write(out, origin, model.pictures.finished(drawn).cpu())
 

@@ -1,14 +1,14 @@
 """Draw new pictures: noise, walked down a grid."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from ..condition import Condition
-from ..denoiser import Denoiser
+from ..denoiser import Denoiser, DiffusionModel
 from ..errors import InputError
-from ..guidance import Clipped, Guided
+from ..guidance import Clipped, GradientGuided, Guided, LogProb
 from ..model import PictureModel
 from ..noise import Noise, Seeded
 from ..sampler import DDIM, Sampler, State, trajectory
@@ -18,19 +18,59 @@ from .kin import Kin, Turned
 ALWAYS = (0.0, 1.0)  # the times at which guidance guides, unless said
 
 
-def steered(
-    model: PictureModel, cond: Condition | None, guidance: float = 1.0, interval: tuple[float, float] = ALWAYS
-) -> Denoiser:
-    """The model as a denoiser of what is asked for, kept within [-1, 1].
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """A log-probability whose gradient is followed, `scale` times as far as it says."""
 
-    `guidance` goes `guidance` times as far from anything towards what is asked for; 1 is the model itself. It does so
-    at times within `interval` alone.
+    log_prob: Callable[[slice], LogProb]  # of some of the images
+    scale: float = 1.0
+    rows: slice = field(default_factory=lambda: slice(None))  # which of them
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """Where a walk is led, beside being asked.
+
+    `scale` times as far from what one goes away from towards what is asked for; 1 is the model itself. One goes away
+    from anything; or from `negative`, which is a row an image; or from the model `away`, an earlier snapshot, asked for
+    the same or for `negative`. It does so at times within `interval` alone, and `rescale` gives back that share of the
+    contrast. Then up the gradient of each of `pulls`, at all times.
     """
-    if guidance == 1:
-        return Clipped(model.given(cond))
+
+    scale: float = 1.0
+    interval: tuple[float, float] = ALWAYS
+    rescale: float = 0.0
+    negative: Condition | None = None
+    away: DiffusionModel | None = None
+    pulls: tuple[Pull, ...] = ()
+
+    def of(self, rows: slice, device: torch.device | str) -> "Guidance":
+        """That of some of the images."""
+        negative = None if self.negative is None else self.negative[rows].to(device)
+        return replace(self, negative=negative, pulls=tuple(replace(p, rows=rows) for p in self.pulls))
+
+
+def steered(model: PictureModel, cond: Condition | None, guidance: float | Guidance = 1.0) -> Denoiser:
+    """The model as a denoiser of what is asked for, led by `guidance`, kept within [-1, 1]. A number is its scale."""
+    how = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
+    denoise: Denoiser = model.given(cond)
+    if how.scale != 1:
+        denoise = Guided(denoise, _other(model, cond, how), how.scale, how.interval, how.rescale)
+    for pull in how.pulls:
+        denoise = GradientGuided(denoise, pull.log_prob(pull.rows), pull.scale)
+    return Clipped(denoise)
+
+
+def _other(model: PictureModel, cond: Condition | None, how: Guidance) -> Denoiser:
+    """What one goes away from."""
+    other = model if how.away is None else how.away
+    if how.negative is not None:
+        return other.given(how.negative)
+    if how.away is not None:
+        return other.given(cond)
     if cond is None:
-        raise InputError(f"guidance {guidance:g} has nothing to guide to: this model was trained without labels")
-    return Clipped(Guided(model.given(cond), away=model.given(cond.null()), scale=guidance, interval=interval))
+        raise InputError(f"guidance {how.scale:g} has nothing to guide to: this model was trained without labels")
+    return model.given(cond.null())
 
 
 def with_eta(sampler: Sampler, eta: float | None) -> Sampler:
@@ -69,19 +109,20 @@ def generate(
     cond: Condition | None,
     sampler: Sampler,
     grid: Grid,
-    guidance: float = 1.0,
+    guidance: float | Guidance = 1.0,
     batch: int = 16,
-    interval: tuple[float, float] = ALWAYS,
 ) -> Iterator[State]:
     """Every state of every walk, `batch` images at a time; the last of each walk is at grid[-1].
 
     Image i has the noise of seeds[i], whatever it is drawn together with; row i of `cond` is its own.
     """
+    how = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
+    device = next(model.parameters()).device
     for first in range(0, len(seeds), batch):
         rows = slice(first, first + batch)
-        asked = None if cond is None else cond[rows].to(next(model.parameters()).device)
+        asked = None if cond is None else cond[rows].to(device)
         state, noise = start(model, seeds[rows], grid)
-        yield from trajectory(steered(model, asked, guidance, interval), sampler, grid, state.x, noise)
+        yield from trajectory(steered(model, asked, how.of(rows, device)), sampler, grid, state.x, noise)
 
 
 def ends(states: Iterator[State], grid: Grid) -> Images:

@@ -10,6 +10,7 @@ from ..model import PictureModel
 from ..shapes import Images
 from .generate import ALWAYS, ends, generate, with_eta
 from .kin import Kin, Turn
+from .steering import Aides, Steering, aides_of, asked, guidance_of
 
 LARGEST = 4096  # images that may be drawn at once
 
@@ -32,6 +33,7 @@ class Origin:
     eta: float | None = None  # of DDIM, where it was said
     interval: tuple[float, float] = ALWAYS  # the times at which guidance guided
     turns: tuple[Turn, ...] = ()  # of the seed's noise
+    steering: Steering = Steering()  # how the walk was led beside
     noisette: str = __version__
 
     def __post_init__(self) -> None:
@@ -46,16 +48,22 @@ class Origin:
         return tuple(model.grid(steps, grid).tolist()) if grid == "fitted" else ()
 
 
-def again(model: PictureModel, origin: Origin) -> Images:
-    """Draw one picture again, (1, C, H, W) in model space: byte for byte, on the kind of machine that it came from."""
+def again(model: PictureModel, origin: Origin, aides: Aides | None = None) -> Images:
+    """Draw one picture again, (1, C, H, W) in model space: byte for byte, on the kind of machine that it came from.
+
+    `aides` are the models that helped; an early snapshot is found in the model's run folder, if it is there.
+    """
     if origin.model != model.hash:
         raise InputError(
             f"that picture was drawn by another model, {origin.model[:12]}…, and this one is {model.hash[:12]}…: "
             "give the model that drew it"
         )
+    aides = aides_of(model, origin.steering, aides or Aides())
     grid = checked(origin.times) if origin.times else model.grid(origin.steps, origin.grid)
-    cond = model.condition(origin.label, origin.batch, attributes=parsed(origin.attributes))
+    labels = [origin.label] * origin.batch
+    names = asked(model, labels, aides.classifier)
+    cond = model.condition(names, origin.batch, attributes=parsed(origin.attributes))
     seeds = [Kin(origin.seed, origin.turns)] * origin.batch
     sampler = with_eta(model.sampler(origin.sampler), origin.eta)
-    walk = generate(model, seeds, cond, sampler, grid, origin.guidance, origin.batch, origin.interval)
-    return ends(walk, grid)[:1]
+    guidance = guidance_of(model, labels, origin.guidance, origin.interval, origin.steering, aides)
+    return ends(generate(model, seeds, cond, sampler, grid, guidance, origin.batch), grid)[:1]

@@ -79,6 +79,13 @@ def read_mask(path: str | Path, given: Given, pictures: Pictures) -> Float[Tenso
     return (_tensor(fit(wanted * np.uint8(255), pictures.height, pictures.width)) == 0).float()
 
 
+def palette_of(path: str | Path) -> Float[Tensor, "n 3"]:
+    """The colours of a picture's pixels, 0 … 255, of those that show."""
+    _, pixels = _decoded(Path(path))
+    rows = as_mode(pixels, "RGBA").reshape(-1, 4)
+    return torch.from_numpy(rows[rows[:, 3] > 0][:, :3].copy()).float()
+
+
 def _decoded(path: Path) -> tuple[bytes, Pixels]:
     data = read_bytes(path)
     try:

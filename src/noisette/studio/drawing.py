@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..denoiser import Prediction
 from ..edit.branch import onwards, renoised
-from ..edit.generate import ALWAYS, generate, noise_of, start, steered, with_eta
+from ..edit.generate import ALWAYS, Guidance, generate, noise_of, start, steered, with_eta
 from ..edit.kin import Kin
 from ..edit.origin import Origin
 from ..errors import InputError
@@ -69,7 +69,7 @@ def walk(model: PictureModel, wish: Wish) -> Iterator[Walk]:
     yield Walk(wish, model.hash, tuple(states))
     sampler = with_eta(model.sampler(wish.way.sampler), wish.way.eta)
     cond = model.condition(_labels(model, wish.labels), n)
-    for state in generate(model, wish.kin, cond, sampler, grid, wish.way.guidance, n, wish.way.interval):
+    for state in generate(model, wish.kin, cond, sampler, grid, Guidance(wish.way.guidance, wish.way.interval), n):
         states.append(_kept(state))
         yield Walk(wish, model.hash, tuple(states))
 
@@ -92,7 +92,7 @@ def branch(
     told = replace(walk.wish, labels=labels)
     states = [*walk.states[:step], _kept(state)]
     cond = model.condition(_labels(model, labels), n)
-    denoise = steered(model, None if cond is None else cond.to(device), way.guidance, way.interval)
+    denoise = steered(model, None if cond is None else cond.to(device), Guidance(way.guidance, way.interval))
     sampler = with_eta(model.sampler(way.sampler), way.eta)
     for after in onwards(denoise, sampler, _grid(model, way), state, noise):
         states.append(_kept(after))

@@ -16,6 +16,7 @@ Row = Mapping[str, object]
 
 GROWTH = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # progress at which a run shows what it draws
 EXAMS = tuple(k / 20 for k in range(1, 21))  # progress at which the held-out loss is taken
+EARLY = 0.12  # progress at which a run keeps what it is, as a folder of its own to be guided away from
 COLUMNS = 4
 NEAR = 10  # steps within which a run does not draw twice
 
@@ -70,6 +71,8 @@ class Record:
         if any(crossings(EXAMS, before, after)):
             fixed = self.exam(self.model, next(self.model.parameters()).device)
             self.journal.write({"images": images, "held_out": fixed})
+        if any(crossings((EARLY,), before, after)):
+            self.model.save_pretrained(self.folder / "early")
         far = images - self.shown >= NEAR * (images - self.last)
         if any(crossings(GROWTH, before, after)) and (far or after == 1.0):
             self.show(images)

@@ -1,0 +1,116 @@
+"""What leads a walk beside a label, as flags of noisette sample."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..edit.steering import Aides, Steering
+
+Negative = Annotated[
+    str | None, typer.Option(help="A label to go away from, or a mixture; from anything unless said. With --guidance.")
+]
+Interval = Annotated[
+    str | None,
+    typer.Option(
+        "--guidance-interval", help="A,B: guide at times from A to B alone; 0 is the picture, 1 the noise. Always."
+    ),
+]
+Rescale = Annotated[float | None, typer.Option(help="0 to 1: the share of the contrast that guidance gives back. 0.")]
+Away = Annotated[
+    Path | None,
+    typer.Option(
+        help="RUN/early, or another model to go away from: autoguidance. With --guidance.", show_default=False
+    ),
+]
+Classifier = Annotated[
+    Path | None, typer.Option(help="A folder of noisette train-classifier: up its gradient.", show_default=False)
+]
+ClassifierScale = Annotated[float | None, typer.Option(help="How far up that gradient. 1 unless said.")]
+Towards = Annotated[
+    str | None,
+    typer.Option(
+        help='A mean colour, "#ff8000"; or a palette: several colours with commas, or a PNG of few colours.',
+        show_default=False,
+    ),
+]
+TowardsScale = Annotated[float | None, typer.Option(help="How hard: the colour is met within 1/√(2 scale). 50.")]
+
+
+def aides(away: Path | None, classifier: Path | None) -> "Aides":
+    """The models that help, opened."""
+    from ..classifier import PictureClassifier
+    from ..edit.steering import Aides
+    from ..model import load
+
+    judge = None if classifier is None else PictureClassifier.from_pretrained(classifier)
+    return Aides(None if away is None else load(away), judge)
+
+
+def steering(
+    with_: "Aides",
+    rescale: float | None,
+    negative: str | None,
+    classifier_scale: float | None,
+    towards: str | None,
+    towards_scale: float | None,
+) -> "Steering":
+    """What was said, and what is so unless it is said."""
+    from ..edit.steering import Steering
+
+    own = Steering()
+    if classifier_scale is not None and with_.classifier is None:
+        raise InputError("--classifier-scale is of a --classifier: give its folder")
+    if towards_scale is not None and towards is None:
+        raise InputError("--towards-scale is of --towards: give a colour or a palette")
+    return Steering(
+        own.rescale if rescale is None else rescale,
+        negative,
+        *with_.hashes,
+        own.classifier_scale if classifier_scale is None else classifier_scale,
+        () if towards is None else wanted_colours(towards),
+        own.towards_scale if towards_scale is None else towards_scale,
+    )
+
+
+def interval(text: str | None) -> tuple[float, float]:
+    """0.001,0.04"""
+    from ..edit.generate import ALWAYS
+
+    if text is None:
+        return ALWAYS
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--guidance-interval is {text!r}: write two times like 0.001,0.04") from error
+    return low, high
+
+
+def wanted_colours(text: str) -> tuple[str, ...]:
+    """Colours with commas between them, or those of a PNG."""
+    if text.startswith("#"):
+        return tuple(part.strip().lower() for part in text.split(","))
+    from ..edit.colour import MOST, written
+    from ..edit.picture import palette_of
+
+    found = written(palette_of(text))
+    if len(found) > MOST:
+        raise InputError(f"{text} has {len(found)} colours: a palette has {MOST} at most")
+    return found
+
+
+def guides(scale: float, led: "Steering", when: tuple[float, float]) -> None:
+    """Refuse what would change nothing, because there is no guidance."""
+    from ..edit.generate import ALWAYS
+
+    said = {
+        "--negative": led.negative,
+        "--away": led.away,
+        "--rescale": led.rescale,
+        "--guidance-interval": when != ALWAYS,
+    }
+    if scale == 1 and (idle := [flag for flag, value in said.items() if value]):
+        raise InputError(f"{' and '.join(idle)} change nothing at guidance 1: give --guidance 2, for example")
