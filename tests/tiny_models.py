@@ -10,7 +10,7 @@ from noisette.model import PictureModel
 from noisette.nn.architecture import UNetConfig
 from noisette.nn.classifier import ClassifierConfig
 from noisette.parametrization import EDM
-from noisette.pictures import Mode, Pictures
+from noisette.pictures import Mode, Pictures, Wording
 from noisette.schedule import VarianceExploding
 
 LABELS = ("bread", "health potion", "sword")
@@ -25,8 +25,9 @@ def tiny(
     attributes: tuple[str, ...] = (),
     means: tuple[float, ...] = (),
     scales: tuple[float, ...] = (),
+    wording: Wording | None = None,
 ) -> PictureModel:
-    pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales)
+    pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales, wording=wording)
     net = UNetConfig(
         in_channels=pictures.channels,
         out_channels=pictures.channels,
@@ -35,6 +36,7 @@ def tiny(
         attention=(False, True),
         classes=len(labels),
         vector=len(attributes),
+        tokens=pictures.tokens,
         groups=4,
         time_channels=8,
     )

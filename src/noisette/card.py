@@ -67,6 +67,7 @@ def sections(config: ModelConfig, parameters: int, run: Path | None, said: Licen
         "pictures": f"{pictures.width}×{pictures.height}, {pictures.mode}",
         "labels": ", ".join(pictures.labels) or "none",
         "attributes": ", ".join(pictures.attributes) or "none",
+        "text": f"read by {pictures.wording.encoder}" if pictures.wording is not None else "none",
         "parameters": f"{parameters:,}",
         "drawn by": f"{config.sampling.sampler}, {config.sampling.steps} steps",
     }

@@ -16,22 +16,30 @@ class Condition:
 
     A row of `label` that is -1, and a row of `vector` or `tokens` that is all NaN, is *null*: the network puts its
     learned null embedding there. So a null needs no knowledge of the network, and classifier-free training and
-    sampling write it in the same way.
+    sampling write it in the same way. A text shorter than others in its batch ends in tokens that are all NaN.
     """
 
     label: Int[Tensor, "b"] | Float[Tensor, "b classes"] | None = None  # a class, or weights of a mixture of classes
     vector: Float[Tensor, "b d"] | None = None  # attributes, or a pooled text embedding
-    tokens: Float[Tensor, "b l d"] | None = None  # text, for cross-attention
+    tokens: Float[Tensor, "b l d"] | None = None  # text: first as a whole (pooled), then token by token
     image: Images | None = None  # stacked on x_t: a low-resolution or masked picture
 
-    def drop(self, forget: Bool[Tensor, "b"]) -> "Condition":
-        """Forget what image i was asked to be where forget[i]. The image to start from is never forgotten."""
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The parts that are said and can be forgotten: all but the image."""
+        return tuple(f.name for f in fields(self) if f.name != "image" and getattr(self, f.name) is not None)
+
+    def drop(self, forget: Bool[Tensor, "b"], *kinds: str) -> "Condition":
+        """Forget what image i was asked to be where forget[i]; of these kinds alone where some are named.
+
+        The image to start from is never forgotten.
+        """
 
         def null(x: Tensor) -> Tensor:
             where = forget.to(x.device).reshape((-1,) + (1,) * (x.ndim - 1))
             return torch.where(where, torch.nan if x.is_floating_point() else -1, x)
 
-        return replace(replace(self, image=None).each(null), image=self.image)
+        return replace(self, **{kind: null(getattr(self, kind)) for kind in kinds or self.kinds})
 
     def null(self) -> "Condition":
         """The same batch, asked for nothing."""

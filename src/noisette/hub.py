@@ -5,7 +5,7 @@ huggingface_hub, which does the work and is the extra `hub`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,15 +22,15 @@ def is_place(path: str | Path) -> bool:
     return str(path).startswith("hf:/")
 
 
-def download(place: str | Path) -> Path:
+def download(place: str | Path, files: Sequence[str] = FILES) -> Path:
     """The folder of a model, in the hub's cache on this machine; fetched if it is not there or has changed."""
     match = PLACE.fullmatch(str(place))
     if match is None:
         raise InputError(f"{place} is no model of the hub: it should be hf://OWNER/NAME, or hf://OWNER/NAME@REVISION")
-    with spoken(match["name"]):
+    with spoken(match["name"], files):
         from huggingface_hub import hf_hub_download
 
-        paths = [hf_hub_download(match["name"], file, revision=match["revision"]) for file in FILES]
+        paths = [hf_hub_download(match["name"], file, revision=match["revision"]) for file in files]
     return Path(paths[0]).parent
 
 
@@ -51,7 +51,7 @@ def upload(folder: Path, name: str, private: bool = True) -> str:
 
 
 @contextmanager
-def spoken(name: str) -> Iterator[None]:
+def spoken(name: str, files: Sequence[str] = FILES) -> Iterator[None]:
     """What goes wrong on the way to the hub, in one sentence."""
     if find_spec("huggingface_hub") is None:
         raise InputError("huggingface_hub is not installed, which the hub needs: pip install 'noisette[hub]'")
@@ -65,7 +65,9 @@ def spoken(name: str) -> Iterator[None]:
     except errors.HFValidationError as error:
         raise InputError(f"{name!r} is no name of a repository of the hub: {_first(error)}") from error
     except errors.EntryNotFoundError as error:
-        raise InputError(f"{name} is on the hub, but is no model of Noisette: it lacks {' or '.join(FILES)}") from error
+        raise InputError(
+            f"{name} is on the hub, but is no model that can be used: it lacks {' or '.join(files)}"
+        ) from error
     except errors.RepositoryNotFoundError as error:
         raise InputError(f"the hub has no {name}, or it is private and your token is not: see hf auth login") from error
     except errors.HfHubHTTPError as error:

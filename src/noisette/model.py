@@ -22,6 +22,7 @@ from .pictures import Pictures
 from .posterior import LearnedRange
 from .sampler import DDPM, Sampler, sample
 from .shapes import Bytes
+from .text import Reader
 
 
 class PictureModel(DiffusionModel):
@@ -31,6 +32,7 @@ class PictureModel(DiffusionModel):
         super().__init__(config.net.build(), config.schedule, config.parametrization)
         self.config = config
         self.folder: Path | None = None  # that it was read from
+        self.reader = None if config.pictures.wording is None else Reader(config.pictures.wording)
         self.hash = "untrained"  # of the weights and of all in the config that says what they are
 
     @property
@@ -43,27 +45,33 @@ class PictureModel(DiffusionModel):
         n: int = 1,
         *,
         attributes: Attributes | Sequence[Attributes | None] | None = None,
+        text: str | Sequence[str | None] | None = None,
     ) -> Condition | None:
         """What `n` images are asked to be, by name; None where nothing is asked or nothing can be.
 
         A label is a name, or a mixture: "potion:0.5,weapon:0.5" or {"potion": 0.5, "weapon": 0.5}. Attributes are
-        {"hue": 0.3, "shape": "round"}, in the data's own units. One of either is for all images; of several, image i
-        takes the i-th, over and over. None is the null: any.
+        {"hue": 0.3, "shape": "round"}, in the data's own units. A text is any sentence. One of each is for all images;
+        of several, image i takes the i-th, over and over. None is the null: any.
         """
         labels: list[Label | None] = [label] if label is None or isinstance(label, str | Mapping) else list(label)
         wishes = [attributes] if attributes is None or isinstance(attributes, Mapping) else list(attributes)
-        classes, vector = self.config.net.classes, self.config.net.vector
+        texts = [text] if text is None or isinstance(text, str) else list(text)
+        net, reader = self.config.net, self.reader
+        classes, vector = net.classes, net.vector
         if not classes and (said := next((one for one in labels if one is not None), None)) is not None:
             raise InputError(f"this model was trained without labels: it cannot be asked for {said!r}")
         if not vector and (wished := next((one for one in wishes if one), None)):
             raise InputError(f"this model was trained without attributes: it cannot be asked for {next(iter(wished))}")
-        if not classes and not vector:
+        if reader is None and (told := next((one for one in texts if one), None)):
+            raise InputError(f"this model was trained without text: it cannot be asked for {told!r}")
+        if not classes and not vector and reader is None:
             return None
         return Condition(
             label=label_rows([labels[i % len(labels)] for i in range(n)], self.pictures.labels) if classes else None,
             vector=torch.stack([vector_row(wishes[i % len(wishes)], self.pictures) for i in range(n)])
             if vector
             else None,
+            tokens=None if reader is None else reader([texts[i % len(texts)] for i in range(n)]),
         )
 
     def label(self, name: str | None) -> int:
@@ -148,6 +156,8 @@ class PictureModel(DiffusionModel):
         checkpoint.check_tensors(tensors, model.net.state_dict(), path)
         model.net.load_state_dict(tensors)
         model.hash, model.folder = checkpoint.model_hash(path, ("model", "sampling")), path
+        if model.reader is not None:
+            model.reader.run = path.parent
         return model.eval().requires_grad_(False)
 
     @classmethod
@@ -163,6 +173,8 @@ class PictureModel(DiffusionModel):
         checkpoint.check_tensors(tensors, model.net.state_dict(), folder)
         model.net.load_state_dict(tensors)
         model.hash = found.parts["ema"][1]
+        if model.reader is not None:
+            model.reader.run = folder.parent.parent
         return model.eval().requires_grad_(False)
 
 

@@ -36,6 +36,7 @@ def ddpm_cifar10(pictures: Pictures, sigma_data: float) -> Recipe:
         dropout=0.1,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
+        tokens=pictures.tokens,
         pad="end",
         eps=1e-6,
         time_channels=128,
@@ -70,6 +71,7 @@ def iddpm_cifar10(pictures: Pictures, sigma_data: float) -> Recipe:
         dropout=0.3,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
+        tokens=pictures.tokens,
         modulation="scale_shift",
     )
     chain, sampling = schedule.Cosine(4000, shown=1000), Sampling("ddpm-learned", "strided", 250)
@@ -101,6 +103,7 @@ def adm_64(pictures: Pictures, sigma_data: float) -> Recipe:
         dropout=0.1,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
+        tokens=pictures.tokens,
         modulation="scale_shift",
         resample="block",
         time_channels=192,
@@ -132,6 +135,7 @@ def sprites_course(pictures: Pictures, sigma_data: float) -> Recipe:
         out_channels=pictures.channels,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
+        tokens=pictures.tokens,
         height=pictures.height,
         width=pictures.width,
     )
@@ -157,6 +161,7 @@ def dit_tiny(pictures: Pictures, sigma_data: float) -> Recipe:
         patch=2 if min(pictures.height, pictures.width) >= 16 else 1,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
+        tokens=pictures.tokens,
     )
     model = ModelConfig(net, schedule.VarianceExploding(), parametrization.EDM(sigma_data), pictures)
     return Recipe(model, Training(weighting=loss.EDMWeight(sigma_data)))

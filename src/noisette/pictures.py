@@ -18,6 +18,16 @@ CHANNELS: dict[Mode, int] = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
 
 @dataclass(frozen=True)
+class Wording:
+    """How texts become numbers for a model."""
+
+    encoder: str  # its name: what `open_encoder` finds
+    sha256: str  # of its weights
+    width: int  # entries of a row
+    rows: int  # that a text has: itself as a whole, and its tokens
+
+
+@dataclass(frozen=True)
 class Pictures:
     """The kind of pictures that a data set holds and a model draws."""
 
@@ -30,6 +40,7 @@ class Pictures:
     binary_alpha: bool = False  # alpha is 0 or 255, nothing between
     means: tuple[float, ...] = ()  # of each attribute's entry, in its own units; 0 for a word
     scales: tuple[float, ...] = ()  # their deviations; 1 for a word
+    wording: Wording | None = None  # how their captions are read; None: nobody reads them
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -41,6 +52,11 @@ class Pictures:
                 f"{len(self.attributes)} attributes have {len(self.means)} means and {len(self.scales)} scales: "
                 "each has one of both, or none has"
             )
+
+    @property
+    def tokens(self) -> int:
+        """Entries of a row of the condition's tokens; 0 where captions are not read."""
+        return 0 if self.wording is None else self.wording.width
 
     @property
     def channels(self) -> int:

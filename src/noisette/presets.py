@@ -27,6 +27,7 @@ def laptop(width: int, multipliers: tuple[int, ...], batch: int, patch: int = 1)
             patch=patch,
             classes=len(pictures.labels),
             vector=len(pictures.attributes),
+            tokens=pictures.tokens,
             groups=8,
             time_channels=width,
             modulation="scale_shift",

@@ -23,7 +23,7 @@ class Training:
     beta2: float = 0.99
     clip: float = 1.0  # of the gradient's norm
     ema: float = 0.03  # half-life of the averaged weights, as a share of the run
-    forget: float = 0.1  # the chance that an image is shown without its label
+    forget: float = 0.1  # the chance that an image is shown without its label, attributes and text
     flip: bool = False  # mirror half of the images
     weighting: loss.Weighting = loss.EDMWeight()
     times: loss.Times = loss.LogNormal()

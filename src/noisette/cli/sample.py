@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..model import PictureModel
     from ..shapes import Bytes
 
+LONGEST = 60  # characters of a file's name that say what was asked for
+
 
 def sample(
     model: Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)],
@@ -33,6 +35,10 @@ def sample(
     ] = None,
     attribute: Annotated[
         list[str] | None, typer.Option(help="hue=0.3 or shape=round, as in your metadata; may be given several times.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help='What to draw, in words: "a red fish". Several: a row of grid.png for each.'),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the first picture; the next has the next. 0 unless said.")
@@ -69,7 +75,7 @@ def sample(
     loaded, aides = on_device(load(model)), steers.aides(away, classifier)
     if like is not None:
         told: dict[str, object] = {
-            "-n": n, "--label": label, "--attribute": attribute, "--seed": seed, "--steps": steps,
+            "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
             "--sampler": sampler, "--grid": grid, "--guidance": guidance, "--guidance-interval": interval,
             "--rescale": rescale, "--negative": negative, "--classifier-scale": classifier_scale,
             "--towards": towards, "--towards-scale": towards_scale, "--batch": batch,
@@ -79,7 +85,7 @@ def sample(
     else:
         led = steers.steering(aides, rescale, negative, classifier_scale, towards, towards_scale)
         when = steers.interval(interval)
-        wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, when, led, aides)
+        wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, when, led, aides, text)
         writable(out)
         drawn = list(_with_bar(loaded, wish, out))
     paths = [d.path for d in drawn]
@@ -107,6 +113,7 @@ class Wish:
     interval: tuple[float, float] = (0.0, 1.0)  # the times at which guidance guides
     steering: "Steering | None" = None  # how the walk is led beside
     aides: "Aides | None" = None  # the models that help
+    texts: tuple[str | None, ...] = ()  # one for each picture; none: nobody said any
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,7 @@ def wished(
     interval: tuple[float, float] = (0.0, 1.0),
     steering: "Steering | None" = None,
     aides: "Aides | None" = None,
+    texts: Sequence[str] | None = None,
 ) -> Wish:
     """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
     from ..edit.generate import steered
@@ -143,7 +151,7 @@ def wished(
     number = 64 if n is None else n
     judge = None if aides is None else aides.classifier
     names = model.pictures.labels or (judge.config.pictures.labels if judge else ())
-    asked: Sequence[str | None] = labels or names or [None]
+    asked: Sequence[str | None] = labels or (() if texts else names) or [None]  # a text says enough
     wish = Wish(
         seeds=range(seed or 0, (seed or 0) + number),
         labels=tuple(asked[i % len(asked)] for i in range(number)),
@@ -156,6 +164,7 @@ def wished(
         interval=interval,
         steering=steering,
         aides=aides,
+        texts=tuple(texts[i % len(texts)] for i in range(number)) if texts else (),
     )
     model.sampler(wish.sampler)
     model.grid(wish.steps, wish.grid)
@@ -171,7 +180,7 @@ def condition(model: "PictureModel", wish: Wish) -> "Condition | None":
     from ..edit.steering import asked
 
     labels = asked(model, wish.labels, None if wish.aides is None else wish.aides.classifier)
-    return model.condition(labels, len(wish.seeds), attributes=parsed(wish.attributes))
+    return model.condition(labels, len(wish.seeds), attributes=parsed(wish.attributes), text=wish.texts or None)
 
 
 def guidance_of(model: "PictureModel", wish: Wish) -> "Guidance":
@@ -217,23 +226,24 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
             origin = Origin(
                 model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
                 len(state.x), times, wish.attributes, interval=wish.interval, steering=wish.steering or Steering(),
+                text=wish.texts[done] if wish.texts else None,
             )  # fmt: skip
             yield write(out, origin, row)
             done += 1
 
 
 def write(out: Path, origin: "Origin", pixels: "Bytes") -> Drawn:
-    """LABEL-SEED.png, with its origin inside."""
+    """LABEL-TEXT-SEED.png, with its origin inside."""
     from ..viz.png import write_png
 
-    name = words(origin.label or "")
+    name = words(f"{origin.label or ''} {origin.text or ''}")[:LONGEST]
     path = out / f"{name}{'-' if name else ''}{origin.seed:06d}.png"
     write_png(path, pixels, asdict(origin))
     return Drawn(path, origin, pixels)
 
 
 def words(label: str) -> str:
-    """A label as a part of a file's name."""
+    """A label or a text as a part of a file's name."""
     import re
 
     return re.sub(r"\W+", "-", label).strip("-").lower()
@@ -274,12 +284,15 @@ def _alone(others: dict[str, object]) -> None:
 
 
 def _grid(drawn: Sequence[Drawn], path: Path) -> Path:
-    """All pictures, those of one label together."""
+    """All pictures, those of one label together; a row a text, where several were given."""
     import torch
 
     from ..viz.grid import sheet
     from ..viz.png import write_png
 
     order = sorted(drawn, key=lambda d: (d.origin.label or "", d.origin.seed))
-    write_png(path, sheet(torch.cat([d.pixels for d in order])))
+    texts = list(dict.fromkeys(d.origin.text for d in drawn))
+    columns = None if len(texts) == 1 else -(-len(drawn) // len(texts))
+    order.sort(key=lambda d: texts.index(d.origin.text))
+    write_png(path, sheet(torch.cat([d.pixels for d in order]), columns))
     return path

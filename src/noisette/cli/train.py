@@ -53,6 +53,15 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
     cell: Annotated[str | None, typer.Option(help="The size of a sprite sheet's cells: 16, or 32x24.")] = None,
     labels: Annotated[str | None, typer.Option(help="The array of labels that belongs to an .npy array.")] = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="Read the captions: metadata's texts, or the files' names.")
+    ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Another sentence encoder to read them by: a folder, or hf://OWNER/NAME.", show_default=False
+        ),
+    ] = None,
     save_every: Annotated[str, typer.Option(help="Time between checkpoints.")] = "60s",
     log: Annotated[str, typer.Option(help="jsonl alone; or tensorboard, trackio as well.")] = "jsonl",
     as_json: Annotated[bool, typer.Option("--json", help="Report in lines of JSON.")] = False,
@@ -71,6 +80,7 @@ def train(
     number = None if images is None else count(images)
     every = duration(save_every)
     side, cells = None if picture is None else size(picture), None if cell is None else size(cell)
+    from ..text import DEFAULT
     from ..train import TrainOptions
 
     one_of("--precision", precision, TrainOptions, "precision")
@@ -78,7 +88,7 @@ def train(
     options = TrainOptions(
         preset=preset, seconds=seconds, images=number, size=side, pixel_art=pixel_art, cell=cells, labels=labels,
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe,
-        precision=precision, seed=seed, save_every=every, log=log,  # type: ignore[arg-type]
+        text=encoder or (DEFAULT if text else None), precision=precision, seed=seed, save_every=every, log=log,  # type: ignore[arg-type]
     )  # fmt: skip
     report(run(source, out, options, began, as_json), out, as_json)
 

@@ -1,7 +1,7 @@
 """The pictures of a run: decoded once, mapped into memory, and always the same."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from ..errors import InputError
 from ..files import sha256_of
 from ..pictures import Pictures
 from ..shapes import Bytes, Images
+from ..text import Captions, TextEncoder, written
 from .attributes import vectors
 from .manifest import File, Manifest, Side
+from .words import captions
 
 MANIFEST = "data.json"
 PIXELS = "data/pixels.npy"  # uint8, (N, C, H, W), straight alpha, colour 0 under alpha 0
@@ -34,6 +36,8 @@ class Subset:
     rows: Int64[np.ndarray, "n"] = field(repr=False)
     labels: Int64[Tensor, "n"] | None = field(repr=False)  # -1: not labelled
     vectors: Float32[Tensor, "n d"] | None = field(repr=False)
+    texts: tuple[str | None, ...] = field(repr=False, default=())  # of each picture, where captions are read
+    captions: Captions | None = field(repr=False, default=None)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,11 +51,16 @@ class Subset:
         return self.pictures.encode(self.pixels(indices))
 
     def condition(self, indices: Int64[Tensor, "b"]) -> Condition:
-        """What is known of them: labels, if the data set has any; attributes, if it has any."""
+        """What is known of them: labels, attributes and captions, if the data set has any of these."""
         return Condition(
             label=None if self.labels is None else self.labels[indices],
             vector=None if self.vectors is None else self.vectors[indices],
+            tokens=None if self.captions is None else self.captions.tokens(self.told(indices)),
         )
+
+    def told(self, indices: Int64[Tensor, "b"]) -> list[str | None]:
+        """The captions."""
+        return [self.texts[i] for i in indices.tolist()]
 
     def names(self, indices: Int64[Tensor, "b"]) -> list[str]:
         """The names of the files."""
@@ -65,6 +74,7 @@ class Dataset:
     folder: Path
     manifest: Manifest
     array: Rows = field(repr=False)
+    captions: Captions | None = field(repr=False, default=None)  # where they are read
 
     @classmethod
     def open(cls, folder: str | Path) -> "Dataset":
@@ -76,12 +86,22 @@ class Dataset:
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder} holds no data set: there is no {MANIFEST}")
         manifest = Manifest.read(folder / MANIFEST)
-        return cls(folder, manifest, _mapped(folder / PIXELS, manifest))
+        return cls(folder, manifest, _mapped(folder / PIXELS, manifest), Captions.open(folder))
+
+    def captioned(
+        self, encoder: Callable[[], TextEncoder], progress: Callable[[int, int], object] = lambda done, total: None
+    ) -> "Dataset":
+        """The same, its captions read by an encoder: once, for they are kept beside the pixels. Only then is it opened.
+
+        Raises InputError if there are no captions.
+        """
+        texts = [text for text in self.texts.values() if text is not None]
+        return replace(self, captions=written(self.folder, texts, encoder, progress))
 
     @property
     def pictures(self) -> Pictures:
-        """Mode, size, names of labels and attributes."""
-        return self.manifest.pictures
+        """Mode, size, names of labels and attributes, and how captions are read."""
+        return replace(self.manifest.pictures, wording=None if self.captions is None else self.captions.wording)
 
     @property
     def sigma_data(self) -> float:
@@ -92,6 +112,12 @@ class Dataset:
     def notes(self) -> tuple[str, ...]:
         """What was understood, chosen and left out, in sentences."""
         return self.manifest.notes
+
+    @cached_property
+    def texts(self) -> dict[str, str | None]:
+        """The caption of each file. Raises InputError where hardly any has one."""
+        files = self.manifest.files
+        return dict(zip((f.name for f in files), captions(files, self.manifest.source), strict=True))
 
     @cached_property
     def train(self) -> Subset:
@@ -112,6 +138,8 @@ class Dataset:
             torch.from_numpy(vectors(self.manifest.columns, [f.attributes for f in files]))
             if self.manifest.columns
             else None,
+            () if self.captions is None else tuple(self.texts[f.name] for f in files),
+            self.captions,
         )
 
 

@@ -125,9 +125,11 @@ def evaluate(
 
 
 def condition(model: PictureModel, subset: Subset, rows: Int[Tensor, "b"]) -> Condition | None:
-    """Ask for what those pictures are: labels and attributes, as far as the model takes them."""
+    """Ask for what those pictures are: labels, attributes and captions, as far as the model takes them."""
     net, known = model.config.net, subset.condition(rows)
-    cond = Condition(known.label if net.classes else None, known.vector if net.vector else None)
+    cond = Condition(
+        known.label if net.classes else None, known.vector if net.vector else None, known.tokens if net.tokens else None
+    )
     return cond if len(cond) else None
 
 

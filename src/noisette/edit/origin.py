@@ -34,6 +34,7 @@ class Origin:
     interval: tuple[float, float] = ALWAYS  # the times at which guidance guided
     turns: tuple[Turn, ...] = ()  # of the seed's noise
     steering: Steering = Steering()  # how the walk was led beside
+    text: str | None = None
     noisette: str = __version__
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None) -> Im
     grid = checked(origin.times) if origin.times else model.grid(origin.steps, origin.grid)
     labels = [origin.label] * origin.batch
     names = asked(model, labels, aides.classifier)
-    cond = model.condition(names, origin.batch, attributes=parsed(origin.attributes))
+    cond = model.condition(names, origin.batch, attributes=parsed(origin.attributes), text=origin.text)
     seeds = [Kin(origin.seed, origin.turns)] * origin.batch
     sampler = with_eta(model.sampler(origin.sampler), origin.eta)
     guidance = guidance_of(model, labels, origin.guidance, origin.interval, origin.steering, aides)

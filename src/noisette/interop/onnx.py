@@ -188,6 +188,8 @@ def largest_error(model: PictureModel, path: Path) -> float:
 def told(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, Any]:
     """model.json. What could not be said as it is goes into `notes`."""
     config, net = model.config, model.config.net
+    if net.tokens:
+        raise InputError("this network reads text, which the export has no input for")
     if net.in_channels != model.pictures.channels:
         raise InputError("this network takes a picture beside x, which the export has no input for")
     sampling, sampler = config.sampling, model.sampler()

@@ -6,7 +6,7 @@ which names config.json knows them, says `config.CHOICES`.
 
 import abc
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -23,12 +23,17 @@ class Architecture(abc.ABC):
     classes: int = 0  # real classes; 0: the network takes no label
     null_class: bool = True  # one more row of the class embedding, for images that are asked to be nothing
     vector: int = 0  # entries of the condition's vector; 0: the network takes none
+    tokens: int = 0  # entries of a row of the condition's tokens, which are text; 0: the network reads none
     dropout: float = 0.0
+
+    reads: ClassVar[bool] = False  # whether this kind of network can be told a text
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         self.at_least(1, "in_channels", "out_channels")
-        self.at_least(0, "classes", "vector")
+        self.at_least(0, "classes", "vector", "tokens")
+        if self.tokens and not self.reads:
+            raise self.wrong("tokens", "this kind of network reads no text: choose a UNetConfig, as tiny and base have")
         if not 0 <= self.dropout < 1:
             raise self.wrong("dropout", "it is a probability, from 0 to below 1")
 
@@ -100,6 +105,8 @@ class UNetConfig(Timed):
     pad: Literal["both", "end"] = "both"  # zeros around a strided convolution's input
     groups: int = 32
     eps: float = 1e-5
+
+    reads: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

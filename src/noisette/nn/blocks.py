@@ -14,6 +14,7 @@ from . import attended, fused
 from .architecture import UNetConfig
 from .conv import Conv1x1, Conv3x3
 from .norm import GroupNorm
+from .text import CrossAttention, Told
 
 Emb = Float[Tensor, "b e"]
 
@@ -77,17 +78,19 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block, and attention after it where the level has it."""
+    """A residual block, and attention after it where the level has it: to its own pixels, and to the text's words."""
 
     def __init__(self, cfg: UNetConfig, ins: int, outs: int, attention: bool) -> None:
         super().__init__()
         self.res = ResBlock(cfg, ins, outs)
         self.attn = Attention(cfg, outs) if attention else nn.Identity()
+        self.cross = CrossAttention(cfg, outs) if attention and cfg.tokens else None
 
     def forward(
-        self, x: Float[Tensor, "b c1 h w"], emb: Emb, beside: Float[Tensor, "b c3 h w"] | None = None
+        self, x: Float[Tensor, "b c1 h w"], told: Told, beside: Float[Tensor, "b c3 h w"] | None = None
     ) -> Float[Tensor, "b c2 h w"]:
-        return self.attn(self.res(x, emb, beside))
+        h = self.attn(self.res(x, told.emb, beside))
+        return h if self.cross is None or told.words is None else self.cross(h, told.words)
 
 
 class Downsample(nn.Module):
@@ -121,21 +124,21 @@ class Level(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.resample = resample
 
-    def encode(self, h: Float[Tensor, "b c1 h1 w1"], emb: Emb, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
+    def encode(self, h: Float[Tensor, "b c1 h1 w1"], told: Told, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
         """Go down, leaving every feature map that the decoder will want on `skips`."""
         for block in self.blocks:
-            h = block(h, emb)
+            h = block(h, told)
             skips.append(h)
         if self.resample is not None:
-            h = self.resample(h, emb)
+            h = self.resample(h, told.emb)
             skips.append(h)
         return h
 
-    def decode(self, h: Float[Tensor, "b c1 h1 w1"], emb: Emb, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
+    def decode(self, h: Float[Tensor, "b c1 h1 w1"], told: Told, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
         """Go up, taking feature maps off `skips`."""
         for block in self.blocks:
-            h = block(h, emb, skips.pop())
-        return h if self.resample is None else self.resample(h, emb)
+            h = block(h, told, skips.pop())
+        return h if self.resample is None else self.resample(h, told.emb)
 
 
 class Middle(nn.Module):
@@ -146,5 +149,5 @@ class Middle(nn.Module):
         self.first = Block(cfg, channels, channels, cfg.mid_attention)
         self.last = ResBlock(cfg, channels, channels)
 
-    def forward(self, x: Float[Tensor, "b c h w"], emb: Emb) -> Float[Tensor, "b c h w"]:
-        return self.last(self.first(x, emb), emb)
+    def forward(self, x: Float[Tensor, "b c h w"], told: Told) -> Float[Tensor, "b c h w"]:
+        return self.last(self.first(x, told), told.emb)

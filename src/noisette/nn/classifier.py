@@ -17,6 +17,7 @@ from .architecture import UNetConfig
 from .blocks import Block, Downsample, Level, Middle, ResBlock
 from .embedding import Embedding
 from .norm import GroupNorm
+from .text import Told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,10 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         if self.classes < 1:
             raise InputError(f"ClassifierConfig.classes is {self.classes}: it must be at least 1")
-        if self.encoder.classes or self.encoder.vector:
-            raise InputError("a classifier's encoder is told nothing but the noise: its classes and vector must be 0")
+        if self.encoder.classes or self.encoder.vector or self.encoder.tokens:
+            raise InputError(
+                "a classifier's encoder is told nothing but the noise: its classes, vector and tokens must be 0"
+            )
         if self.side < 1 or self.side % self.encoder.multiple:
             raise InputError(
                 f"ClassifierConfig.side is {self.side}: it must be a multiple of {self.encoder.multiple} here"
@@ -104,8 +107,8 @@ class Classifier(nn.Module):
             raise InputError(
                 f"x has the shape {tuple(x.shape[1:])}: this classifier takes {channels} channels of {side}×{side}"
             )
-        emb = self.embed(label, None)
+        told = Told(self.embed(label, None))
         h = self.conv_in(x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x)
         for level in self.down:
-            h = cast(Level, level).encode(h, emb, [])
-        return self.pool(self.norm_out(self.mid(h, emb), silu=True))
+            h = cast(Level, level).encode(h, told, [])
+        return self.pool(self.norm_out(self.mid(h, told), silu=True))

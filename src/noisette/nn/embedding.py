@@ -87,12 +87,12 @@ class ClassEmbedding(nn.Embedding):
 
 
 class VectorEmbedding(nn.Module):
-    """Two linear layers for a vector of attributes, and a learned place for none."""
+    """Two linear layers for a vector of attributes, or of a whole text, and a learned place for none."""
 
-    def __init__(self, cfg: Timed) -> None:
+    def __init__(self, size: int, cfg: Timed) -> None:
         super().__init__()
-        self.size = cfg.vector
-        self.mlp = mlp(cfg.vector, cfg.embed_channels)
+        self.size = size
+        self.mlp = mlp(size, cfg.embed_channels)
         self.null = nn.Parameter(torch.zeros(cfg.embed_channels))
 
     def forward(self, vector: Float[Tensor, "b d"] | None) -> Float[Tensor, "*b e"]:
@@ -105,17 +105,18 @@ class VectorEmbedding(nn.Module):
 
 
 class Embedding(nn.Module):
-    """What a block is told, before its own linear layer: SiLU of time + label + vector."""
+    """What a block is told, before its own linear layer: SiLU of time + label + vector + text as a whole."""
 
     def __init__(self, cfg: Timed) -> None:
         super().__init__()
         self.time = TimeEmbedding(cfg)
         self.classes = ClassEmbedding(cfg) if cfg.classes else None
-        self.vector = VectorEmbedding(cfg) if cfg.vector else None
+        self.vector = VectorEmbedding(cfg.vector, cfg) if cfg.vector else None
+        self.text = VectorEmbedding(cfg.tokens, cfg) if cfg.tokens else None
 
     def forward(self, label: PerImage, cond: Condition | None) -> Float[Tensor, "b e"]:
         cond = Condition() if cond is None else cond
-        for name, part in (("label", self.classes), ("vector", self.vector), ("tokens", None)):
+        for name, part in (("label", self.classes), ("vector", self.vector), ("tokens", self.text)):
             if part is None and getattr(cond, name) is not None:
                 raise InputError(f"a {name} was given, but this network was built to take none")
         if torch.is_autocast_enabled("cpu"):  # a vector an image: rounding it would gain nothing
@@ -129,6 +130,9 @@ class Embedding(nn.Module):
             emb = emb + self.classes(cond.label)
         if self.vector is not None:
             emb = emb + self.vector(cond.vector)
+        if self.text is not None:
+            # a whole text is of length 1: its entries become about 1
+            emb = emb + self.text(None if cond.tokens is None else cond.tokens[:, 0] * self.text.size**0.5)
         return nn.functional.silu(emb)
 
 

@@ -17,6 +17,7 @@ from .conv import Conv3x3
 from .embedding import Embedding
 from .norm import GroupNorm
 from .stem import cropped, padded, stacked
+from .text import CrossAttention, Told, WordEmbedding
 
 __all__ = ["UNet", "UNetConfig"]
 
@@ -32,6 +33,7 @@ class UNet(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.embed = Embedding(cfg)
+        self.words = WordEmbedding(cfg) if cfg.tokens else None
         self.unshuffle = nn.PixelUnshuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
         self.shuffle = nn.PixelShuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
         self.conv_in = Conv3x3(cfg.in_channels * cfg.patch**2, cfg.channels[0])
@@ -78,7 +80,7 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, ResBlock):
                 nn.init.zeros_(module.conv2.weight)
-            elif isinstance(module, Attention):
+            elif isinstance(module, Attention | CrossAttention):
                 nn.init.zeros_(module.out.weight)
         nn.init.zeros_(self.conv_out.weight)
 
@@ -86,7 +88,9 @@ class UNet(nn.Module):
         self, x: Float[Tensor, "b c h w"], label: PerImage, cond: Condition | None = None
     ) -> Float[Tensor, "b c_out h w"]:
         """x (b, c, h, w) and its noise label (b,) to (b, c_out, h, w)."""
-        emb = self.embed(label, cond)
+        told = Told(self.embed(label, cond))
+        if self.words is not None:
+            told = told._replace(words=self.words(None if cond is None else cond.tokens, len(x)))
         height, width = x.shape[2:]
         h = self.unshuffle(padded(stacked(x, cond, self.cfg.in_channels), self.cfg.multiple))
         if h.device.type == "cpu":  # the channels of a pixel together: what processors convolve fastest
@@ -94,9 +98,9 @@ class UNet(nn.Module):
         h = self.conv_in(h)
         skips = [h]
         for level in self.down:
-            h = cast(Level, level).encode(h, emb, skips)
-        h = self.mid(h, emb)
+            h = cast(Level, level).encode(h, told, skips)
+        h = self.mid(h, told)
         for level in self.up:
-            h = cast(Level, level).decode(h, emb, skips)
+            h = cast(Level, level).decode(h, told, skips)
         y = self.shuffle(self.conv_out(self.norm_out(h, silu=True)))
         return cropped(y, height, width, self.cfg.multiple).contiguous()

@@ -61,5 +61,8 @@ class Feed:
         noise = torch.randn(
             (size, *x0.shape[1:]), generator=keyed(self.seed, "eps", step, device=self.device), device=self.device
         )
-        cond = self.data.condition(rows).drop(forget[share]).to(self.device)
+        cond = self.data.condition(rows).drop(forget[share])
+        for kind in cond.kinds if len(cond.kinds) > 1 else ():  # so that each can be asked for without the others
+            cond = cond.drop((torch.rand(size, generator=cpu) < training.forget)[share], kind)
+        cond = cond.to(self.device)
         return Batch(x0, t[share], noise[share], cond, rows)

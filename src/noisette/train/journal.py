@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
+
 from ..data import Dataset
 from ..edit.generate import ends, generate
 from ..loss import Loss
@@ -62,6 +64,8 @@ class Record:
         number = COLUMNS * COLUMNS
         self.seeds = range(seed, seed + number)
         self.cond = model.condition(model.pictures.labels or None, number)
+        if self.cond is not None and data.captions is not None:  # what pictures are that it never saw
+            self.cond = data.held_out.condition(torch.arange(number) % len(data.held_out))
         self.shown = self.last = 0  # images seen when it last drew, and when it was last asked
         self.cost = 0.0  # seconds that the last examination and the last drawing took
 

@@ -40,6 +40,7 @@ class TrainOptions:
     flip: bool = False
     recipe: str | None = None  # a file of JSON: what of the preset's recipe is to be otherwise
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    text: str | None = None  # the sentence encoder that reads the captions; None: nobody reads them
     seed: int = 0
     save_every: float = 60.0  # seconds between checkpoints
     log: Literal["jsonl", "tensorboard", "trackio"] = "jsonl"
@@ -96,10 +97,11 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     optimizer = adam(model, recipe, device)
     x0 = torch.zeros(share, *recipe.model.pictures.shape, device=device)
     t, eps = torch.full((share,), 0.01, dtype=torch.float64), torch.randn_like(x0)
-    classes, vector = recipe.model.net.classes, recipe.model.net.vector
+    net, wording = recipe.model.net, recipe.model.pictures.wording
     cond = Condition(
-        label=torch.zeros(share, dtype=torch.int64, device=device) if classes else None,
-        vector=torch.zeros(share, vector, device=device) if vector else None,
+        label=torch.zeros(share, dtype=torch.int64, device=device) if net.classes else None,
+        vector=torch.zeros(share, net.vector, device=device) if net.vector else None,
+        tokens=None if wording is None else torch.zeros(share, wording.rows, wording.width, device=device),
     )
 
     def step() -> float:

@@ -27,6 +27,7 @@ from ..lock import RunLock
 from ..model import PictureModel
 from ..nn.ema import EMA
 from ..noise import key
+from ..text import encoder_of
 from .criterion import criterion
 from .feed import Batch, Feed
 from .horizon import Horizon, TimeBox, learning_rate
@@ -93,10 +94,14 @@ def train(
     with no_empty_folder(run), RunLock(run) if accelerator.is_main_process else nullcontext():
         plan = stored(run, options) if accelerator.is_main_process else None
         with accelerator.main_process_first():
+            encoder = None if options.text is None else encoder_of(run, options.text)
             data = prepare(
                 source, run, size=options.size, pixel_art=options.pixel_art, seed=options.seed,
                 cell=options.cell, labels=options.labels,
             )  # fmt: skip
+            if encoder is not None:
+                data = data.captioned(encoder)
+            del encoder  # it is large
         agreed = settle(plan, run, data, options, accelerator, started)
         return Run(run, data, agreed, options, accelerator, started).go(watcher)
 

@@ -90,6 +90,7 @@ class Job:
         origin = Origin(
             self.model.hash, wish.seeds[number], wish.labels[number], wish.sampler, wish.grid, wish.steps,
             wish.guidance, size, Origin.own(self.model, wish.grid, wish.steps), wish.attributes,
+            text=wish.texts[number] if wish.texts else None,
         )  # fmt: skip
         path = self.out / f"{name}-{wish.seeds[number]:06d}.png"
         told = {"edit": self.edit} | dict(self.told) | dict(more) | asdict(origin)
@@ -126,7 +127,7 @@ def begin(model: Path, out: Path, edit: str, told: Mapping[str, Any], n: int, as
     loaded = on_device(load(model))
     wish = wished(
         loaded, n, asked.label or [None], asked.seed, asked.steps, asked.sampler,
-        guidance=asked.guidance, batch=asked.batch, attributes=asked.attribute,
+        guidance=asked.guidance, batch=asked.batch, attributes=asked.attribute, texts=asked.text,
     )  # fmt: skip
     return Job(loaded, wish, edit, out, told)
 

@@ -23,6 +23,7 @@ Labels = Annotated[
 Attributes = Annotated[
     list[str] | None, typer.Option("--attribute", help="hue=0.3 or shape=round; may be given several times.")
 ]
+Texts = Annotated[list[str] | None, typer.Option("--text", help='What it should be, in words: "a red fish".')]
 Seed = Annotated[int, typer.Option(help="Of the first picture; the next has the next.")]
 Steps = Annotated[int | None, typer.Option(help="More are slower and finer. The model's own unless said.")]
 SamplerName = Annotated[str | None, typer.Option("--sampler", help="ddpm, ddim, heun, … The model's own unless said.")]
@@ -40,6 +41,7 @@ class Asked:
 
     label: Labels = None
     attribute: Attributes = None
+    text: Texts = None
     seed: Seed = 0
     steps: Steps = None
     sampler: SamplerName = None

@@ -30,7 +30,7 @@ def walk(
     *,
     asked: Asked,
 ) -> None:
-    """Walk through what the model can draw, frame by frame; through labels, if several are given.
+    """Walk through what the model can draw, frame by frame; through labels or texts, if several are given.
 
     frame-00.png, …, and walk.gif. The frame after the last one of a loop would be its first, exactly.
     """
@@ -88,6 +88,7 @@ def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> 
     told = {"edit": "walk", "model": job.model.hash, "frame": number, "weight": round(place.weight, 6)}
     told |= {f"{end}_seed": wish.seeds[i] for end, i in ends.items()}
     told |= {f"{end}_label": wish.labels[i] for end, i in ends.items()}
+    told |= {f"{end}_text": wish.texts[i] for end, i in ends.items()} if wish.texts else {}
     told |= {"attributes": wish.attributes, "sampler": wish.sampler, "grid": wish.grid, "steps": wish.steps}
     told |= {"guidance": wish.guidance, "batch": wish.batch, "noisette": __version__} | dict(job.told)
     path = job.out / f"frame-{number:0{len(str(len(found) - 1))}d}.png"

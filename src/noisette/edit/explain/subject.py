@@ -78,7 +78,8 @@ class Subject:
 def _some(subject: Subject, side: str, number: int) -> tuple[Images, Condition | None]:
     subset = getattr(subject.data, side)
     rows = torch.randperm(len(subset), generator=keyed(subject.seed, side))[:number]
-    takes = subject.model.config.net.classes or subject.model.config.net.vector
+    net = subject.model.config.net
+    takes = net.classes or net.vector or net.tokens
     return subset.x0(rows), subset.condition(rows) if takes else None
 
 
