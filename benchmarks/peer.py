@@ -17,7 +17,7 @@ import math
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -117,8 +117,18 @@ def batches(x: torch.Tensor, seed: int) -> Iterator[torch.Tensor]:
                 yield x[rows].contiguous(memory_format=torch.channels_last)
 
 
-def train_and_draw(pixels: torch.Tensor, n: int, budget: Budget, *, steps: tuple[int, ...] = (50, 250)) -> PeerRun:
-    """Train on uint8 pictures (N, C, S, S) for the budget, then draw n with each number of DDIM steps."""
+def train_and_draw(
+    pixels: torch.Tensor,
+    n: int,
+    budget: Budget,
+    *,
+    steps: Sequence[int] = (50, 250),
+    trained: Callable[[], None] = lambda: None,
+) -> PeerRun:
+    """Train on uint8 pictures (N, C, S, S) for the budget, then draw n with each number of DDIM steps.
+
+    `trained` is called between the two.
+    """
     torch.manual_seed(budget.seed)
     torch.set_num_threads(budget.threads)
     channels, side = pixels.shape[1], pixels.shape[2]
@@ -128,6 +138,7 @@ def train_and_draw(pixels: torch.Tensor, n: int, budget: Budget, *, steps: tuple
     began = time.monotonic()
     weights, losses = train(diffusion, x, budget, chosen)
     spent = time.monotonic() - began
+    trained()
     samples = {k: kind.decode(draw(weights, channels, side, k, n, budget.seed)) for k in steps}
     last, size = losses[-max(1, len(losses) // 10) :], sum(p.numel() for p in diffusion.parameters())
     return PeerRun(samples, len(losses) * BATCH, spent, size, chosen, sum(last) / len(last))
@@ -197,10 +208,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="stop after these instead, on a machine that is not quiet")
     parser.add_argument("--n", type=int, default=850)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, nargs="+", default=(50, 250), help="of DDIM")
+    parser.add_argument("--trained", type=Path, help="a file to make when training is done and drawing begins")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     pixels = torch.from_numpy(np.load(args.pixels, allow_pickle=False))
-    run = train_and_draw(pixels, args.n, Budget(60 * args.minutes, args.images, args.seed))
+    run = train_and_draw(
+        pixels, args.n, Budget(60 * args.minutes, args.images, args.seed), steps=args.steps,
+        trained=lambda: None if args.trained is None else args.trained.touch(),
+    )  # fmt: skip
     save(args.out, run, mark(args.pixels, args.minutes, args.n, args.seed))
     print(f"{run.images} images in {run.seconds:.0f} s, {run.parameters} parameters, {run.precision}, {run.loss:.4f}")
 

@@ -75,6 +75,7 @@ class Sampling:
     grid: str = "karras"
     steps: int = 18
     guidance: float = 1.0  # 1: no guidance
+    temperature: float = 1.0  # what the noise that a walk begins with is multiplied by
     fitted: tuple[tuple[float, ...], ...] = ()  # times made for this model, one row for each number of steps
 
     def __post_init__(self) -> None:
@@ -82,6 +83,8 @@ class Sampling:
         known(self.grid, GRIDS, "grid")
         if self.steps < 1:
             raise InputError(f"{self.steps} steps draw nothing: ask for at least 1")
+        if not 0 < self.temperature <= 2:
+            raise InputError(f"the temperature is {self.temperature}: give a number above 0, at most 2")
         for times in self.fitted:
             grid.checked(times)
 

@@ -120,7 +120,7 @@ class PictureModel(DiffusionModel):
         """Pictures of its own, all labels in turn, as its card shows them."""
         noise, grid, cond = Seeded(range(n)), self.grid(), self.condition(self.pictures.labels or None, n)
         blank = torch.empty(n, *self.pictures.shape, device=next(self.parameters()).device)
-        start = noise(blank) * self.schedule.at(grid[0], blank)[1]
+        start = noise(blank) * (self.config.sampling.temperature * self.schedule.at(grid[0], blank)[1])
         denoise = Clipped(self.given(None if cond is None else cond.to(blank.device)))
         return self.pictures.decode(sample(denoise, self.sampler(), grid, start, noise)).cpu()
 

@@ -164,7 +164,7 @@ def dit_tiny(pictures: Pictures, sigma_data: float) -> Recipe:
         tokens=pictures.tokens,
     )
     model = ModelConfig(net, schedule.VarianceExploding(), parametrization.EDM(sigma_data), pictures)
-    return Recipe(model, Training(weighting=loss.EDMWeight(sigma_data)))
+    return Recipe(model, Training(weighting=loss.EDMWeight(sigma_data), fit=0.02))
 
 
 PAPERS: dict[str, Preset] = {

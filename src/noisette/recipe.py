@@ -30,6 +30,7 @@ class Training:
     measure: loss.Measure = loss.SquaredError()
     importance: bool = False  # draw a chain's steps by their loss (improved DDPM)
     uncertainty: bool = False  # learn how uncertain each noise level is, beside the model (EDM2)
+    fit: float = 0.0  # share of the run's work that goes into a time grid for the finished model; 0: none
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+from dataclasses import dataclass, replace
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from noisette.config import from_json, to_json
 from noisette.edit.generate import Guidance, ends, generate, start, with_eta
 from noisette.edit.origin import Origin, again
 from noisette.errors import InputError
-from noisette.guidance import Clipped, Guided
+from noisette.guidance import Clipped, Guided, Wrapper
 from noisette.noise import Seeded
 from noisette.sampler import DDIM, DDPM, Heun, sample
 from tiny_models import tiny
@@ -65,6 +67,35 @@ def test_start_scales_by_the_schedule() -> None:
     model = tiny()
     state, _ = start(model, [1], model.grid(3))
     assert torch.equal(state.x, Seeded([1])(state.x) * 80)
+
+
+def test_a_cool_start_is_a_model_that_is_told_of_more_noise() -> None:
+    """On the ODE the two are one: dx = (x − x0) dσ/σ does not change if σ is counted in another unit."""
+    model, cool = tiny(), 0.9
+
+    @dataclass(frozen=True)
+    class Told(Wrapper):
+        def __call__(self, x, t):
+            return self.denoiser(x, t / cool).with_x0(self.denoiser(x, t / cool).x0, x, *self.schedule.at(t, x))
+
+    grid, cond = model.grid(6), model.condition("sword", 2)
+    state, noise = start(model, [1, 2], grid, temperature=cool)
+    torch.testing.assert_close(state.x, Seeded([1, 2])(state.x) * cool * 80)
+    plain = sample(Clipped(model.given(cond)), DDIM(), grid, state.x, noise)
+    told = sample(Clipped(Told(model.given(cond))), DDIM(), cool * grid, state.x, noise)
+    torch.testing.assert_close(plain, told, atol=1e-5, rtol=0)
+
+
+def test_the_temperature_is_the_models_own_and_is_remembered() -> None:
+    model = tiny()
+    model.config = replace(model.config, sampling=replace(model.config.sampling, temperature=0.8))
+    grid = model.grid(2)
+    assert torch.equal(start(model, [1], grid)[0].x, start(model, [1], grid, 0.8)[0].x)
+    drawn = ends(generate(model, [1], None, Heun(), grid), grid)
+    origin = Origin(model.hash, 1, None, "heun", "karras", 2, 1.0, 1, temperature=0.8)
+    model.config = replace(model.config, sampling=replace(model.config.sampling, temperature=1.0))
+    assert torch.equal(again(model, origin), drawn)
+    assert not torch.equal(again(model, replace(origin, temperature=1.0)), drawn)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])

@@ -227,6 +227,7 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
                 model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
                 len(state.x), times, wish.attributes, interval=wish.interval, steering=wish.steering or Steering(),
                 text=wish.texts[done] if wish.texts else None,
+                temperature=model.config.sampling.temperature,
             )  # fmt: skip
             yield write(out, origin, row)
             done += 1

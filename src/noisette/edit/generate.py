@@ -91,16 +91,22 @@ def noise_of(seeds: Sequence[int | Kin]) -> Noise:
     return Turned([seed if isinstance(seed, Kin) else Kin(seed) for seed in seeds])
 
 
-def start(model: PictureModel, seeds: Sequence[int | Kin], grid: Grid) -> tuple[State, Noise]:
-    """Pure noise at the grid's first time, one seed an image, and the noise that the walk goes on with."""
+def start(
+    model: PictureModel, seeds: Sequence[int | Kin], grid: Grid, temperature: float | None = None
+) -> tuple[State, Noise]:
+    """Pure noise at the grid's first time, one seed an image, and the noise that the walk goes on with.
+
+    It is multiplied by `temperature`, the model's own unless said.
+    """
+    warmth = model.config.sampling.temperature if temperature is None else temperature
     noise = noise_of(seeds)
     blank = torch.empty(len(seeds), *model.pictures.shape, device=next(model.parameters()).device)
-    return State(fresh(model, grid, blank, noise), grid[0]), noise
+    return State(fresh(model, grid, blank, noise, warmth), grid[0]), noise
 
 
-def fresh(process: Denoiser | PictureModel, grid: Grid, like: Images, noise: Noise) -> Images:
+def fresh(process: Denoiser | PictureModel, grid: Grid, like: Images, noise: Noise, temperature: float = 1.0) -> Images:
     """Pure noise at the grid's first time, of the shape of `like`."""
-    return noise(like) * process.schedule.at(grid[0], like)[1]
+    return noise(like) * (temperature * process.schedule.at(grid[0], like)[1])
 
 
 def generate(
@@ -111,6 +117,7 @@ def generate(
     grid: Grid,
     guidance: float | Guidance = 1.0,
     batch: int = 16,
+    temperature: float | None = None,
 ) -> Iterator[State]:
     """Every state of every walk, `batch` images at a time; the last of each walk is at grid[-1].
 
@@ -121,7 +128,7 @@ def generate(
     for first in range(0, len(seeds), batch):
         rows = slice(first, first + batch)
         asked = None if cond is None else cond[rows].to(device)
-        state, noise = start(model, seeds[rows], grid)
+        state, noise = start(model, seeds[rows], grid, temperature)
         yield from trajectory(steered(model, asked, how.of(rows, device)), sampler, grid, state.x, noise)
 
 

@@ -35,6 +35,7 @@ class Origin:
     turns: tuple[Turn, ...] = ()  # of the seed's noise
     steering: Steering = Steering()  # how the walk was led beside
     text: str | None = None
+    temperature: float = 1.0  # of the noise that the walk began with
     noisette: str = __version__
 
     def __post_init__(self) -> None:
@@ -67,4 +68,5 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None) -> Im
     seeds = [Kin(origin.seed, origin.turns)] * origin.batch
     sampler = with_eta(model.sampler(origin.sampler), origin.eta)
     guidance = guidance_of(model, labels, origin.guidance, origin.interval, origin.steering, aides)
-    return ends(generate(model, seeds, cond, sampler, grid, guidance, origin.batch), grid)[:1]
+    walk = generate(model, seeds, cond, sampler, grid, guidance, origin.batch, origin.temperature)
+    return ends(walk, grid)[:1]

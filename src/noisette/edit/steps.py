@@ -13,25 +13,25 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..condition import Condition
 from ..config import GRIDS, Sampling, from_json, to_json
 from ..denoiser import Denoiser, Prediction
 from ..errors import InputError, known
 from ..files import read_json, write_json
-from ..grid import karras
 from ..metrics.distribution import Fidelity, fidelity
 from ..metrics.features import Extractor, Features, Others
 from ..metrics.interval import Interval
 from ..metrics.kid import kid, kid_draws, kid_interval
 from ..model import PictureModel
 from ..noise import keyed
-from ..sampler import cheapest, jumps, trajectory
+from ..sampler import trajectory
 from ..schedule import Schedule
 from ..shapes import Bytes
+from .fit import FINE, fit
 from .generate import start, steered
 from .held_out import HeldOut
 
-FINE = 48  # steps of the walk that grids are fitted to
-FITTED_ON = 64  # pictures of it
+FITTED_ON = 64  # pictures of the walk that grids are fitted to
 MARGIN, LOST = 0.1, 0.1  # of RULE
 RULE = (
     "the fewest evaluations, and of those the lowest KID, among all whose KID is above the best one by at most 10 %, "
@@ -71,6 +71,7 @@ class About:
     seed: int
     guidance: float
     extractor: str
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Report:
     def sampling(self) -> Sampling:
         """The recommended way, as a model keeps it."""
         way = recommended(self.rows).way
-        return Sampling(way.sampler, way.grid, way.steps, self.about.guidance, self.fitted)
+        return Sampling(way.sampler, way.grid, way.steps, self.about.guidance, self.about.temperature, self.fitted)
 
     @classmethod
     def read(cls, path: Path, about: About) -> "Report":
@@ -192,7 +193,14 @@ class Bench:
         self.labels = held_out.labels(n)
         self.reference: Features = extractor(held_out.pixels)
         self.about = About(
-            model.hash, held_out.fingerprint, len(held_out.pixels), n, seed, self.guidance, extractor.hash
+            model.hash,
+            held_out.fingerprint,
+            len(held_out.pixels),
+            n,
+            seed,
+            self.guidance,
+            extractor.hash,
+            model.config.sampling.temperature,
         )
         self.training = held_out.training
 
@@ -209,11 +217,8 @@ class Bench:
         The model's grid "fitted" is from then on one of them. Nothing is written.
         """
         seeds = range(self.seeds.stop, self.seeds.stop + FITTED_ON)
-        times = karras(self.model.schedule, max(fine, *numbers))
-        state, noise = start(self.model, seeds, times)
-        denoise = self._denoiser([self.labels[i % len(self.labels)] for i in range(FITTED_ON)])
-        costs = jumps(denoise, times, state.x, noise)
-        grids = tuple(tuple(cheapest(times, number, costs).tolist()) for number in sorted(set(numbers)))
+        cond = self._condition([self.labels[i % len(self.labels)] for i in range(FITTED_ON)])
+        grids = fit(self.model, seeds, cond, numbers, fine, self.guidance)
         self.use(grids)
         return grids
 
@@ -249,8 +254,11 @@ class Bench:
             calls = denoise.calls
         return torch.cat(parts), calls, seconds / len(self.seeds)
 
+    def _condition(self, labels: Sequence[str | None]) -> Condition | None:
+        return self.model.condition(None if set(labels) == {None} else labels, len(labels))
+
     def _denoiser(self, labels: Sequence[str | None]) -> Denoiser:
-        cond = self.model.condition(None if set(labels) == {None} else labels, len(labels))
+        cond = self._condition(labels)
         device = next(self.model.parameters()).device
         return steered(self.model, None if cond is None else cond.to(device), self.guidance)
 

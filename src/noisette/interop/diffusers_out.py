@@ -305,4 +305,6 @@ def notes(config: ModelConfig, net: UNetConfig, labelled: bool) -> list[str]:
         said.append("a UNet2DModel takes no attributes: it draws as if none were asked for")
     if pictures.has_alpha:
         said.append("colours come out premultiplied by alpha: divide by it, which docs/export.md shows")
+    if (warmth := config.sampling.temperature) != 1:
+        said.append(f"pipelines begin with noise as it is: this model draws best from {warmth:g} times that")
     return said

@@ -212,7 +212,7 @@ def told(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, 
         "sampling": to_json(sampling) | {"steps": len(grid) - 1},
         "guidance": sampling.guidance,
         "kept": KEPT,
-        "start": model.schedule(grid[0])[1].item(),
+        "start": sampling.temperature * model.schedule(grid[0])[1].item(),
         "steps": [
             {"calls": [row(model, call) for call in step.calls], "then": step.then}
             for step in unrolled(sampler, model.schedule, grid)

@@ -124,7 +124,7 @@ def cells(model: PictureModel, walk: Walk) -> list[Cell]:
             row,
             Origin(
                 walk.model, kin.seed, label, way.sampler, way.grid, way.steps, way.guidance, n, times,
-                eta=way.eta, interval=way.interval, turns=kin.turns,
+                eta=way.eta, interval=way.interval, turns=kin.turns, temperature=model.config.sampling.temperature,
             ),
             walk.branch,
         )

@@ -30,6 +30,7 @@ from ..noise import key
 from ..text import encoder_of
 from .criterion import criterion
 from .feed import Batch, Feed
+from .fitting import Fitting
 from .horizon import Horizon, TimeBox, learning_rate
 from .journal import Journal, Record
 from .plan import Plan, TrainOptions, adam
@@ -121,6 +122,7 @@ class Run:
         self.optimizer = adam(self.bare, plan.recipe, device, self.criterion.parameters.values())
         self.names = [*(n for n, _ in self.bare.net.named_parameters()), *self.criterion.parameters]
         self.feed = Feed(data.train, self.criterion, training, plan.seed, device)
+        self.fitting = Fitting(training.fit, plan.seed)
 
         self.notes: tuple[str, ...] = ()
         self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)
@@ -164,6 +166,7 @@ class Run:
                     self.note(loss, rate)
                     if box is not None and after < 1.0:
                         reserve = 0.3 + (0.0 if self.record is None else self.record.cost)
+                        reserve += self.fitting.seconds(self.horizon.total, rate)
                         aimed = box.aim(self.horizon, self.images, self.now(), start, reserve)
                         self.horizon = broadcast_object_list([aimed])[0]
                 watcher(Progress(self.images, self.horizon.total, self.now(), rate, loss, fixed, self.notes))
@@ -282,11 +285,11 @@ class Run:
         self.clock += found.meta["seconds"]
 
     def finish(self) -> Path:
-        """The last checkpoint, and the model that people use: the averaged weights."""
+        """The last checkpoint, and the model that people use: the averaged weights, and how they draw best."""
         self.save()
         folder = self.folder / "model"
-        if self.record is not None and not holds(folder, self.ema.model):
-            self.ema.model.save_pretrained(folder)
+        if self.record is not None and not holds(folder, model := self.ema.model):
+            self.fitting(model, self.data.train, self.data.held_out, self.images).save_pretrained(folder)
         if self.options.log != "jsonl":
             self.accelerator.end_training()
         self.accelerator.wait_for_everyone()

@@ -91,7 +91,8 @@ def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
     mid, device = bottleneck(job.model.net), next(job.model.parameters()).device
 
     def one(turn: "Turn") -> "Bytes":
-        x = fresh(turn.denoise, turn.grid, torch.empty(turn.size, *job.model.pictures.shape, device=device), turn.noise)
+        blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
+        x = fresh(turn.denoise, turn.grid, blank, turn.noise, job.model.config.sampling.temperature)
         moved = Directed(turn.denoise, mid, moves)
         return job.model.pictures.finished(sample(moved, turn.sampler, turn.grid, x, turn.noise))
 
@@ -130,7 +131,7 @@ def _components(job: Job, number: int) -> "list[Direction]":
     mid, device, parts = bottleneck(job.model.net), next(job.model.parameters()).device, []
     for turn in job.turns():
         blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
-        x = fresh(turn.denoise, turn.grid, blank, turn.noise)
+        x = fresh(turn.denoise, turn.grid, blank, turn.noise, job.model.config.sampling.temperature)
         times, seen = drawn(_plain(job, turn), mid, turn.grid, x, turn.noise)
         parts.append(seen)
     return principal(times, torch.cat(parts, 1), number)

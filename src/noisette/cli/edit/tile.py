@@ -58,7 +58,7 @@ def _new(job: Job, axes: str) -> list[Any]:
 
     def one(turn: "Turn") -> "Bytes":
         blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
-        x = fresh(turn.denoise, turn.grid, blank, turn.noise)
+        x = fresh(turn.denoise, turn.grid, blank, turn.noise, job.model.config.sampling.temperature)
         seamless = Rolled(turn.denoise, "x" in axes, "y" in axes)
         return job.model.pictures.finished(sample(seamless, turn.sampler, turn.grid, x, turn.noise))
 

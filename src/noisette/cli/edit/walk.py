@@ -73,7 +73,8 @@ def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
         part = found[first : first + wish.batch]
         cond = None if asked is None else condition_at(asked, part, model.config.net.classes).to(device)
         denoise, noise = steered(model, cond, wish.guidance), noise_at(wish.seeds, part)
-        x = fresh(denoise, grid, torch.empty(len(part), *model.pictures.shape, device=device), noise)
+        blank = torch.empty(len(part), *model.pictures.shape, device=device)
+        x = fresh(denoise, grid, blank, noise, model.config.sampling.temperature)
         drawn = sample(denoise, model.sampler(wish.sampler), grid, x, noise)
         yield from model.pictures.finished(drawn).cpu().split(1)
 

@@ -1,0 +1,70 @@
+"""The grid that a run ends with: of its model's own, the same after an interruption, and paid for out of the run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import noisette
+from noisette.config import Sampling
+from noisette.data import Dataset
+from noisette.train import TrainOptions, train
+from noisette.train.fitting import COOLEST, MOST, NUMBERS, OTHERS, SAMPLER, STEPS, Fitting
+
+
+@pytest.fixture(scope="module")
+def fitted(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainOptions]:
+    """A short run that spends as much on the grid as on training."""
+    home = tmp_path_factory.mktemp("fitted")
+    recipe = home / "recipe.json"
+    recipe.write_text(json.dumps({"training": {"fit": 1.0}}))
+    options = TrainOptions(images=96, batch=8, preset="tiny", precision="fp32", recipe=str(recipe), seed=3)
+    train(sprites, home / "run", options)
+    return home / "run", options
+
+
+def test_a_run_ends_with_a_grid_of_its_models_own(fitted: tuple[Path, TrainOptions]):
+    sampling = noisette.load(fitted[0]).config.sampling
+    assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS)
+    assert [len(times) - 1 for times in sampling.fitted] == list(NUMBERS)
+    assert COOLEST <= sampling.temperature <= 1
+    grid = noisette.load(fitted[0]).grid()
+    assert len(grid) == STEPS + 1 and grid[-1] == 0 and (grid.diff() < 0).all()
+    karras = noisette.load(fitted[0]).grid(STEPS, "karras")
+    assert grid[0] == karras[0] and not torch.equal(grid, karras)
+
+
+def test_a_run_whose_end_was_lost_ends_the_same(fitted: tuple[Path, TrainOptions], sprites: Path, tmp_path: Path):
+    run, options = fitted
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    shutil.rmtree(again / "model")
+    train(sprites, again, options)
+    assert (again / "model" / "config.json").read_bytes() == (run / "model" / "config.json").read_bytes()
+
+
+def test_a_model_that_was_told_otherwise_keeps_it(fitted: tuple[Path, TrainOptions], sprites: Path, tmp_path: Path):
+    run, options = fitted
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    noisette.load(again).keep_sampling(again, Sampling("ddim", "karras", 5))
+    train(sprites, again, options)
+    assert noisette.load(again).config.sampling == Sampling("ddim", "karras", 5)
+
+
+def test_it_costs_its_share_of_the_run():
+    fitting = Fitting(0.02, seed=0)
+    for images in (10_000, 30_000, 60_000):
+        seconds = images / 100
+        assert 0.015 * seconds < fitting.seconds(images, rate=100.0) - OTHERS <= 0.02 * seconds
+    assert fitting.pictures(10**9) == MOST
+
+
+def test_a_run_that_cannot_pay_for_it_draws_as_its_recipe_says(fitted: tuple[Path, TrainOptions]):
+    model, data = noisette.load(fitted[0]), Dataset.open(fitted[0])
+    before, short = model.config.sampling, Fitting(0.02, seed=0)
+    assert short.pictures(1000) == 0 and short.seconds(1000, 100.0) == 0
+    assert short(model, data.train, data.held_out, 1000).config.sampling == before
+    assert Fitting(0.0, seed=0).pictures(10**9) == 0
