@@ -12,7 +12,7 @@ from ..guidance import Clipped, GradientGuided, Guided, LogProb
 from ..model import PictureModel
 from ..noise import Noise, Seeded
 from ..sampler import DDIM, Sampler, State, trajectory
-from ..shapes import Grid, Images
+from ..shapes import Grid, Images, PerImage, Time
 from .kin import Kin, Turned
 
 ALWAYS = (0.0, 1.0)  # the times at which guidance guides, unless said
@@ -56,9 +56,19 @@ def steered(model: PictureModel, cond: Condition | None, guidance: float | Guida
     denoise: Denoiser = model.given(cond)
     if how.scale != 1:
         denoise = Guided(denoise, _other(model, cond, how), how.scale, how.interval, how.rescale)
-    for pull in how.pulls:
-        denoise = GradientGuided(denoise, pull.log_prob(pull.rows), pull.scale)
+    if how.pulls:
+        denoise = GradientGuided(denoise, _together(how.pulls))
     return Clipped(denoise)
+
+
+def _together(pulls: tuple[Pull, ...]) -> LogProb:
+    """All of them as one, since what is pulled has no gradient left for another pull around it."""
+    parts = [(pull.log_prob(pull.rows), pull.scale) for pull in pulls]
+
+    def of(x: Images, x0: Images, t: Time) -> PerImage:
+        return sum((scale * log_prob(x, x0, t) for log_prob, scale in parts), start=x.new_zeros(len(x)))
+
+    return of
 
 
 def _other(model: PictureModel, cond: Condition | None, how: Guidance) -> Denoiser:
