@@ -49,11 +49,11 @@ def exams(*losses: float) -> list[dict]:
 
 def test_trends_in_words() -> None:
     (falling,) = trends(exams(*(1.0 / k for k in range(1, 21))))
-    assert "still falling at low noise" in falling.value and "longer run" in falling.advice
+    assert "still falling at low noise" in falling.value
     (flat,) = trends(exams(*([1.0, 0.6] + [0.5] * 18)))
-    assert "flat at high noise" in flat.value and "larger preset" in flat.advice
+    assert "flat at high noise" in flat.value
     (rising,) = trends(exams(*(1.0 - 0.1 * min(k, 5) + 0.05 * max(k - 5, 0) for k in range(20))))
-    assert "rising at highest noise" in rising.value and "by heart" in rising.advice and "30 % into" in rising.advice
+    assert "rising at highest noise" in rising.value
     (few,) = trends(exams(1.0, 0.5))
     assert "too few" in few.value
 

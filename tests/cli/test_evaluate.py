@@ -3,7 +3,10 @@ import shutil
 
 import pytest
 
+import commands
 from noisette.data import prepare
+
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node=2")
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +50,15 @@ def test_what_cannot_be_evaluated(refused, run, model, trained, other_model, tmp
     assert "at least 20" in refused("evaluate", trained[0])
     assert "give the run that it was trained in" in refused("evaluate", other_model, "--data", run)
     assert "-n is 3" in refused("evaluate", run, "-n", 3)
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(run, tmp_path):
+    """Batches are dealt out whole: the figures agree to the last digit."""
+    words = ("evaluate", run, "-n", 50, "--batch", 8)
+    alone = commands.run(*map(str, words), "--out", tmp_path / "one")
+    both = commands.run(*map(str, words), "--out", tmp_path / "two", launcher=TORCHRUN)
+    assert alone.returncode == both.returncode == 0, alone.stderr + both.stderr
+    one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
+    assert one == two
+    assert both.stdout.count("wrote") == 1

@@ -248,3 +248,14 @@ def test_a_disk_that_fills_up_leaves_whole_pictures(call, model, tmp_path, monke
     assert [p.name for p in found] == ["bread-000000.png", "health-potion-000001.png"]
     for path in found:
         read_png(path)
+
+
+def test_snapshots_of_a_run(call, refused, trained, tmp_path) -> None:
+    """A run without check-ups is its own last and best; what it has not is refused."""
+    run, _ = trained
+    for name in ("last", "best"):
+        result = call("sample", run, "--out", tmp_path / name, "-n", 1, "--steps", 1, "--snapshot", name)
+        assert result.code == 0, result.err
+    assert "has no snapshot '16': say best or last" in refused(
+        "sample", run, "--out", tmp_path / "no", "--snapshot", "16"
+    )

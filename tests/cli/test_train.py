@@ -94,8 +94,28 @@ def test_ctrl_c_saves_says_so_and_exits_with_130(sprites, tmp_path) -> None:
 # ── what is shown ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def progress(images: int, fixed=None, notes=()) -> Progress:
-    return Progress(images, 1000, 12.0, 50.0, 0.25, fixed, notes)
+CHECKUP = {
+    "samples": 64, "kid": {"value": 212.3, "low": 190.0, "high": 240.1},
+    "floor": {"value": 2.0, "low": -3.0, "high": 8.0},
+    "copies": {"value": 0.03, "low": 0.01, "high": 0.1},
+}  # fmt: skip
+
+
+def progress(images: int, fixed=None, notes=(), checkup=None) -> Progress:
+    return Progress(images, 1000, 12.0, 50.0, 0.25, fixed, notes, checkup)
+
+
+def test_a_check_up_in_every_voice(capsys, tmp_path) -> None:
+    said = "check-up: KID × 10³ 212 [190, 240], real 2, copies 3 % (64 samples)"
+    lines, told = Lines(tmp_path), Machine()
+    for show in (lines, told):
+        show(progress(100))
+        capsys.readouterr()
+        show(progress(500, checkup=CHECKUP))
+        out = capsys.readouterr().out
+        assert said in out if show is lines else json.loads(out)["checkup"] == CHECKUP
+    lines(progress(600, checkup=CHECKUP | {"kid": None, "floor": None}))  # where there is no feature net
+    assert "check-up: copies 3 % (64 samples)" in capsys.readouterr().out
 
 
 def test_lines_for_logs(capsys, tmp_path, monkeypatch) -> None:

@@ -9,7 +9,7 @@ from noisette.noise import Seeded
 from noisette.pictures import Pictures
 from noisette.sampler import DDIM, Heun, State, trajectory
 from noisette.schedule import Cosine, VarianceExploding
-from noisette.train.watch import sheet
+from noisette.train.growth import sheet
 from noisette.viz.film import write_film
 from noisette.viz.grid import Row, labelled
 from noisette.viz.png import from_image

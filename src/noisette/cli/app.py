@@ -22,6 +22,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .names import PeoplesNames
+from .plan import plan
 from .sample import sample
 from .scan import scan
 from .steps import steps
@@ -37,7 +38,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (scan, train, train_classifier, sample, steps, evaluate, explain, convert, export, studio, demo, doctor):
+for command in (
+    scan,
+    plan,
+    train,
+    train_classifier,
+    sample,
+    steps,
+    evaluate,
+    explain,
+    convert,
+    export,
+    studio,
+    demo,
+    doctor,
+):
     app.command(cls=PeoplesNames)(command)
 app.add_typer(edit, name="edit")
 

@@ -13,13 +13,12 @@ from ..lock import in_use
 from .machine import Fact
 from .units import compact, spoken
 
-ENOUGH = 8  # held-out losses from which a trend is told
 MOVES = 0.01  # the share by which a loss moves that is said to move
 LEVELS = ("low", "middle", "high", "highest")
 
 
 def diagnosis(run: Path) -> list[Fact]:
-    """Is it finished, is it whole, is it still learning?"""
+    """Is it finished, is it whole, what went wrong?"""
     if not run.is_dir():
         raise InputError(f"there is no run folder {run}: give the folder that noisette train --out was given")
     if not (run / "config.json").is_file():
@@ -32,7 +31,10 @@ def diagnosis(run: Path) -> list[Fact]:
             f"{run} is a model folder, not a run: there is nothing to diagnose, noisette sample draws with it"
         )
     rows = journal(run / "metrics.jsonl")
-    return [*_plan(plan), _state(run, rows), *_checkpoints(run), *trends(rows)]
+    return [
+        *_plan(plan), _state(run, rows), *_checkpoints(run), *_snapshot(run), *trends(rows), *checked(rows),
+        *wrong(run, plan, rows),
+    ]  # fmt: skip
 
 
 def journal(path: Path) -> list[dict[str, Any]]:
@@ -80,33 +82,45 @@ def _checkpoints(run: Path) -> list[Fact]:
     return [Fact("checkpoints", found), *(Fact("damaged", reason) for reason in newest.skipped)]
 
 
+def _snapshot(run: Path) -> list[Fact]:
+    """Which one the model is, if it is not the last."""
+    from ..snapshots import told
+
+    return [Fact("snapshot", said, f"noisette sample {run} --snapshot last")] if (said := told(run)) else []
+
+
 def trends(rows: Sequence[dict[str, Any]]) -> list[Fact]:
     """How the held-out loss moves lately, by noise level."""
+    from ..train.faults import ENOUGH, falls
+
     exams = [r["held_out"] for r in rows if isinstance(r.get("held_out"), dict)]
     if len(exams) < ENOUGH:
         return [Fact("held-out loss", f"taken {len(exams)} times: too few to tell where it goes")]
-    words = {name: _moves([e[name] for e in exams]) for name in LEVELS if name in exams[0]}
-    value = f"{exams[-1]['all']:.3g}; " + ", ".join(f"{word} at {name} noise" for name, word in words.items())
-    return [Fact("held-out loss", value, _advice(words, [e["all"] for e in exams]))]
+    words = {name: _moves(falls([e[name] for e in exams])) for name in LEVELS if name in exams[0]}
+    told = ", ".join(f"{word} at {name} noise" for name, word in words.items())
+    return [Fact("held-out loss", f"{exams[-1]['all']:.3g}; {told}")]
 
 
-def _moves(losses: Sequence[float]) -> str:
-    """The last quarter against the one before it."""
-    k = max(1, len(losses) // 4)
-    now, before = sum(losses[-k:]) / k, sum(losses[-2 * k : -k]) / k
-    if now > before * (1 + MOVES):
-        return "rising"
-    return "still falling" if now < before * (1 - MOVES) else "flat"
+def _moves(fall: float) -> str:
+    return "rising" if fall < -MOVES else "still falling" if fall > MOVES else "flat"
 
 
-def _advice(words: dict[str, str], losses: Sequence[float]) -> str:
-    least = min(losses)
-    if losses[-1] > least * (1 + 3 * MOVES):
-        at = round(100 * (losses.index(least) + 1) / len(losses))
-        return (
-            f"it was lowest {at} % into the run and has risen since: the model learns its pictures by heart; "
-            "train for less long, with more pictures, or with --dropout 0.2 or --flip"
-        )
-    if "still falling" in words.values():
-        return "it still learns: a longer run would be better"
-    return "it has learned what it can in this run: a larger preset or more pictures would bring more"
+def checked(rows: Sequence[dict[str, Any]]) -> list[Fact]:
+    """What the last check-up found."""
+    from .watch import checkup
+
+    found = next((r["checkup"] for r in reversed(rows) if isinstance(r.get("checkup"), dict)), None)
+    return [] if found is None else [Fact("last check-up", checkup(found))]
+
+
+def wrong(run: Path, plan: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Fact]:
+    """What went wrong, each with its figure and what to do."""
+    from ..data.manifest import Manifest
+    from ..train.evidence import Evidence
+    from ..train.faults import faults
+
+    data = Manifest.read(run / "data.json") if (run / "data.json").is_file() else None
+    found = faults(Evidence(plan, rows, data))
+    if not found:
+        return [Fact("faults", "none found", "a larger preset, more pictures or more time may still bring more")]
+    return [Fact(fault.name, fault.figure, fault.advice.replace("RUN", str(run))) for fault in found]

@@ -32,32 +32,46 @@ def evaluate(
         Path | None, typer.Option(help="The folder to write into. MODEL/evaluation unless said.", show_default=False)
     ] = None,
     batch: Annotated[int | None, typer.Option(help="How many to draw at once: 64 on a CPU, else 256.")] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(help="last, best, or the images that one of the run's snapshots had seen.")
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="A file of Inception's weights, for figures like published ones.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Say how good, how varied and how original a model is, and how sure one can be.
 
     Its pictures are compared with held-out ones, and stand next to a floor (other real pictures), a copycat and noise.
     Writes evaluation.json and evaluation.html, a page with the figures, the pictures and the closest pairs.
+    Under accelerate launch and torchrun, each process draws its share.
     """
     from ..data import Dataset
     from ..edit.evaluate import evaluate as measured
     from ..metrics.features import EfficientNetLite
-    from ..model import load
-    from .sample import on_device, writable
+    from ..metrics.inception import Inception
+    from ..train.crew import crew
+    from .opening import opened
+    from .sample import writable
 
     for name, value, least in (("-n", n, 20), ("--batch", batch, 1), ("--seed", seed, 0), ("--shifts", shifts, 0)):
         if value is not None and value < least:
             raise InputError(f"{name} is {value}: give {least} or more")
-    loaded, run = on_device(load(model)), data or model
+    (team, device), run = crew(), data or model
+    loaded = opened(model, snapshot).to(device)
     if not (run / "data.json").is_file():
         raise InputError(f"{run} is a model without its pictures: give the run that it was trained in with --data")
-    pictures, extractor, folder = Dataset.open(run), EfficientNetLite(), out or model / "evaluation"
+    pictures, folder = Dataset.open(run), out or model / "evaluation"
+    extractor = EfficientNetLite() if features is None else Inception(features)
     writable(folder)
     with Bar("drawing") as bar:
         evaluation, drawn = measured(
-            loaded, pictures, extractor, n=n, seed=seed, shifts=shifts, flips=flipped(run), progress=bar,
+            loaded, pictures, extractor, n=n, seed=seed, shifts=shifts, flips=flipped(run), team=team, progress=bar,
             batch=batch or (64 if next(loaded.parameters()).device.type == "cpu" else 256),
         )  # fmt: skip
+    if team.rank != 0:
+        return
     paths = keep(folder, str(model), evaluation, drawn, pictures)
     if as_json:
         machine(asdict(evaluation))

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError
 from . import steering as steers
+from .opening import opened
 from .terminal import console, machine, wrote
 
 if TYPE_CHECKING:
@@ -64,15 +65,16 @@ def sample(
     towards_scale: steers.TowardsScale = None,
     like: Annotated[Path | None, typer.Option(help="Draw this picture again: a PNG that this command wrote.")] = None,
     batch: Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(help="last, best, or the images that one of the run's snapshots had seen.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
 ) -> None:
     """Draw new pictures: PNGs at native size, and grid.png with all of them enlarged.
 
     Each PNG says how it was drawn, so that `--like PICTURE` can draw it again. Picture i depends on its seed alone.
     """
-    from ..model import load
-
-    loaded, aides = on_device(load(model)), steers.aides(away, classifier)
+    loaded, aides = opened(model, snapshot), steers.aides(away, classifier)
     if like is not None:
         told: dict[str, object] = {
             "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,

@@ -64,6 +64,9 @@ def train(
     ] = None,
     save_every: Annotated[str, typer.Option(help="Time between checkpoints.")] = "60s",
     log: Annotated[str, typer.Option(help="jsonl alone; or tensorboard, trackio as well.")] = "jsonl",
+    checkups: Annotated[
+        int | None, typer.Option(help="Small evaluations along the way. What 4 % of the time allow, unless said.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report in lines of JSON.")] = False,
 ) -> None:
     """Train a model on your pictures, in the time that you have.
@@ -88,7 +91,8 @@ def train(
     options = TrainOptions(
         preset=preset, seconds=seconds, images=number, size=side, pixel_art=pixel_art, cell=cells, labels=labels,
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe,
-        text=encoder or (DEFAULT if text else None), precision=precision, seed=seed, save_every=every, log=log,  # type: ignore[arg-type]
+        text=encoder or (DEFAULT if text else None), seed=seed, save_every=every, checkups=checkups,
+        precision=precision, log=log,  # type: ignore[arg-type]
     )  # fmt: skip
     report(run(source, out, options, began, as_json), out, as_json)
 
@@ -117,4 +121,8 @@ def report(model: Path, out: Path, as_json: bool) -> None:
         return
     wrote(made.values())
     if is_first():
+        from ..snapshots import told
+
+        if said := told(out):
+            typer.echo(said)
         typer.echo(f"draw with it: noisette sample {out} --out pictures")

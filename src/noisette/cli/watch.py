@@ -39,12 +39,18 @@ class Machine:
 
     def __call__(self, progress: "Progress") -> None:
         now = time.monotonic()
-        if progress.fixed is None and not progress.notes and now - self.last < EVERY["json"]:
+        if (
+            progress.fixed is None
+            and progress.checkup is None
+            and not progress.notes
+            and now - self.last < EVERY["json"]
+        ):
             return
         self.last = now
         told: dict[str, Any] = {"event": "progress"}
         told |= {name: getattr(progress, name) for name in ("images", "total", "seconds", "rate", "left", "loss")}
-        machine(told | {"held_out": progress.fixed, "notes": list(progress.notes)})
+        told |= {"held_out": progress.fixed, "checkup": progress.checkup}
+        machine(told | {"notes": list(progress.notes)})
 
 
 class Lines:
@@ -57,12 +63,14 @@ class Lines:
         for note in progress.notes:
             self.console.print(note, soft_wrap=True, markup=False)
         now = time.monotonic()
-        if progress.fixed is None and now - self.last < EVERY["lines"]:
+        if progress.fixed is None and progress.checkup is None and now - self.last < EVERY["lines"]:
             return
         self.last = now
         line = f"{share(progress):>4}  {standing(progress)}"
         if progress.fixed is not None:
             line += f"  held-out {held_out(progress.fixed)}"
+        if progress.checkup is not None:
+            line += f"  check-up: {checkup(progress.checkup)}"
         self.console.print(line, soft_wrap=True, markup=False)
 
 
@@ -82,6 +90,8 @@ def bar() -> Iterator["Watcher"]:
             if progress.fixed is not None:
                 line = f"{share(progress):>4}  held-out loss {held_out(progress.fixed)}"
                 shown.console.print(line, markup=False)
+            if progress.checkup is not None:
+                shown.console.print(f"{share(progress):>4}  check-up: {checkup(progress.checkup)}", markup=False)
             done = progress.images / progress.total
             shown.update(task, completed=done, description=share(progress), standing=standing(progress))
 
@@ -103,3 +113,14 @@ def held_out(fixed: Mapping[str, float]) -> str:
     """0.412: by noise, low 0.2, middle 0.3, …"""
     levels = ", ".join(f"{name} {loss:.3g}" for name, loss in fixed.items() if name != "all")
     return f"{fixed['all']:.3g} (by noise: {levels})"
+
+
+def checkup(found: Mapping[str, Any]) -> str:
+    """KID × 10³ 210 [180, 240], real 3, copies 0 % (64 samples)"""
+    kid, floor = found["kid"], found["floor"]
+    parts = [f"copies {100 * found['copies']['value']:.0f} %"]
+    if kid is not None:
+        parts.insert(
+            0, f"KID × 10³ {kid['value']:.0f} [{kid['low']:.0f}, {kid['high']:.0f}], real {floor['value']:.0f}"
+        )
+    return ", ".join(parts) + f" ({found['samples']} samples)"

@@ -29,7 +29,8 @@ from ..metrics.yardstick import Score, Set, Yardstick, four
 from ..model import PictureModel
 from ..noise import Seeded, keyed
 from ..shapes import Bytes
-from .generate import generate
+from ..team import ALONE, Team, shared
+from .generate import ends, generate
 from .held_out import everything
 
 LEAST = 20  # pictures on each side of the split, below which nothing is said
@@ -87,20 +88,21 @@ def evaluate(
     batch: int = 64,
     flips: bool = False,
     shifts: int = 0,
+    team: Team = ALONE,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> tuple[Evaluation, Drawn]:
     """Draw n pictures in the model's own way, and score them. `data` is what it was trained on.
 
     n is limited to half of the training pictures, as many as the other rows have. `progress` is told what is being
-    done, and how much of how much of it is.
+    done, and how much of how much of it is. Of many processes each draws and looks at its share, and all know the rest.
     """
     _comparable(model, data)
-    extractor = Remembered(extractor)
+    extractor = Remembered(extractor, team)
     train, held_out = everything(data.train), everything(data.held_out)
     n = min(n, len(train) // 2)
     rows = torch.randperm(len(train), generator=keyed("asked", seed))[:n]
     cond = condition(model, data.train, rows)
-    pixels = draw(model, cond, range(seed, seed + n), batch, lambda done: progress("drawing", done, n))
+    pixels = draw(model, cond, range(seed, seed + n), batch, lambda done: progress("drawing", done, n), team)
     asked = None if cond is None else cond.label
     progress("measuring", 0, 6)
     teller = None if asked is None else _reader(data, train, held_out, extractor)
@@ -134,16 +136,26 @@ def condition(model: PictureModel, subset: Subset, rows: Int[Tensor, "b"]) -> Co
 
 
 def draw(
-    model: PictureModel, cond: Condition | None, seeds: Sequence[int], batch: int, progress: Callable[[int], None]
+    model: PictureModel,
+    cond: Condition | None,
+    seeds: Sequence[int],
+    batch: int,
+    progress: Callable[[int], None],
+    team: Team = ALONE,
 ) -> Bytes:
     """A picture for each seed, as the model draws unless it is told otherwise: (N, C, H, W)."""
     grid, sampling = model.grid(), model.config.sampling
-    parts: list[Tensor] = []
-    for state in generate(model, seeds, cond, model.sampler(), grid, sampling.guidance, batch):
-        if state.t == grid[-1]:
-            parts.append(model.pictures.finished(state.x).cpu())
-            progress(sum(map(len, parts)))
-    return torch.cat(parts)
+    done = 0
+
+    def drawn(rows: slice) -> Tensor:
+        nonlocal done
+        asked = None if cond is None else cond[rows]
+        x = ends(generate(model, seeds[rows], asked, model.sampler(), grid, sampling.guidance, batch), grid)
+        done += len(x)
+        progress(min(done * team.size, len(seeds)))
+        return model.pictures.finished(x)
+
+    return shared(team, len(seeds), batch, drawn)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..pictures import CHANNELS, Pictures
 from ..shapes import Bytes, Images
+from ..team import ALONE, Team, shared
 
 Features = Float[Tensor, "b d"]
 Others = Float[Tensor, "n d"]  # of another set of pictures, by the same extractor
@@ -85,10 +86,12 @@ class EfficientNetLite:
 
 
 class Remembered:
-    """An extractor that looks at no picture twice."""
+    """An extractor that looks at no picture twice, and of many processes each at its share."""
 
-    def __init__(self, extractor: Extractor) -> None:
-        self.extractor = extractor
+    BATCH = 4 * EfficientNetLite.BATCH  # pictures that are dealt out together
+
+    def __init__(self, extractor: Extractor, team: Team = ALONE) -> None:
+        self.extractor, self.team = extractor, team
         self.known: dict[bytes, Tensor] = {}
 
     @property
@@ -103,7 +106,12 @@ class Remembered:
         keys = [picture.numpy().tobytes() for picture in pixels.contiguous()]
         new = {key: i for i, key in enumerate(keys) if key not in self.known}
         if new or not keys:
-            found = self.extractor(pixels[list(new.values())])
+            unseen = pixels[list(new.values())]
+            found = (
+                shared(self.team, len(unseen), self.BATCH, lambda rows: self.extractor(unseen[rows]))
+                if len(unseen)
+                else self.extractor(unseen)
+            )
             self.known |= dict(zip(new, found, strict=True))
         return torch.stack([self.known[key] for key in keys])
 

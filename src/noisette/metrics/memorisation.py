@@ -16,6 +16,7 @@ from .features import light
 from .interval import Interval, wilson
 
 THRESHOLD = 1 / 3
+BLOCK = 4096  # training pictures a time, so that 50,000 fit
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def memorisation(
             "give samples, and at least 2 different pictures"
         )
     drawn, squared = light(samples).flatten(1).double(), torch.full((len(samples), len(kept)), torch.inf).double()
-    for view in _views(training[kept], flips, shifts):
-        squared = torch.minimum(squared, _squared(drawn, light(view).flatten(1).double()))
+    for part in torch.arange(len(kept)).split(BLOCK):
+        for view in _views(training[kept[part]], flips, shifts):
+            squared[:, part] = torch.minimum(squared[:, part], _squared(drawn, light(view).flatten(1).double()))
     distances, order = squared.div(drawn.shape[1]).sqrt().topk(2, largest=False)
     first, second = distances.unbind(1)
     copied = first <= second * THRESHOLD

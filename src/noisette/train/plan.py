@@ -18,6 +18,7 @@ from ..errors import InputError, known
 from ..model import PictureModel
 from ..presets import PRESETS, WANTED
 from ..recipe import Recipe, overlaid
+from .checkup import affordable
 
 Precision = Literal["fp32", "bf16"]
 
@@ -44,6 +45,7 @@ class TrainOptions:
     seed: int = 0
     save_every: float = 60.0  # seconds between checkpoints
     log: Literal["jsonl", "tensorboard", "trackio"] = "jsonl"
+    checkups: int | None = None  # evaluations along the way; None: as many as 4 % of the time allow
 
     def __post_init__(self) -> None:
         if self.preset != "auto":
@@ -54,6 +56,8 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}: it must be above 0")
+        if self.checkups is not None and not 0 <= self.checkups <= 1000:
+            raise InputError(f"checkups is {self.checkups}: give 0 to 1000")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Plan:
     accumulate: int
     seed: int
     rate: float | None = None  # images a second, as measured before the start
+    checkups: int = 0  # evaluations along the way
+    samples: int = 0  # that each of them draws
 
 
 def recipe_of(name: str, data: Dataset, options: TrainOptions) -> Recipe:
@@ -176,5 +182,7 @@ def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processe
         if best is not None and plan.images < WANTED[name]:
             break
         best = plan
-    assert best is not None
-    return best
+    assert best is not None and best.rate is not None
+    seconds = best.images / best.rate if left is None else left
+    times, samples = affordable(data, seconds, 1 / (best.rate * processes), options.checkups)
+    return replace(best, checkups=times, samples=samples)

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from .. import checkpoint
+from .. import checkpoint, snapshots
 from ..config import to_json
 from ..data import Dataset, prepare
 from ..errors import InputError
@@ -28,46 +27,22 @@ from ..model import PictureModel
 from ..nn.ema import EMA
 from ..noise import key
 from ..text import encoder_of
+from .checkup import SHARE, Checkups
 from .criterion import criterion
+from .early import Early
+from .exam import Exam
 from .feed import Batch, Feed
 from .fitting import Fitting
+from .growth import Growth
 from .horizon import Horizon, TimeBox, learning_rate
 from .journal import Journal, Record
+from .observer import FIRST, Moment, Observer
 from .plan import Plan, TrainOptions, adam
+from .progress import Diverged, Interrupted, Progress
 from .settled import holds, no_empty_folder, settle, stored
 from .stop import StopSignals
 
 ROWS = 400  # rows that the journal of a run has, about
-
-
-class Diverged(InputError):
-    """The loss is no longer a number."""
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; it has been saved. `signal` is its number."""
-
-    def __init__(self, signal: int, run: Path) -> None:
-        super().__init__(f"stopped; the same command goes on with {run}")
-        self.signal = signal
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a watcher is told after every step."""
-
-    images: int
-    total: int
-    seconds: float  # of the run's own clock, earlier sittings included
-    rate: float  # images a second
-    loss: float
-    fixed: Mapping[str, float] | None = None  # the held-out loss by noise level, where it was just taken
-    notes: tuple[str, ...] = ()  # what is worth saying in words: a checkpoint that was passed over, and why
-
-    @property
-    def left(self) -> float:
-        """Seconds to go."""
-        return (self.total - self.images) / max(self.rate, 1e-9)
 
 
 def train(
@@ -132,12 +107,26 @@ class Run:
         self.model: nn.Module = accelerator.prepare(self.bare)
         self.record: Record | None = None
         if accelerator.is_main_process:
+            snapshots.forget(folder, self.images)
             journal = Journal(folder / "metrics.jsonl", self.images, self.trackers())
-            self.record = Record(folder, data, self.ema.model, self.criterion.plain, plan.seed, journal)
+            self.record = Record(journal, self.observers())
 
     def now(self) -> float:
         """Seconds that the run has taken, earlier sittings included."""
         return self.clock + time.monotonic() - self.tick
+
+    def observers(self) -> list[Observer]:
+        """Who looks at the averaged weights along the way."""
+        model, plan, data = self.ema.model, self.plan, self.data
+        found: list[Observer] = [
+            Exam(model, self.bare, data, self.criterion.plain, plan.seed),
+            Growth(self.folder, model, data, plan.seed),
+            Early(self.folder, model),
+        ]
+        if plan.checkups:
+            flips, cost = plan.recipe.training.flip, SHARE * (plan.seconds or 0.0) / plan.checkups
+            found.append(Checkups(self.folder, model, data, plan.checkups, plan.samples, plan.seed, flips, cost))
+        return found
 
     def trackers(self) -> Callable[[Mapping[str, object]], None]:
         if self.options.log == "jsonl":
@@ -154,14 +143,14 @@ class Run:
         start, saved = (self.images, self.now()), self.now()
         row_every = max(1, self.plan.images // self.plan.recipe.training.batch // ROWS)
         if self.images == 0 and self.record is not None:
-            self.record.show(0)
+            self.record.along(FIRST)
         with StopSignals() as stop:
             while self.images < self.horizon.total:
                 before = self.horizon.progress(self.images)
                 loss, stopped = self.step(before, stop.number)
                 after = self.horizon.progress(self.images)
                 rate = (self.images - start[0]) / max(self.now() - start[1], 1e-9)
-                fixed = None if self.record is None else self.record.along(self.images, before, after)
+                found = {} if self.record is None else self.record.along(Moment(self.images, before, after))
                 if self.images // self.plan.recipe.training.batch % row_every == 0 or after == 1.0:
                     self.note(loss, rate)
                     if box is not None and after < 1.0:
@@ -169,7 +158,8 @@ class Run:
                         reserve += self.fitting.seconds(self.horizon.total, rate)
                         aimed = box.aim(self.horizon, self.images, self.now(), start, reserve)
                         self.horizon = broadcast_object_list([aimed])[0]
-                watcher(Progress(self.images, self.horizon.total, self.now(), rate, loss, fixed, self.notes))
+                told = (self.images, self.horizon.total, self.now(), rate, loss)
+                watcher(Progress(*told, fixed=found.get("held_out"), checkup=found.get("checkup"), notes=self.notes))
                 self.notes = ()
                 if self.now() - saved > self.options.save_every or stopped:
                     self.save()
@@ -236,10 +226,10 @@ class Run:
         names = gather_object(self.data.train.names(bad))
         kind = "loss" if not losses.isfinite().all() else "gradient"
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        raise Diverged(
-            f"the {kind} is not finite at step {number} ({self.images} images seen), with {shown} in the batch: "
-            f"the newest checkpoint is from before; lower --lr, or look at these pictures"
-        )
+        said = f"the {kind} is not finite at step {number} ({self.images} images seen), with {shown} in the batch"
+        if self.record is not None:
+            self.record.journal.write({"images": self.images, "diverged": said})
+        raise Diverged(f"{said}: the newest checkpoint is from before; lower --lr, or look at these pictures")
 
     def note(self, loss: float, rate: float) -> None:
         """A row of the journal: the mean loss since the last one."""
@@ -249,6 +239,14 @@ class Run:
             lr = self.optimizer.param_groups[0]["lr"]
             row = {"images": self.images, "loss": total / max(steps, 1), "last": loss, "lr": lr}
             self.record.journal.write(row | {"seconds": round(self.now(), 3), "rate": round(rate, 2)})
+
+    def best(self) -> PictureModel:
+        """The snapshot that the check-ups chose."""
+        snapshots.prune(self.folder, self.images)
+        pick = snapshots.chosen(self.folder)
+        if pick is None or pick.images == self.images:
+            return self.ema.model
+        return PictureModel.from_pretrained(snapshots.place(self.folder, pick.images)).to(self.accelerator.device)
 
     # ── checkpoints ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,10 +283,13 @@ class Run:
         self.clock += found.meta["seconds"]
 
     def finish(self) -> Path:
-        """The last checkpoint, and the model that people use: the averaged weights, and how they draw best."""
+        """The last checkpoint, and the model that people use: the averaged weights, and how they draw best.
+
+        They are the last ones, unless the check-ups found clearly better ones.
+        """
         self.save()
         folder = self.folder / "model"
-        if self.record is not None and not holds(folder, model := self.ema.model):
+        if self.record is not None and not holds(folder, model := self.best()):
             self.fitting(model, self.data.train, self.data.held_out, self.images).save_pretrained(folder)
         if self.options.log != "jsonl":
             self.accelerator.end_training()

@@ -1,0 +1,58 @@
+"""What a run draws from one fixed noise as it grows: RUN/samples/IMAGES.png."""
+
+import time
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from ..data import Dataset
+from ..edit.generate import ends, generate
+from ..model import PictureModel
+from ..shapes import Bytes
+from ..viz.png import write_png
+from .observer import Found, Moment
+
+MARKS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # progress at which it draws
+COLUMNS = 4
+STEPS = 10  # of the model's own sampler
+NEAR = 10  # steps of the run within which it does not draw twice
+
+
+class Growth:
+    """A sheet at native size, at MARKS."""
+
+    def __init__(self, folder: Path, model: PictureModel, data: Dataset, seed: int) -> None:
+        self.folder, self.model = folder, model
+        self.seeds = range(seed, seed + COLUMNS * COLUMNS)
+        self.cond = model.condition(model.pictures.labels or None, len(self.seeds))
+        if self.cond is not None and data.captions is not None:  # what pictures are that it never saw
+            self.cond = data.held_out.condition(torch.arange(len(self.seeds)) % len(data.held_out))
+        self.shown = self.last = 0  # images seen when it last drew, and when it was last asked
+        self.cost = 0.0
+
+    def __call__(self, moment: Moment) -> Found:
+        far = moment.images - self.shown >= NEAR * (moment.images - self.last)
+        self.last = moment.images
+        if moment.passed(MARKS) and (far or moment.after == 1.0):
+            start = time.monotonic()
+            self.draw(moment.images)
+            self.cost = time.monotonic() - start
+        return {}
+
+    def draw(self, images: int) -> None:
+        self.shown, grid = images, self.model.grid(STEPS)
+        drawn = ends(generate(self.model, self.seeds, self.cond, self.model.sampler(), grid), grid)
+        folder = self.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        text = {"images": images, "columns": COLUMNS, "untrained": images == 0}
+        write_png(folder / f"{images:09d}.png", sheet(self.model.pictures.finished(drawn), COLUMNS), text)
+
+
+def sheet(pixels: Bytes, columns: int = 4) -> UInt8[Tensor, "1 c tall wide"]:
+    """Pictures side by side at native size, without gaps: (1, C, rows · h, columns · w)."""
+    rows = -(-len(pixels) // columns)
+    blank = pixels.new_zeros((rows * columns - len(pixels), *pixels.shape[1:]))
+    tiles = torch.cat([pixels, blank]).unflatten(0, (rows, columns))  # (rows, columns, c, h, w)
+    return tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)[None]

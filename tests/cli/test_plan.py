@@ -1,0 +1,26 @@
+"""What more pictures would bring, as people ask for it."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+
+def test_a_sentence_a_table_and_json(call, tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for i in range(50):
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8), "L").save(tmp_path / "pictures" / f"{i}.png")
+    words = ("plan", tmp_path / "pictures", "--images", 32, "--preset", "tiny", "--more", 20)
+    said = call(*words)
+    assert said.code == 0, said.err
+    assert "20 more pictures would lower the held-out loss by" in said.out and "Six models" in said.out
+    told = json.loads(call(*words, "--json").out)
+    assert told["says"] in said.out and len(told["points"]) == 6 and told["more"] == 20
+    assert told["gain"]["low"] <= told["gain"]["value"] <= told["gain"]["high"]
+
+
+def test_what_cannot_be_planned(refused, sprites):
+    assert "give one of them" in refused("plan", sprites, "--for", "6m", "--images", "100")
+    assert "--more is 0" in refused("plan", sprites, "--more", "0")
+    assert "too few to learn from parts" in refused("plan", sprites, "--images", "32", "--preset", "tiny")
