@@ -233,12 +233,14 @@ def main() -> None:
     parser.add_argument("--net", choices=NETS, default="cifar")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="only this one: bf16 is slow without instructions")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     torch.manual_seed(0)
     net = NETS[options.net]
     images = torch.randn(options.batch, net.cfg.in_channels, net.side, net.side)
     contestants = [c for field in (ours, diffusers, lucidrains, convolutions) for c in field(net, images)]
+    contestants = [c for c in contestants if (options.precision or "") in c.name]
     here = machine()
     print(", ".join(f"{k} {v}" for k, v in here.items()))
     race(contestants, options.rounds)

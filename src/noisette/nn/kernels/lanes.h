@@ -22,6 +22,9 @@
 #define REST 2
 #endif
 
+/* The loop that follows, written out, so that what it fills stays in registers: EACH(times) for (...) */
+#define EACH(times) _Pragma(WORD(GCC unroll times))
+#define WORD(x) #x
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));

@@ -14,6 +14,7 @@
 #define TILES 24 /* worked on together: a multiple of ROWS */
 #define CHUNK 48 /* likewise, for the gradient of the weights */
 #define PANEL (2 * LANES)
+#define LINE 16 /* floats that the cache keeps together: what is far away is best touched by lines */
 #define LIMIT 4096
 #define P1 0.70710678f
 #define Q1 1.41421356f
@@ -97,15 +98,23 @@ INLINE void pixels(const float *x, Shape s, long channels, long up, long t, int 
     }
 }
 
-INLINE void tile_in(const float *x, Shape s, long t, float *v, long step) {
-  const float *p[36];
-  pixels(x, s, s.channels, s.up, t, 6, 1, p);
+/* Tile t, whose pixels are p; those of the tile after it are put into `next` and asked for. */
+INLINE void tile_in(const float *x, Shape s, long t, const float *const *p, const float **next, float *v, long step) {
+  pixels(x, s, s.channels, s.up, t + 1 < tiles_of(s) ? t + 1 : t, 6, 1, next);
   for (long c = 0; c < s.channels; c += LANES) {
-    vec d[36], e[36];
-    for (int i = 0; i < 36; i++) d[i] = load(p[i] + c);
-    for (int j = 0; j < 6; j++) input(d + j, 6, e + j, 6);
-    for (int i = 0; i < 6; i++) input(e + 6 * i, 1, d + 6 * i, 1);
-    for (int i = 0; i < 36; i++) store(v + i * step + c, d[i]);
+    vec e[36];
+    if (c % 16 == 0)
+      EACH(6) for (int i = 0; i < 6; i++) EACH(4) for (int j = 2; j < 6; j++) __builtin_prefetch(next[6 * i + j] + c);
+    EACH(6) for (int j = 0; j < 6; j++) {
+      vec d[6];
+      EACH(6) for (int i = 0; i < 6; i++) d[i] = load(p[6 * i + j] + c);
+      input(d, 1, e + j, 6);
+    }
+    EACH(6) for (int i = 0; i < 6; i++) {
+      vec d[6];
+      input(e + 6 * i, 1, d, 1);
+      EACH(6) for (int j = 0; j < 6; j++) store(v + (6 * i + j) * step + c, d[j]);
+    }
   }
 }
 
@@ -114,10 +123,13 @@ INLINE void tile_out(const float *m, long step, Shape s, long t, long pool, cons
   long across = (s.width + 3) / 4, down = (s.height + 3) / 4, image = t / (down * across);
   long top = t / across % down * 4, left = t % across * 4, h = s.height >> pool, w = s.width >> pool;
   for (long c = 0; c < s.outs; c += LANES) {
-    vec d[36], e[24], f[16], b = load((bias ? bias : zeros) + c);
-    for (int i = 0; i < 36; i++) d[i] = load(m + i * step + c);
-    for (int j = 0; j < 6; j++) output(d + j, 6, e + j, 6);
-    for (int i = 0; i < 4; i++) output(e + 6 * i, 1, f + 4 * i, 1);
+    vec e[24], f[16], b = load((bias ? bias : zeros) + c);
+    EACH(6) for (int j = 0; j < 6; j++) {
+      vec d[6];
+      EACH(6) for (int i = 0; i < 6; i++) d[i] = load(m + (6 * i + j) * step + c);
+      output(d, 1, e + j, 6);
+    }
+    EACH(4) for (int i = 0; i < 4; i++) output(e + 6 * i, 1, f + 4 * i, 1);
     if (pool)
       for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
@@ -182,18 +194,22 @@ long winograd_weights_size(long channels, long outs) { return 36 * padded(channe
 /* u = G w G', in panels. With `back` these are the weights of the convolution that gives the gradient of x. */
 void winograd_weights(const float *w, float *u, long channels, long outs, long back) {
   long out_step = back ? 9 : channels * 9, in_step = back ? outs * 9 : 9, step = padded(channels * outs);
-  #pragma omp parallel for schedule(static)
-  for (long o = 0; o < outs; o += LANES) {
-    long panel = o / PANEL * PANEL, width = outs - panel < PANEL ? LANES : PANEL;
-    for (long c = 0; c < channels; c++) {
-      vec d[9], e[18], f[36];
-      for (int k = 0; k < 9; k++)
-        for (int l = 0; l < LANES; l++) d[back ? 8 - k : k][l] = w[(o + l) * out_step + c * in_step + k];
-      for (int j = 0; j < 3; j++) weight(d + j, 3, e + j, 3);
-      for (int i = 0; i < 6; i++) weight(e + 3 * i, 1, f + 6 * i, 1);
-      for (int k = 0; k < 36; k++) store(u + k * step + panel * channels + c * width + (o - panel), f[k]);
-    }
-  }
+  #pragma omp parallel for collapse(2) schedule(static)
+  for (long block = 0; block < outs; block += LINE)
+    for (long c = 0; c < channels; c++)
+      for (long o = block; o < block + LINE; o += LANES) {
+        long panel = o / PANEL * PANEL, width = outs - panel < PANEL ? LANES : PANEL;
+        float *to = u + panel * channels + c * width + (o - panel);
+        vec d[9], e[18];
+        EACH(9) for (int k = 0; k < 9; k++)
+          EACH(LANES) for (int l = 0; l < LANES; l++) d[back ? 8 - k : k][l] = w[(o + l) * out_step + c * in_step + k];
+        EACH(3) for (int j = 0; j < 3; j++) weight(d + j, 3, e + j, 3);
+        EACH(6) for (int i = 0; i < 6; i++) {
+          vec f[6];
+          weight(e + 3 * i, 1, f, 1);
+          EACH(6) for (int j = 0; j < 6; j++) store(to + (6 * i + j) * step, f[j]);
+        }
+      }
 }
 
 static long share(long channels, long outs) { return 36 * (padded(TILES * channels) + padded(TILES * outs)); }
@@ -211,7 +227,9 @@ void winograd(const float *x, const float *u, const float *bias, const float *on
     #pragma omp for schedule(static)
     for (long first = 0; first < tiles; first += TILES) {
       long last = first + TILES < tiles ? first + TILES : tiles;
-      for (long t = first; t < last; t++) tile_in(x, s, t, v + (t - first) * channels, vs);
+      const float *p[2][36];
+      pixels(x, s, channels, up, first, 6, 1, p[first % 2]);
+      for (long t = first; t < last; t++) tile_in(x, s, t, p[t % 2], p[1 - t % 2], v + (t - first) * channels, vs);
       for (int k = 0; k < 36; k++)
         for (long p = 0; p < outs; p += PANEL)
           for (long r = 0; r < last - first; r += ROWS)
