@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--net", choices=NETS, default="cifar")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="only this one: bf16 is slow without instructions")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="only this one")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     torch.manual_seed(0)
