@@ -127,6 +127,6 @@ def test_as_many_as_the_time_allows(sprites: Path, tmp_path: Path):
     assert affordable(data, 60.0, 0.003, 5) == (5, 64)  # but if a person asks for them
     assert affordable(data, 1e6, 0.003, 0) == (0, 0)
     assert affordable(data, 1e6, 0.003, None) == (MOST, SIZES[0])
-    times, samples = affordable(data, 600.0, 0.1, None)
+    times, samples = affordable(data, 6000.0, 0.1, None)
     assert 0 < times < MOST and samples == 64
-    assert times * samples * 12 * 0.1 / 3 < 0.04 * 600
+    assert times * samples * 12 * 0.1 / 3 < 0.04 * 6000
