@@ -45,6 +45,10 @@ def main() -> None:
         page.screenshot(path=said.out / "studio-draw.png")
         kept(page)
         page.screenshot(path=said.out / "studio-keep.png")
+        edited(page)
+        page.screenshot(path=said.out / "studio-edit.png")
+        slid(page)
+        page.screenshot(path=said.out / "studio-sliders.png")
         browser.close()
         process.send_signal(signal.SIGINT)
         process.wait(60)
@@ -70,6 +74,35 @@ def kept(page: Any) -> None:
     page.locator('#board button[data-do="more"]').nth(1).click()
     page.locator("#board .n-cell").nth(11).wait_for(timeout=60_000)
     page.wait_for_timeout(400)
+
+
+def edited(page: Any) -> None:
+    """Mark a part of the first kept picture, and draw it anew."""
+    page.locator('#shelf button[data-do="edit"]').first.click()
+    page.locator("#brush canvas").wait_for()
+    page.get_by_label("fill in").check()
+    page.get_by_label("Size of the brush").fill("4")
+    box = page.locator("#brush canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.7 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.7 * box["height"], steps=8)
+    page.mouse.up()
+    page.locator("#go").click()
+    page.locator("#edited button").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(400)
+
+
+def slid(page: Any) -> None:
+    """Find directions, and go along two of them."""
+    page.get_by_role("tab", name="Sliders").click()
+    page.locator("#find").click()
+    page.locator("#slide-1").wait_for(timeout=120_000)
+    for slider, strength in (("slide-1", "1.5"), ("slide-2", "-1")):
+        page.locator(f"#{slider} input[type=number]").fill(strength)
+        page.locator(f"#{slider} input[type=number]").press("Tab")
+    page.locator("#move").click()
+    page.locator("#moved img").nth(3).wait_for(timeout=60_000)
+    page.wait_for_timeout(4000)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,13 @@ def tiny(
     means: tuple[float, ...] = (),
     scales: tuple[float, ...] = (),
     wording: Wording | None = None,
+    channels: tuple[int, int] = (8, 8),
 ) -> PictureModel:
     pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales, wording=wording)
     net = UNetConfig(
         in_channels=pictures.channels,
         out_channels=pictures.channels,
-        channels=(8, 8),
+        channels=channels,
         blocks=1,
         attention=(False, True),
         classes=len(labels),

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from tiny_models import tiny
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 SHOTS = os.environ.get("NOISETTE_SHOTS")  # a folder for screenshots, outside of the repository
-READY = 20_000  # milliseconds that a busy machine may take for anything
+READY = 60_000  # milliseconds that a busy machine may take for anything
+SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = top / "runs"
     tiny(height=16, width=16).save_pretrained(folder / "tiny")
     tiny("L", (), width=12, seed=1).save_pretrained(folder / "grey")
+    tiny(height=32, width=32, channels=(32, 64)).save_pretrained(folder / "slow")
+    told = {"attributes": ("hue", "shape=round", "shape=square"), "means": (0.5, 0.0, 0.0), "scales": (0.2, 1.0, 1.0)}
+    tiny(**told).save_pretrained(folder / "told")  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     for i in range(40):
         place = folder / "squares" / ("food", "tool")[i % 2]
@@ -74,20 +80,62 @@ class Visit:
 
     def shot(self, name: str) -> None:
         if SHOTS:
+            Path(SHOTS).mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+    def settle(self) -> None:
+        """Until a part that has just been opened stands: Gradio puts its values in a frame after it is seen."""
+        self.page.evaluate(SETTLED)
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name, exact=True).click()
+        self.page.get_by_role("tab", name=name, exact=True, selected=True).wait_for(timeout=READY)
+        self.settle()
+
+    def unfold(self, name: str, control: str) -> None:
+        """Open an accordion, and wait until one of its controls is there."""
+        self.page.get_by_role("button", name=name).click()
+        self.page.locator(f"#{control}").wait_for(timeout=READY)
+        self.settle()
+
+    def ask(self, control: str, value: float) -> None:
+        """Set a slider or a number, and see that it stays so."""
+        field = self.page.locator(f"#{control} input[type=number]")
+
+        def holds() -> bool:
+            if field.input_value() != str(value):
+                field.fill(str(value))
+                field.press("Tab")
+                self.settle()
+                return False
+            return True
+
+        self.until(holds, f"{control} to be {value}")
 
     def said(self, words: str) -> None:
         """Wait until the page says so."""
         self.page.get_by_text(words).first.wait_for(timeout=READY)
 
+    def until(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until something is so, however long a busy machine takes."""
+        end = time.monotonic() + READY / 1000
+        while not true():
+            assert time.monotonic() < end, f"waited in vain for {what}"
+            self.page.wait_for_timeout(50)
 
-@pytest.fixture
-def visit(browser: Any, studio: Studio) -> Iterator[Visit]:
+    def pictures(self, where: str = "#canvas") -> list[str]:
+        """What a part of the page shows now, in one look."""
+        found: list[str] = self.page.evaluate(
+            "(where) => [...document.querySelectorAll(where + ' img')].map((i) => i.src)", where
+        )
+        return found
+
+
+@contextmanager
+def visited(browser: Any, studio: Studio, scheme: Any = "light") -> Iterator[Visit]:
     """A new visitor. Whatever the page asked for was asked of the studio."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
+    context.set_default_timeout(READY)
     visit = Visit(context.new_page())
     complaints: list[str] = []
     context.on("request", lambda request: visit.asked.append(request.url))
@@ -95,8 +143,15 @@ def visit(browser: Any, studio: Studio) -> Iterator[Visit]:
     visit.page.goto(studio.url)
     visit.page.locator("#draw").wait_for(timeout=READY)
     visit.said("3 labels")
+    visit.settle()
     yield visit
     visit.asked += [c for c in complaints if "Content Security Policy" in c]
     context.close()
     foreign = [url for url in visit.asked if not url.startswith((studio.url, "data:", "blob:"))]
     assert foreign == [] and visit.asked
+
+
+@pytest.fixture
+def visit(browser: Any, studio: Studio) -> Iterator[Visit]:
+    with visited(browser, studio) as visit:
+        yield visit

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import io
 import json
 import re
 import urllib.error
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from noisette.config import from_json
 from noisette.edit.origin import Origin, again
@@ -53,6 +56,33 @@ def test_draws_what_the_library_draws(client: Any, studio: Studio, tmp_path: Pat
         assert origin.seed == (4 if i == 0 else 5) and len(origin.turns) == (i > 1)
 
 
+def test_edits_walks_and_slides_as_the_library_does(client: Any, studio: Studio) -> None:
+    model = load(studio.workspace / "tiny")
+    drawn = client.predict(model="tiny", seed=4, number=2, steps=3, attributes=[], api_name="/draw")
+    picture = drawn[0]["png"]
+
+    def pixels(text: str) -> np.ndarray:
+        return np.array(Image.open(io.BytesIO(base64.b64decode(text))))
+
+    said: dict[str, Any] = {"model": "tiny", "picture": picture, "steps": 3}
+    assert len(client.predict(**said, strength=0.3, number=2, api_name="/vary")) == 2
+    mask = ["1" * 16] * 4 + ["0" * 16] * 12
+    filled = client.predict(**said, mask=mask, rounds=1, api_name="/inpaint")
+    assert (pixels(filled[0]["png"])[4:] == pixels(picture)[4:]).all() and filled[0]["origin"]["edit"] == "inpaint"
+    assert pixels(client.predict(**said, margin=2, rounds=1, api_name="/outpaint")[0]["png"]).shape == (20, 20, 4)
+    assert len(client.predict(**said, axes="x", rounds=1, api_name="/tile")) == 1
+    small = io.BytesIO()
+    Image.fromarray(pixels(picture)).resize((8, 8)).save(small, "PNG")
+    said["picture"] = base64.b64encode(small.getvalue()).decode()
+    assert pixels(client.predict(**said, rounds=1, api_name="/upscale")[0]["png"]).shape == (16, 16, 4)
+    frames = client.predict("tiny", drawn[0]["origin"], drawn[1]["origin"], frames=3, api_name="/walk")
+    assert np.abs(pixels(frames[0]).astype(int) - pixels(picture)).max() <= 1
+    names = client.predict("tiny", api_name="/directions")
+    assert len(names) == 7 and names[-3:] == list(model.pictures.labels)
+    plain, moved = (client.predict("tiny", {names[0]: s, "bread": s}, steps=3, api_name="/slide") for s in (0, 2))
+    assert (pixels(plain[0]) != pixels(moved[0])).any()
+
+
 def test_what_cannot_be_is_said(client: Any) -> None:
     from gradio_client.exceptions import AppError
 
@@ -60,9 +90,14 @@ def test_what_cannot_be_is_said(client: Any) -> None:
         ({"model": "../outside"}, "no model is called"),
         ({"model": "tiny", "labels": ["swrod"]}, "did you mean 'sword'"),
         ({"model": "tiny", "steps": 10**6}, "1 to 1000"),
+        ({"model": "tiny", "attributes": ["hue=1"]}, "without attributes"),
     ):
         with pytest.raises(AppError, match=words):
             client.predict(**wrong, api_name="/draw")
+    with pytest.raises(AppError, match="that picture is none"):
+        client.predict("tiny", "/etc/passwd", api_name="/vary")
+    with pytest.raises(AppError, match="no direction is called"):
+        client.predict("tiny", {"smile": 1.0}, api_name="/slide")
     with pytest.raises(AppError, match="no name of a run"):
         client.predict("../../etc/passwd", api_name="/run")
     with pytest.raises(AppError, match="no folder of pictures is called"):

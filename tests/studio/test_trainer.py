@@ -1,5 +1,7 @@
 import io
+import json
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from PIL import Image
 from noisette.errors import InputError
 from noisette.studio import uploads
 from noisette.studio.trainer import Job, Trainer
-from noisette.studio.uploads import taken_in
+from noisette.studio.uploads import cleared, taken_in
 from noisette.studio.workspace import Workspace
 
 
@@ -43,6 +45,25 @@ def test_uploads_that_are_nothing_or_too_much_are_refused(tmp_path: Path, monkey
     with pytest.raises(InputError, match="too large"):
         taken_in(workspace, [picture(tmp_path / "a.png")])
     assert not workspace.own.exists() or list((workspace.own).rglob("*.p*")) == []
+
+
+def test_uploads_that_no_run_needs_are_removed(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    trainer = Trainer(workspace)
+    places = [taken_in(workspace, [picture(tmp_path / f"{c}.png", c)]) for c in ("red", "blue", "green", "black")]
+    for name, place in zip(("stopped", "finished", "gone"), places, strict=False):
+        (workspace.own / f"{name}.json").write_text(json.dumps(asdict(Job(str(place), 1.0))))
+    for name in ("stopped", "finished"):
+        (workspace.folder / name).mkdir()
+        (workspace.folder / name / "data.json").write_text("{}")
+    (workspace.folder / "finished" / "model").mkdir()
+    (workspace.folder / "finished" / "model" / "config.json").write_text("{}")
+    (workspace.own / "damaged.json").write_text("{")
+    cleared(workspace, trainer.needed())
+    assert all(p.exists() for p in places)  # somebody may still look at them
+    cleared(workspace, trainer.needed(), older=0)
+    assert [p.exists() for p in places] == [True, False, False, False]
+    cleared(Workspace(tmp_path / "none"), set(), older=0)
 
 
 def test_a_job_is_a_command(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Noises are turned on their sphere (slerp), since a straight line between two of 
 model has ever seen. Every draw is turned so, not only the first: any sampler will do, and loops close exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,12 @@ from torch import Tensor
 
 from ..condition import Condition
 from ..errors import InputError
-from ..noise import Noise, Seeded
-from ..shapes import Images, PerImage
+from ..model import PictureModel
+from ..noise import Noise
+from ..sampler import Sampler, sample
+from ..shapes import Bytes, Grid, Images, PerImage
+from .generate import Guidance, fresh, noise_of, steered
+from .kin import Kin
 
 
 def slerp(a: Images, b: Images, w: PerImage) -> Images:
@@ -67,10 +71,10 @@ def places(stops: int, frames: int, closed: bool = True) -> list[Place]:
     return found
 
 
-def noise_at(seeds: Sequence[int], found: Sequence[Place]) -> Between:
+def noise_at(seeds: Sequence[int | Kin], found: Sequence[Place]) -> Between:
     """The noise of frames at these places, where stop i has seed i."""
     weight = torch.tensor([p.weight for p in found], dtype=torch.float64)
-    return Between(Seeded([seeds[p.start] for p in found]), Seeded([seeds[p.end] for p in found]), weight)
+    return Between(noise_of([seeds[p.start] for p in found]), noise_of([seeds[p.end] for p in found]), weight)
 
 
 def condition_at(stops: Condition, found: Sequence[Place], classes: int) -> Condition:
@@ -94,3 +98,24 @@ def weights(labels: Tensor, classes: int) -> Float[Tensor, "b classes"]:
     """Class numbers as weights of a mixture of one; -1, none, is NaN throughout."""
     rows = F.one_hot(labels.clamp(min=0), classes).float()
     return torch.where(labels[:, None] < 0, torch.nan, rows)
+
+
+def walked(
+    model: PictureModel,
+    seeds: Sequence[int | Kin],
+    asked: Condition | None,
+    found: Sequence[Place],
+    sampler: Sampler,
+    grid: Grid,
+    guidance: float | Guidance = 1.0,
+    batch: int = 16,
+) -> Iterator[Bytes]:
+    """The frames at these places, `batch` at a time, on the CPU; stop i has seed i, and row i of `asked`."""
+    device = next(model.parameters()).device
+    for first in range(0, len(found), batch):
+        part = found[first : first + batch]
+        cond = None if asked is None else condition_at(asked, part, model.config.net.classes).to(device)
+        denoise, noise = steered(model, cond, guidance), noise_at(seeds, part)
+        blank = torch.empty(len(part), *model.pictures.shape, device=device)
+        x = fresh(denoise, grid, blank, noise, model.config.sampling.temperature)
+        yield model.pictures.finished(sample(denoise, sampler, grid, x, noise)).cpu()

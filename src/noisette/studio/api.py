@@ -9,9 +9,9 @@ import gradio as gr
 from ..config import from_json
 from ..edit.kin import Kin
 from ..edit.origin import Origin
-from ..errors import InputError
 from ..viz.png import png
 from . import drawing
+from .api_edit import EditApi
 from .draw import QUEUE
 from .export import metadata
 from .session import Wish, way_of
@@ -43,21 +43,22 @@ class Api:
         grid: str | None = None,
         guidance: float | None = None,
         eta: float | None = None,
+        attributes: list[str] | None = None,
     ) -> Drawn:
         """New pictures: each a PNG in base64, and how it was drawn."""
         loaded = self.workspace.model(model)
         way = drawing.way(loaded, sampler, grid, steps, guidance, eta)
-        return self._drawn(drawing.wish(loaded, model, labels or [], seed, number, way))
+        return self._drawn(drawing.wish(loaded, model, labels or [], seed, number, way, attributes or []))
 
     def more(self, model: str, origin: dict[str, Any], number: int = 12, degrees: float = 20.0, seed: int = 0) -> Drawn:
         """Neighbours on the sphere of noises of a picture that `draw` gave, known by its origin."""
         known = from_json(Origin, origin, "origin")
-        if known.attributes:
-            raise InputError(f"that picture was asked for by {known.attributes[0]}, and here only labels are asked for")
         loaded = self.workspace.model(model)
         drawing.way(loaded, known.sampler, known.grid, known.steps, known.guidance, known.eta)
         kin = Kin(known.seed, known.turns).children(drawing.several(number), degrees, seed)
-        return self._drawn(Wish(model, tuple(kin), (known.label,) * number, way_of(known)))
+        return self._drawn(
+            Wish(model, tuple(kin), (known.label,) * number, way_of(known), (known.attributes,) * number)
+        )
 
     def runs(self) -> list[str]:
         """Names of what was trained here, or is being trained."""
@@ -91,9 +92,12 @@ class Api:
         ]
 
 
-def offered(api: Api) -> None:
+def offered(api: Api, edits: EditApi) -> None:
     """Under the page that is being built."""
-    walks: list[Callable[..., Any]] = [api.draw, api.more]
+    walks: list[Callable[..., Any]] = [
+        api.draw, api.more, edits.vary, edits.inpaint, edits.outpaint, edits.upscale, edits.tile, edits.walk,
+        edits.directions, edits.slide,
+    ]  # fmt: skip
     others: list[Callable[..., Any]] = [api.models, api.runs, api.run, api.train, api.stop, api.resume]
     for slow in walks:
         gr.api(told(slow), api_name=slow.__name__, **QUEUE)

@@ -27,7 +27,7 @@ def mutants(board: Board, degrees: float) -> Wish:
     number = max(FAMILY, len(board.cells))
     chosen = [parents[i % len(parents)] for i in range(number)]
     kin = tuple(p.kin.turned(board.generation * EACH + i, degrees) for i, p in enumerate(chosen))
-    return replace(first.alike(kin), labels=tuple(p.origin.label for p in chosen))
+    return _asked(first.alike(kin), chosen)
 
 
 def replacements(board: Board) -> Wish:
@@ -37,10 +37,16 @@ def replacements(board: Board) -> Wish:
     old = [board.cell(i) for i in sorted(board.rejected)]
     first = FAR + board.generation * EACH
     wish = old[0].alike([Kin(first + i) for i in range(len(old))])
-    return replace(wish, labels=tuple(c.origin.label for c in old))
+    return _asked(wish, old)
 
 
 def replaced(board: Board, cells: list[Cell]) -> Board:
     """The board with those in the places of the rejected ones."""
     new = dict(zip(sorted(board.rejected), cells, strict=True))
     return board.filled([new.get(i, cell) for i, cell in enumerate(board.cells)])
+
+
+def _asked(wish: Wish, cells: list[Cell]) -> Wish:
+    """The same wish for what each of those pictures was asked to be."""
+    labels, attributes = tuple(c.origin.label for c in cells), tuple(c.origin.attributes for c in cells)
+    return replace(wish, labels=labels, attributes=attributes)

@@ -9,16 +9,18 @@ from typing import Any
 import gradio as gr
 
 from ..config import GRIDS, SAMPLERS
+from ..context import attribute_names
 from ..errors import InputError
 from ..model import PictureModel
 from ..sampler import DDIM
 from . import drawing
-from .session import Board, Walk
+from .fold import fold
+from .live import EVERY
+from .session import Board, Walk, Way
 from .tiles import said, tiles
 from .told import told
 from .workspace import Workspace
 
-EVERY = 0.04  # seconds between two previews
 PICTURE, NOISE = "what the model sees", "where the walk is"
 SAME = "the same label"
 QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}  # one walk at a time; the others see their place
@@ -31,6 +33,7 @@ class Controls:
     """What a visitor may ask for."""
 
     labels: gr.Dropdown
+    attributes: gr.Textbox
     seed: gr.Number
     number: gr.Slider
     sampler: gr.Dropdown
@@ -42,7 +45,7 @@ class Controls:
     last: gr.Slider
 
     def all(self) -> list[Any]:
-        return [self.labels, self.seed, self.number, *self.way()]
+        return [self.labels, self.attributes, self.seed, self.number, *self.way()]
 
     def way(self) -> list[Any]:
         return [self.sampler, self.grid, self.steps, self.eta, self.guidance, self.first, self.last]
@@ -57,13 +60,14 @@ class Drawing:
     def chosen(self, name: str | None) -> list[Any]:
         """The model in a line, the controls as it has them, and the labels that a branch may ask for."""
         if name is None:
-            return ["No model yet: train one, under Train.", *[gr.skip()] * 9]
+            return ["No model yet: train one, under Train.", *[gr.skip()] * 10]
         model = self.workspace.model(name)
-        own, labels = model.config.sampling, list(model.pictures.labels)
+        own, labels, asks = model.config.sampling, list(model.pictures.labels), bool(model.pictures.attributes)
         asked = bool(labels)
         return [
             _about(model),
             gr.update(choices=labels, value=[], visible=asked),
+            gr.update(value="", visible=asks),
             own.sampler,
             gr.update(choices=[g for g in GRIDS if g != "fitted" or own.fitted], value=own.grid),
             own.steps,
@@ -75,7 +79,7 @@ class Drawing:
         ]
 
     def draw(
-        self, name: str | None, labels: list[str], seed: float, number: int,
+        self, name: str | None, labels: list[str], attributes: str, seed: float, number: int,
         sampler: str | None, grid: str | None, steps: int, eta: float, guidance: float, first: float, last: float,
         what: str,
     ) -> Iterator[list[Any]]:  # fmt: skip
@@ -83,9 +87,9 @@ class Drawing:
         if name is None:
             raise InputError("there is no model yet to draw with: train one, under Train")
         model = self.workspace.model(name)
-        own_eta = eta if _has_eta(sampler) else None
-        way = drawing.way(model, sampler, grid, int(steps), guidance, own_eta, (first / 100, last / 100))
-        wish = drawing.wish(model, name, labels or [], int(seed or 0), int(number), way)
+        way = way_of(model, sampler, grid, steps, eta, guidance, first, last)
+        told = [one.strip() for one in attributes.split(",") if one.strip()]
+        wish = drawing.wish(model, name, labels or [], int(seed or 0), int(number), way, told)
         yield from self.shown(drawing.walk(model, wish), way.steps, what)
 
     def branched(self, walk: Walk | None, step: float, seed: float | None, label: str | None) -> Iterator[list[Any]]:
@@ -175,11 +179,18 @@ def build(handle: Drawing, model: gr.Dropdown, walk: gr.State, board: gr.State) 
 
 
 def _controls() -> tuple[Controls, gr.Button]:
-    labels = gr.Dropdown([], multiselect=True, label="Labels", info="One after the other; none: all in turn.")
+    labels = gr.Dropdown(
+        [], multiselect=True, allow_custom_value=True, label="Labels", elem_id="labels",
+        info="One after the other; none: all in turn. A mixture is written a:0.5,b:0.5.",
+    )  # fmt: skip
+    attributes = gr.Textbox(
+        "", label="Attributes", info="Written name=value, with commas between.", visible=False, max_length=400,
+        elem_id="attributes",
+    )  # fmt: skip
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
     other = gr.Button("Another seed", size="sm")
     number = gr.Slider(1, drawing.MOST, 8, step=1, label="Pictures", elem_id="number")
-    with gr.Accordion("How it walks", open=False):
+    with fold("How it walks", "way"):
         steps = gr.Slider(1, 250, 18, step=1, label="Steps", elem_id="steps")
         sampler = gr.Dropdown(list(SAMPLERS), label="Sampler")
         grid = gr.Dropdown(list(GRIDS), label="Times")
@@ -187,15 +198,17 @@ def _controls() -> tuple[Controls, gr.Button]:
         guidance = gr.Slider(0, 8, 1, step=0.1, label="Guidance", info="1: none. More: nearer to the label.")
         first = gr.Slider(0, 100, 0, step=1, label="Guided from", info="Per cent of the walk.")
         last = gr.Slider(0, 100, 100, step=1, label="Guided until", info="Per cent of the walk.")
-    return Controls(labels, seed, number, sampler, grid, steps, eta, guidance, first, last), other
+    return Controls(labels, attributes, seed, number, sampler, grid, steps, eta, guidance, first, last), other
 
 
 def _branch_parts() -> tuple[Any, ...]:
-    with gr.Accordion("Branch off at this step", open=False):
+    with fold("Branch off at this step", "branching"):
         gr.Markdown("From the step shown above on, with other noise, another label, or both.")
         with gr.Row():
             label = gr.Dropdown([SAME], value=SAME, label="Label from here", min_width=140)
-            seed = gr.Number(None, label="Seed from here", info="Empty: the same noise.", precision=0, min_width=140)
+            seed = gr.Number(
+                None, label="Seed from here", info="Empty: the same noise.", precision=0, min_width=140, elem_id="fork"
+            )
         with gr.Row():
             branch, take = gr.Button("Branch", elem_id="branch"), gr.Button("Add to Keep", elem_id="take")
         said_so = gr.HTML("", html_template='<p class="n-status" role="status">${value}</p>')
@@ -207,7 +220,23 @@ def _about(model: PictureModel) -> str:
     """The model in a line: RGBA, 16×16, 3 labels."""
     p = model.pictures
     words = f"{p.mode}, {p.width}×{p.height}" + (f", {len(p.labels)} labels" if p.labels else "")
-    return f"{words}, {sum(w.numel() for w in model.parameters()) / 1e6:.2f} million weights"
+    words += f", {sum(w.numel() for w in model.parameters()) / 1e6:.2f} million weights"
+    return words + (f"; attributes: {_attributes(model)}" if p.attributes else "")
+
+
+def _attributes(model: PictureModel) -> str:
+    """What may be asked for beside labels: hue (a number), shape (round or square)."""
+    names = attribute_names(model.pictures)
+    return ", ".join(f"{name} ({' or '.join(words) if words else 'a number'})" for name, words in names.items())
+
+
+def way_of(
+    model: PictureModel, sampler: str | None, grid: str | None, steps: float, eta: float, guidance: float,
+    first: float, last: float,
+) -> Way:  # fmt: skip
+    """What is set under "How it walks"."""
+    own_eta = eta if _has_eta(sampler) else None
+    return drawing.way(model, sampler, grid, int(steps), guidance, own_eta, (first / 100, last / 100))
 
 
 def _has_eta(sampler: str | None) -> bool:

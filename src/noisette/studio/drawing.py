@@ -3,6 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import torch
+
+from ..condition import Condition
+from ..context import parsed
 from ..denoiser import Prediction
 from ..edit.branch import onwards, renoised
 from ..edit.generate import ALWAYS, Guidance, generate, noise_of, start, steered, with_eta
@@ -44,14 +48,19 @@ def way(
     return Way(name, grid or own.grid, steps, scale, eta, (interval[0], interval[1]))
 
 
-def wish(model: PictureModel, name: str, labels: Sequence[str], seed: int, number: int, way: Way) -> Wish:
-    """`number` pictures of seeds from `seed` on; of several labels one after the other, of none any in turn."""
+def wish(
+    model: PictureModel, name: str, labels: Sequence[str], seed: int, number: int, way: Way,
+    attributes: Sequence[str] = (),
+) -> Wish:  # fmt: skip
+    """`number` pictures of seeds from `seed` on; of several labels one after the other, of none any in turn. All have
+    the same attributes."""
     several(number)
     if seed < 0:
         raise InputError(f"the seed is {seed}: give 0 or more")
     asked: Sequence[str | None] = labels or model.pictures.labels or [None]
     kin = tuple(Kin(seed + i) for i in range(number))
-    return Wish(name, kin, tuple(asked[i % len(asked)] for i in range(number)), way)
+    told = (tuple(attributes),) * number if attributes else ()
+    return Wish(name, kin, tuple(asked[i % len(asked)] for i in range(number)), way, told)
 
 
 def several(number: int) -> int:
@@ -68,7 +77,7 @@ def walk(model: PictureModel, wish: Wish) -> Iterator[Walk]:
     states = [_kept(start(model, wish.kin, grid)[0])]
     yield Walk(wish, model.hash, tuple(states))
     sampler = with_eta(model.sampler(wish.way.sampler), wish.way.eta)
-    cond = model.condition(_labels(model, wish.labels), n)
+    cond = _condition(model, wish)
     for state in generate(model, wish.kin, cond, sampler, grid, Guidance(wish.way.guidance, wish.way.interval), n):
         states.append(_kept(state))
         yield Walk(wish, model.hash, tuple(states))
@@ -91,7 +100,7 @@ def branch(
         state = renoised(model.schedule, state, noise) if step else start(model, kin, _grid(model, way))[0]
     told = replace(walk.wish, labels=labels)
     states = [*walk.states[:step], _kept(state)]
-    cond = model.condition(_labels(model, labels), n)
+    cond = _condition(model, told)
     denoise = steered(model, None if cond is None else cond.to(device), Guidance(way.guidance, way.interval))
     sampler = with_eta(model.sampler(way.sampler), way.eta)
     for after in onwards(denoise, sampler, _grid(model, way), state, noise):
@@ -117,27 +126,35 @@ def cells(model: PictureModel, walk: Walk) -> list[Cell]:
         )
     way, n = walk.wish.way, len(walk.wish.kin)
     times = Origin.own(model, way.grid, way.steps)
-    rows = seen(model, walk, walk.steps).split(1)
+    rows, told = seen(model, walk, walk.steps).split(1), walk.wish.attributes or ((),) * n
     return [
         Cell(
             walk.wish.model,
             row,
             Origin(
-                walk.model, kin.seed, label, way.sampler, way.grid, way.steps, way.guidance, n, times,
-                eta=way.eta, interval=way.interval, turns=kin.turns, temperature=model.config.sampling.temperature,
+                walk.model, kin.seed, label, way.sampler, way.grid, way.steps, way.guidance, n, times, attributes,
+                way.eta, way.interval, kin.turns, temperature=model.config.sampling.temperature,
             ),
             walk.branch,
         )
-        for row, kin, label in zip(rows, walk.wish.kin, walk.wish.labels, strict=True)
+        for row, kin, label, attributes in zip(rows, walk.wish.kin, walk.wish.labels, told, strict=True)
     ]  # fmt: skip
+
+
+def blank(model: PictureModel) -> Bytes:
+    """A picture of nothing, (1, C, H, W)."""
+    return torch.zeros(1, *model.pictures.shape, dtype=torch.uint8)
 
 
 def _grid(model: PictureModel, way: Way) -> Grid:
     return model.grid(way.steps, way.grid)
 
 
-def _labels(model: PictureModel, labels: Sequence[str | None]) -> Sequence[str | None] | None:
-    return None if set(labels) == {None} else labels
+def _condition(model: PictureModel, wish: Wish) -> Condition | None:
+    """What each picture is asked to be."""
+    labels = None if set(wish.labels) == {None} else wish.labels
+    attributes = [parsed(told) or None for told in wish.attributes]
+    return model.condition(labels, len(wish.kin), attributes=attributes or None)
 
 
 def _kept(state: State, device: object = "cpu") -> State:

@@ -1,11 +1,16 @@
 """The kept pictures as files: PNGs that say how they were drawn, a sheet, a zip of both."""
 
+import os
 import re
+import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import torch
 
 from ..errors import InputError
@@ -47,8 +52,21 @@ def archive(cells: Sequence[Cell]) -> bytes:
     files = named(cells)
     if len({c.pixels.shape for c in cells}) == 1:
         files["sheet.png"] = contact(cells)
+    return zipped(files)
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip of files by name; the same files give the same bytes."""
     data = BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as packed:
         for name, content in files.items():
             packed.writestr(zipfile.ZipInfo(name, DATE), content)
     return data.getvalue()
+
+
+def offered(files: Mapping[str, bytes]) -> Any:
+    """Files for the visitor to save: in the folder that is emptied when the studio closes, and before."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return gr.update(value=[str(folder / name) for name in files], visible=True)

@@ -1,9 +1,6 @@
 """The page "Keep": choose among pictures, ask for kin of them, and take the best away."""
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -26,7 +23,8 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
   if (!button) return;
   last = button.dataset.do + ':' + button.dataset.i;
-  trigger(button.dataset.do === 'more' ? 'select' : 'click', {do: button.dataset.do, i: Number(button.dataset.i)});
+  const name = ['more', 'edit'].includes(button.dataset.do) ? 'select' : 'click';
+  trigger(name, {do: button.dataset.do, i: Number(button.dataset.i)});
 });
 watch('value', () => {
   if (last === null) return;
@@ -86,10 +84,7 @@ class Keeping:
             ZIP: lambda cells: {"noisette.zip": export.archive(cells)},
         }
         made = makers[kind](board.kept)
-        folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
-        for name, content in made.items():
-            (folder / name).write_bytes(content)
-        return gr.update(value=[str(folder / name) for name in made], visible=True)
+        return export.offered(made)
 
 
 def build(handle: Keeping, board: gr.State) -> list[gr.HTML]:

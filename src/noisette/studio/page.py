@@ -4,7 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from . import api, draw, keep, runs, train
+from . import api, draw, edit, keep, runs, slide, train, walk
+from .api_edit import EditApi
 from .session import Board
 from .told import told
 from .trainer import Trainer
@@ -16,27 +17,41 @@ HEAD = '<div class="n-head"><h1>Noisette</h1><p>Draw with your own model. Nothin
 
 def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
     """The page for a workspace. It is the same for every visitor; what one sees is in one's own states."""
-    drawing, keeping = draw.Drawing(workspace), keep.Keeping(workspace)
+    drawing, keeping, editing = draw.Drawing(workspace), keep.Keeping(workspace), edit.Editing(workspace)
+    walking, sliding = walk.Walking(workspace), slide.Sliding(workspace)
     running, starting = runs.Running(workspace, trainer), train.Starting(workspace, trainer)
     with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=(3600, 3600)) as blocks:
-        api.offered(api.Api(workspace, trainer))  # first: the page's own events make way for these names
+        api.offered(
+            api.Api(workspace, trainer), EditApi(workspace, sliding.directions)
+        )  # first: the page's own events make way for these names
         gr.HTML(HEAD)
-        walk, board = gr.State(None), gr.State(Board())
+        path, board = gr.State(None), gr.State(Board())
         names = workspace.models()
         model = gr.Dropdown(names, value=next(iter(names), None), label="Model", elem_id="model")
         about = gr.HTML("", html_template='<p class="n-faint">${value}</p>', elem_id="about")
         with gr.Tabs() as tabs:
             with gr.Tab("Draw"):
-                controls, label = draw.build(drawing, model, walk, board)
+                controls, label = draw.build(drawing, model, path, board)
             with gr.Tab("Keep") as choosing:
                 grid = keep.build(keeping, board)
+            with gr.Tab("Edit", id="edit"):
+                own, paper = edit.build(editing, model, controls)
+            with gr.Tab("Walk") as between:
+                ends = walk.build(walking, board)
+            with gr.Tab("Sliders"):
+                axes = slide.build(sliding, model, controls)
             with gr.Tab("Runs", id="runs") as shown:
                 run, parts = runs.build(running)
             with gr.Tab("Train"):
                 source = train.build(starting, run, tabs)
-        way = [about, controls.labels, *controls.way(), label]
+        way = [about, controls.labels, controls.attributes, *controls.way(), label]
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        data, picture, kind = paper
         model.input(told(drawing.chosen), model, way, **quick)
+        model.input(told(editing.chosen), [model, data, kind], own, **quick)
+        grid[1].select(told(editing.kept), [board, model, kind], [data, picture, tabs], **quick)
+        model.input(told(sliding.chosen), model, axes, **quick)
+        between.select(walking.stops, [board, *ends], ends, **quick)
         choosing.select(keeping.show, board, grid, **quick)
         shown.select(told(running.refreshed), run, run, **quick).then(told(running.chosen), run, parts, **quick)
         blocks.load(
@@ -44,4 +59,6 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
             None, [model, source], **quick,
         )  # fmt: skip
         blocks.load(told(drawing.chosen), model, way, **quick)
+        blocks.load(told(sliding.chosen), model, axes, **quick)
+        blocks.load(told(editing.chosen), [model, data, kind], own, **quick)
     return blocks.queue(default_concurrency_limit=1, max_size=64)

@@ -42,6 +42,7 @@ def _run(workspace: Workspace, sock: socket.socket, token: str | None, host: str
 
     from .app import application
     from .trainer import Trainer
+    from .uploads import cleared
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -49,6 +50,7 @@ def _run(workspace: Workspace, sock: socket.socket, token: str | None, host: str
             ready()
 
     trainer = Trainer(workspace)
+    cleared(workspace, trainer.needed(), older=0)
     config = uvicorn.Config(
         application(workspace, trainer, token, host), log_level="warning", access_log=False, proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=2, ws="none",
@@ -57,6 +59,7 @@ def _run(workspace: Workspace, sock: socket.socket, token: str | None, host: str
         Server(config).run(sockets=[sock])
     finally:
         trainer.close()
+        cleared(workspace, trainer.needed(), older=0)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -33,8 +33,9 @@ class Wish:
 
     model: str  # its name in the workspace
     kin: tuple[Kin, ...]
-    labels: tuple[str | None, ...]
+    labels: tuple[str | None, ...]  # names, or mixtures: bread:0.5,sword:0.5
     way: Way
+    attributes: tuple[tuple[str, ...], ...] = ()  # of each picture, like hue=0.3; none at all where there are none
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Cell:
 
     def alike(self, kin: Sequence[Kin]) -> Wish:
         """The same wish for other noises."""
-        return Wish(self.name, tuple(kin), (self.origin.label,) * len(kin), way_of(self.origin))
+        n, o = len(kin), self.origin
+        return Wish(self.name, tuple(kin), (o.label,) * n, way_of(o), (o.attributes,) * n)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,33 @@ img.n-pixels { image-rendering: pixelated; border-radius: 4px; max-width: 100%; 
 .n-rejected button[data-do="reject"] { background: #742a2a; border-color: #742a2a; color: #fff; }
 .n-cell button:focus-visible { outline: 3px solid var(--color-accent); outline-offset: 1px; }
 .n-small .n-cell { display: flex; flex-direction: column; gap: 4px; }
+.tab-wrapper, .tab-container { height: auto !important; } .tab-container[role="tablist"] { flex-wrap: wrap; }
+.tab-container.visually-hidden { display: none; }
+.n-fold { width: 100%; text-align: left; padding: .6rem .9rem; border-radius: 8px; cursor: pointer; font: inherit;
+  border: 1px solid var(--border-color-primary); background: var(--block-background-fill);
+  color: var(--body-text-color); }
+.n-fold::before { content: "▸"; display: inline-block; width: 1.2rem; }
+.n-fold[aria-expanded="true"]::before { content: "▾"; }
+.n-under:not(.n-open) { display: none !important; }
+.n-fold:focus-visible, .n-brush :focus-visible, .n-folder:focus-within {
+  outline: 3px solid var(--color-accent); outline-offset: 1px; }
+.n-brush { display: flex; flex-wrap: wrap; gap: 1rem; } .n-brush[hidden] { display: none; }
+.n-marking { flex: 1 1 14rem; display: none; } .n-marks .n-marking { display: block; }
+.n-paper { position: relative; max-width: 100%; align-self: flex-start; border-radius: 4px; overflow: hidden;
+  background: repeating-conic-gradient(#fff 0 25%, #e1e3e6 0 50%) 0 0 / 20px 20px; }
+.n-paper canvas { display: block; width: 100%; image-rendering: pixelated; }
+.n-marks canvas { touch-action: none; cursor: crosshair; }
+.n-ring { position: absolute; border: 2px solid #111; outline: 1px solid #fff; pointer-events: none; }
+.n-ring[hidden], .n-brush:not(.n-marks) .n-ring { display: none; }
+.n-tools { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: center; }
+.n-tools label { display: inline-flex; gap: .4rem; align-items: center; }
+.n-tools button, .n-folder { min-height: 2rem; padding: 0 .7rem; border-radius: 6px; cursor: pointer;
+  border: 1px solid var(--border-color-primary); background: var(--button-secondary-background-fill);
+  color: var(--body-text-color); }
+.n-film { image-rendering: pixelated; border-radius: 4px; max-width: 100%; margin: 0 0 1rem; display: block;
+  background: repeating-conic-gradient(#fff 0 25%, #e1e3e6 0 50%) 0 0 / 20px 20px; }
+.n-folder { display: inline-flex; align-items: center; position: relative; }
+.n-folder input { position: absolute; width: 1px; height: 1px; opacity: 0; }
 .n-growth { display: flex; gap: 1rem; overflow-x: auto; padding-bottom: .5rem; }
 .n-growth figure { margin: 0; flex: none; }
 .n-facts { border-collapse: collapse; border: 0 !important; }

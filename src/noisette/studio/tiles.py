@@ -14,9 +14,9 @@ SIDE = 160  # CSS pixels that a picture is enlarged to, about, by a whole number
 ALONE = 320  # where it is the only one
 
 
-def tiles(pictures: Bytes, captions: Sequence[str], what: str) -> str:
+def tiles(pictures: Bytes, captions: Sequence[str], what: str, side: int | None = None) -> str:
     """A list of pictures; `what` names it to those who do not see it."""
-    side = ALONE if len(pictures) == 1 else SIDE
+    side = side or (ALONE if len(pictures) == 1 else SIDE)
     rows = (
         f"<li><figure>{image(row, caption, side)}<figcaption>{escape(caption)}</figcaption></figure></li>"
         for row, caption in zip(pictures.split(1), captions, strict=True)
@@ -62,13 +62,23 @@ def _cell(i: int, cell: Cell, kept: bool, rejected: bool) -> str:
     )
 
 
+def results(pictures: Sequence[Bytes], captions: Sequence[str]) -> str:
+    """What came of an edit: every picture with a button to edit it in turn."""
+    rows = (
+        f'<li class="n-cell"><figure>{image(picture, caption)}<figcaption>{escape(caption)}</figcaption></figure>'
+        f'<div class="n-buttons">{_button("edit", i, "Edit", f"Edit {caption}")}</div></li>'
+        for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True))
+    )
+    return f'<ul class="n-tiles" aria-label="Edited pictures">{"".join(rows)}</ul>'
+
+
 def shelf(value: Board) -> str:
     """What was kept."""
     if not value.kept:
         return '<p class="n-faint">Nothing kept yet.</p>'
     rows = (
         f'<li class="n-cell"><figure>{image(cell.pixels, caption, SIDE // 2)}</figure>'
-        f"{_button('drop', i, 'Remove', f'Remove {caption}')}</li>"
+        f"{_button('edit', i, 'Edit', f'Edit {caption}')}{_button('drop', i, 'Remove', f'Remove {caption}')}</li>"
         for i, cell in enumerate(value.kept)
         for caption in [said(cell.origin.label, cell.origin.seed, len(cell.origin.turns))]
     )

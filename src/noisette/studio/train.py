@@ -9,9 +9,11 @@ from ..data import scan
 from ..data.builtin import BUILT_IN
 from ..errors import InputError
 from . import report
+from .fold import fold
+from .pack import FOLDER, PACK
 from .told import told
 from .trainer import LONGEST, Job, Trainer
-from .uploads import PICTURES, taken_in
+from .uploads import LARGEST, MANY, PICTURES, cleared, taken_in
 from .workspace import Workspace
 
 UPLOAD = "what I upload"
@@ -29,6 +31,7 @@ class Starting:
     def source(self, name: str, files: list[str] | None) -> str:
         """Where those pictures lie: a path that is ours, or the name of a built-in set."""
         if name == UPLOAD:
+            cleared(self.workspace, self.trainer.needed())
             return str(taken_in(self.workspace, [Path(f) for f in files or []]))
         return self.trainer.known_source(name)
 
@@ -58,11 +61,14 @@ def build(handle: Starting, chosen: gr.Dropdown, tabs: gr.Tabs) -> gr.Dropdown:
                 label="A zip of a folder (its sub-folders are labels), or pictures", file_count="multiple",
                 file_types=[".zip", *PICTURES], height=140, elem_id="files",
             )  # fmt: skip
+            gr.HTML(
+                FOLDER, js_on_load=PACK.replace("LARGEST", str(LARGEST)).replace("MANY", str(MANY)), elem_id="folder"
+            )
             look = gr.Button("Look at them", elem_id="look")
         with gr.Column(min_width=280):
             name = gr.Textbox(label="Name of the run", placeholder="my sprites", max_length=64, elem_id="name")
             minutes = gr.Number(10, label="Minutes", minimum=0, maximum=LONGEST, elem_id="minutes")
-            with gr.Accordion("More", open=False):
+            with fold("More", "more"):
                 preset = gr.Dropdown(["auto", "tiny", "small", "base"], value="auto", label="Network")
                 size = gr.Number(None, label="Size in pixels", info="Empty: what suits them.", precision=0)
                 pixel_art = gr.Checkbox(False, label="Pixel art: invent no colour")

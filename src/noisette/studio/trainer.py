@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -124,6 +125,16 @@ class Trainer:
         folder = self.workspace.own
         files = sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)
         return [p.stem for p in files]
+
+    def needed(self) -> set[str]:
+        """The sources of runs that go on, or may be gone on with."""
+        found = set()
+        for name in self.started():
+            with suppress(InputError):  # a file that is damaged: nothing can go on with it
+                state = self.standing(name).state
+                if state in ("training", "stopping") or (state != "finished" and name in self.workspace.runs()):
+                    found.add(self._job(name).source)
+        return found
 
     def close(self) -> None:
         """Stop all, and wait until they have saved."""

@@ -1,9 +1,11 @@
 """What visitors send: taken in under names of our own, after a look at what it is."""
 
 import hashlib
+import os
 import shutil
+import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import InputError
@@ -13,6 +15,20 @@ from .workspace import Workspace
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff")
 LARGEST = 2**28  # bytes of all files together
 MANY = 20_000  # files
+YOUNG = 3600.0  # seconds that an upload is kept for whoever looks at it
+
+
+def cleared(workspace: Workspace, used: Collection[str], older: float = YOUNG) -> None:
+    """Remove what was uploaded and is no run's any more, if it has lain there for `older` seconds: somebody may be
+    between looking at it and training on it."""
+    folder = workspace.own / "uploads"
+    for path in folder.iterdir() if folder.is_dir() else []:
+        if str(path) in used or time.time() - path.stat().st_mtime < older:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def taken_in(workspace: Workspace, files: Sequence[Path]) -> Path:
@@ -33,6 +49,7 @@ def taken_in(workspace: Workspace, files: Sequence[Path]) -> Path:
         path = place.with_suffix(".zip")
         if not path.exists():
             atomic_write(path, files[0].read_bytes())
+        os.utime(path)
         return path
     endings = [file.suffix.lower() for file in files]
     if wrong := next((e for e in endings if e not in PICTURES), None):
@@ -43,4 +60,5 @@ def taken_in(workspace: Workspace, files: Sequence[Path]) -> Path:
         with atomic_folder(place) as folder:
             for i, (file, ending) in enumerate(zip(files, endings, strict=True)):
                 shutil.copyfile(file, folder / f"{i:05d}{ending}")
+    os.utime(place)
     return place

@@ -1,7 +1,7 @@
 """noisette edit hspace: directions in a model's own bottleneck, and pictures moved along them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ...denoiser import Denoiser
     from ...edit.hspace import Direction
     from ...edit.measured import Bench, Effect
-    from ...shapes import Bytes, Images
-    from .job import Turn
+    from ...edit.retouch import Turn
+    from ...shapes import Images
 
 TESTED = 8  # pictures on which a direction is measured
 
@@ -70,12 +70,9 @@ def hspace(
 
 
 def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
-    import torch
-
     from ...edit.directions import chosen, load
-    from ...edit.generate import fresh
-    from ...edit.hspace import Directed, bottleneck
-    from ...sampler import sample
+    from ...edit.hspace import bottleneck
+    from ...edit.retouch import moved
 
     there, moves = load(path, job.model.hash), []
     for text in along:
@@ -88,15 +85,8 @@ def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
             raise InputError(f"{text!r} is no way to go: write NAME=STRENGTH, like 1=1.5") from error
     job = job.telling({"along": {d.name: s for d, s in moves}})
     ready(job)
-    mid, device = bottleneck(job.model.net), next(job.model.parameters()).device
-
-    def one(turn: "Turn") -> "Bytes":
-        blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
-        x = fresh(turn.denoise, turn.grid, blank, turn.noise, job.model.config.sampling.temperature)
-        moved = Directed(turn.denoise, mid, moves)
-        return job.model.pictures.finished(sample(moved, turn.sampler, turn.grid, x, turn.noise))
-
-    made = job.draw(one, "hspace")
+    mid = bottleneck(job.model.net)
+    made = job.draw(lambda turn: moved(job.model.pictures, turn, mid, moves), "hspace")
     report(made, [sheet_of(job.out / "grid.png", [m.pixels for m in made])], as_json)
 
 
@@ -105,9 +95,14 @@ def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
 
 def _find(job: Job, components: int, pairs: "tuple[Images, Images] | None", name: str, as_json: bool) -> None:
     from ...edit.directions import save
+    from ...edit.finding import components as common
+    from ...edit.finding import of_labels
     from ...edit.measured import STRENGTHS, measured
 
-    found = [*_components(job, components), *_labels(job), *([] if pairs is None else [_pair(job, pairs, name)])]
+    model, wish = job.model, job.wish
+    found = common(model, (replace(turn, denoise=_plain(job, turn)) for turn in job.turns()), components)
+    found += of_labels(model, model.pictures.labels, wish.seeds[: wish.batch], model.grid(wish.steps, wish.grid))
+    found += [] if pairs is None else [_pair(job, pairs, name)]
     effects, sliders = measured(_bench(job), found)
     path = job.out / "directions.safetensors"
     save(path, found, job.model.hash, f"{len(job.wish.seeds)} pictures from seed {job.wish.seeds[0]}")
@@ -119,44 +114,6 @@ def _find(job: Job, components: int, pairs: "tuple[Images, Images] | None", name
     else:
         _table(effects)
         wrote([path, sheet])
-
-
-def _components(job: Job, number: int) -> "list[Direction]":
-    """Of pictures of whatever was asked for."""
-    import torch
-
-    from ...edit.generate import fresh
-    from ...edit.hspace import bottleneck, drawn, principal
-
-    mid, device, parts = bottleneck(job.model.net), next(job.model.parameters()).device, []
-    for turn in job.turns():
-        blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
-        x = fresh(turn.denoise, turn.grid, blank, turn.noise, job.model.config.sampling.temperature)
-        times, seen = drawn(_plain(job, turn), mid, turn.grid, x, turn.noise)
-        parts.append(seen)
-    return principal(times, torch.cat(parts, 1), number)
-
-
-def _labels(job: Job) -> "list[Direction]":
-    """What sets each label apart from the mean of all, from the same noises."""
-    import torch
-
-    from ...edit.generate import start
-    from ...edit.hspace import Direction, bottleneck, drawn
-
-    model, wish = job.model, job.wish
-    grid, mid, means = model.grid(wish.steps, wish.grid), bottleneck(model.net), {}
-    seeds = wish.seeds[: wish.batch]
-    for name in model.pictures.labels:
-        cond = model.condition(name, len(seeds))
-        state, noise = start(model, seeds, grid)
-        d = model.given(None if cond is None else cond.to(state.x.device))
-        times, seen = drawn(d, mid, grid, state.x, noise)
-        means[name] = seen.mean(1)
-    if not means:
-        return []
-    middle = torch.stack(list(means.values())).mean(0)
-    return [Direction(name, times, mean - middle) for name, mean in means.items()]
 
 
 def _pair(job: Job, pairs: "tuple[Images, Images]", name: str) -> "Direction":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InputError, known
-from .job import begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
+from .job import begin, note, positive, ready, report, sheet_of, told_of
 from .options import Asked, Model, Number, Out, Picture, Rounds, asks
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from ...edit.picture import Given
     from ...pictures import Pictures
-    from ...shapes import Bytes
-    from .job import Turn
 
 
 WIDEST = 256  # pixels of a margin
@@ -46,14 +44,14 @@ def inpaint(
     """
     import torch
 
-    from ...edit.inpaint import canvas, fill, kept, repaint
+    from ...edit.inpaint import canvas, kept
     from ...edit.picture import read_picture
-    from ...edit.tile import Windowed
+    from ...edit.retouch import WAYS, filled
 
     positive("--rounds", rounds)
     if not 0 <= margin <= WIDEST:
         raise InputError(f"--margin is {margin}: give 0 to {WIDEST}")
-    filled = known(way, {"repaint": repaint, "ddnm": fill}, "way of inpainting")
+    known(way, WAYS, "way of inpainting")
     told = {"way": way, "rounds": rounds}
     job = begin(model, out, "inpaint", told, n, asked)
     given = read_picture(picture, job.model.pictures)
@@ -63,15 +61,9 @@ def inpaint(
     job = job.telling(told_of(given) | {"mask": None if mask is None else mask.name, "margin": margin})
     note(given)
     ready(job)
-    x0, (_, height, width) = in_model_space(job, pixels), job.model.pictures.shape
-
-    def one(turn: "Turn") -> "Bytes":
-        pictures = repeated(x0, turn.size)
-        denoise = Windowed(turn.denoise, height, width) if margin else turn.denoise
-        drawn = filled(denoise, turn.sampler, turn.grid, pictures, there.to(x0), turn.noise, rounds)
-        return kept(pixels, there, job.model.pictures.finished(drawn).cpu())
-
-    made = job.draw(one, Path(picture).stem, rounds)
+    made = job.draw(
+        lambda turn: filled(job.model.pictures, turn, pixels, there, rounds, way), Path(picture).stem, rounds
+    )
     hole = kept(pixels, there, torch.zeros_like(pixels))
     grid = sheet_of(out / "grid.png", [hole, *(m.pixels for m in made)])
     report(made, [grid], asked.as_json)

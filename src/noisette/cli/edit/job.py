@@ -15,22 +15,10 @@ if TYPE_CHECKING:
 
     from ...denoiser import Denoiser
     from ...edit.picture import Given
+    from ...edit.retouch import Turn
     from ...model import PictureModel
-    from ...noise import Seeded
     from ...sampler import Sampler
-    from ...shapes import Bytes, Grid, Images
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Some of the pictures, drawn at once: all that an edit is made of."""
-
-    denoise: "Denoiser"
-    sampler: "Sampler"
-    grid: "Grid"
-    noise: "Seeded"
-    first: int  # of how many pictures before
-    size: int
+    from ...shapes import Bytes, Images
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,7 @@ class Job:
         from rich.progress import Progress
 
         from ...edit.generate import steered
+        from ...edit.retouch import Turn
         from ...noise import Seeded
 
         wish, model = self.wish, self.model
@@ -65,7 +54,9 @@ class Job:
                 rows = slice(first, first + wish.batch)
                 asked = None if cond is None else cond[rows].to(device)
                 seeds = wish.seeds[rows]
-                yield Turn(steered(model, asked, wish.guidance), sampler, grid, Seeded(seeds), first, len(seeds))
+                denoise = steered(model, asked, wish.guidance)
+                temperature = model.config.sampling.temperature
+                yield Turn(denoise, sampler, grid, Seeded(seeds), len(seeds), device, first, temperature)
 
     def draw(
         self,
@@ -146,11 +137,6 @@ def note(given: "Given") -> None:
 def ready(job: Job) -> None:
     """See that the folder can be written to."""
     writable(job.out)
-
-
-def repeated(x: "Tensor", n: int) -> "Tensor":
-    """One picture n times, with memory of its own."""
-    return x.expand(n, -1, -1, -1).contiguous()
 
 
 def report(made: Sequence[Written], others: Sequence[Path], as_json: bool) -> None:

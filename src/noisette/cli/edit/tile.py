@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import InputError
-from .job import Job, begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
+from .job import Job, begin, note, positive, ready, report, sheet_of, told_of
 from .options import Asked, Model, Number, Out, Rounds, asks
 
 if TYPE_CHECKING:
+    from ...edit.retouch import Turn
     from ...shapes import Bytes
-    from .job import Turn
 
 
 @asks
@@ -47,43 +47,28 @@ def tile(
 
 
 def _new(job: Job, axes: str) -> list[Any]:
-    import torch
-
-    from ...edit.generate import fresh
-    from ...edit.tile import Rolled
-    from ...sampler import sample
+    from ...edit.retouch import seamless
 
     ready(job)
-    device = next(job.model.parameters()).device
-
-    def one(turn: "Turn") -> "Bytes":
-        blank = torch.empty(turn.size, *job.model.pictures.shape, device=device)
-        x = fresh(turn.denoise, turn.grid, blank, turn.noise, job.model.config.sampling.temperature)
-        seamless = Rolled(turn.denoise, "x" in axes, "y" in axes)
-        return job.model.pictures.finished(sample(seamless, turn.sampler, turn.grid, x, turn.noise))
-
-    return job.draw(one, "tile", about=lambda pixels: _seams(job, pixels))
+    pictures = job.model.pictures
+    return job.draw(lambda turn: seamless(pictures, turn, axes), "tile", about=lambda pixels: _seams(job, pixels))
 
 
 def _repaired(job: Job, axes: str, picture: Path, band: int | None, rounds: int) -> list[Any]:
-    from ...edit.inpaint import kept, repaint
     from ...edit.picture import read_picture
-    from ...edit.tile import Rolled, border
+    from ...edit.retouch import mended
+    from ...edit.tile import border
 
     given = read_picture(picture, job.model.pictures)
     height, width = job.model.pictures.height, job.model.pictures.width
     wide = min(height, width) // 4 if band is None else band
-    there = border(height, width, wide, "x" in axes, "y" in axes)
+    border(height, width, wide, "x" in axes, "y" in axes)
     job = job.telling(told_of(given) | {"band": wide, "rounds": rounds})
     note(given)
     ready(job)
-    x0 = in_model_space(job, given.pixels)
 
     def one(turn: "Turn") -> "Bytes":
-        seamless = Rolled(turn.denoise, "x" in axes, "y" in axes)
-        pictures = repeated(x0, turn.size)
-        drawn = repaint(seamless, turn.sampler, turn.grid, pictures, there.to(x0), turn.noise, rounds)
-        return kept(given.pixels, there, job.model.pictures.finished(drawn).cpu())
+        return mended(job.model.pictures, turn, given.pixels, axes, wide, rounds)
 
     return job.draw(one, picture.stem, rounds, about=lambda pixels: _seams(job, pixels))
 

@@ -1,14 +1,9 @@
 """noisette edit upscale: a small picture made large."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .job import begin, in_model_space, note, positive, ready, repeated, report, sheet_of, told_of
+from .job import begin, note, positive, ready, report, sheet_of, told_of
 from .options import Asked, Model, Number, Out, Picture, Rounds, asks
-
-if TYPE_CHECKING:
-    from ...shapes import Bytes
-    from .job import Turn
 
 
 @asks
@@ -27,8 +22,7 @@ def upscale(
     its pixels repeated, first.
     """
     from ...edit.picture import read_small
-    from ...edit.upscale import upscale as enlarged
-    from ...edit.upscale import within
+    from ...edit.retouch import enlarged
 
     positive("--rounds", rounds)
     job = begin(model, out, "upscale", {}, n, asked)
@@ -36,13 +30,8 @@ def upscale(
     job = job.telling(told_of(given) | {"factor": factor, "rounds": rounds})
     note(given)
     ready(job)
-    small = in_model_space(job, given.pixels)
-
-    def one(turn: "Turn") -> "Bytes":
-        several = repeated(small, turn.size)
-        drawn = enlarged(turn.denoise, turn.sampler, turn.grid, several, factor, turn.noise, rounds)
-        return job.model.pictures.decode(within(drawn, several, factor, job.model.pictures.has_alpha))
-
-    made = job.draw(one, Path(picture).stem, rounds)
+    made = job.draw(
+        lambda turn: enlarged(job.model.pictures, turn, given.pixels, factor, rounds), Path(picture).stem, rounds
+    )
     nearest = given.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     report(made, [sheet_of(out / "grid.png", [nearest, *(m.pixels for m in made)])], asked.as_json)

@@ -1,16 +1,12 @@
 """noisette edit vary: pictures like this one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .job import begin, in_model_space, note, ready, repeated, report, sheet_of, told_of
+from .job import begin, note, ready, report, sheet_of, told_of
 from .options import Asked, Model, Number, Out, Picture, asks
-
-if TYPE_CHECKING:
-    from ...shapes import Bytes
-    from .job import Turn
 
 
 @asks
@@ -28,8 +24,8 @@ def vary(
     PICTURE-SEED.png, and grid.png with the picture first.
     """
     from ...edit.picture import read_picture
+    from ...edit.retouch import varied
     from ...edit.vary import last
-    from ...edit.vary import vary as varied
 
     job = begin(model, out, "vary", {"strength": strength}, n, asked)
     last(job.model.grid(job.wish.steps, job.wish.grid), strength)
@@ -37,13 +33,6 @@ def vary(
     job = job.telling(told_of(given))
     note(given)
     ready(job)
-    x0 = in_model_space(job, given.pixels)
-
-    def one(turn: "Turn") -> "Bytes":
-        pictures = repeated(x0, turn.size)
-        drawn = varied(turn.denoise, turn.sampler, turn.grid, pictures, strength, turn.noise)
-        return job.model.pictures.finished(drawn)
-
-    made = job.draw(one, Path(picture).stem)
+    made = job.draw(lambda turn: varied(job.model.pictures, turn, given.pixels, strength), Path(picture).stem)
     grid = sheet_of(out / "grid.png", [given.pixels, *(m.pixels for m in made)])
     report(made, [grid], asked.as_json)

@@ -58,25 +58,17 @@ def walk(
 
 def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
     """(1, C, H, W) each."""
-    import torch
     from rich.progress import track
 
-    from ...edit.generate import fresh, steered
-    from ...edit.walk import condition_at, noise_at
-    from ...sampler import sample
+    from ...edit.walk import walked
     from ..terminal import console
 
     wish, model, screen = job.wish, job.model, console(to_stderr=True)
-    device, grid, asked = next(model.parameters()).device, model.grid(wish.steps, wish.grid), condition(model, wish)
-    batches = range(0, len(found), wish.batch)
-    for first in track(batches, "walk", console=screen, transient=True, disable=not screen.is_terminal):
-        part = found[first : first + wish.batch]
-        cond = None if asked is None else condition_at(asked, part, model.config.net.classes).to(device)
-        denoise, noise = steered(model, cond, wish.guidance), noise_at(wish.seeds, part)
-        blank = torch.empty(len(part), *model.pictures.shape, device=device)
-        x = fresh(denoise, grid, blank, noise, model.config.sampling.temperature)
-        drawn = sample(denoise, model.sampler(wish.sampler), grid, x, noise)
-        yield from model.pictures.finished(drawn).cpu().split(1)
+    grid, sampler = model.grid(wish.steps, wish.grid), model.sampler(wish.sampler)
+    parts = walked(model, wish.seeds, condition(model, wish), found, sampler, grid, wish.guidance, wish.batch)
+    number = -(-len(found) // wish.batch)
+    for part in track(parts, "walk", number, console=screen, transient=True, disable=not screen.is_terminal):
+        yield from part.split(1)
 
 
 def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> Written:
