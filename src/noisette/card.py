@@ -30,12 +30,15 @@ class Licences:
     data: str | None = None
 
 
-def write(folder: Path, config: ModelConfig, parameters: int, drawn: Bytes, run: Path | None, said: Licences) -> None:
+def write(
+    folder: Path, config: ModelConfig, parameters: int, drawn: Bytes | None, run: Path | None, said: Licences
+) -> None:
     """README.md and samples.png, into a model folder. `run` is the run folder that the model is of, where there is one.
 
-    `drawn` are pictures of its own.
+    `drawn` are pictures of its own, where it makes them out of noise.
     """
-    write_png(folder / SHEET, sheet(drawn))
+    if drawn is not None:
+        write_png(folder / SHEET, sheet(drawn))
     name = run.resolve().name if run is not None else folder.resolve().name
     text = "\n\n".join([front(said), f"# {name}", *sections(config, parameters, run, said)])
     atomic_write(folder / "README.md", f"{text}\n".encode())
@@ -59,9 +62,10 @@ def front(said: Licences) -> str:
 
 def sections(config: ModelConfig, parameters: int, run: Path | None, said: Licences) -> Iterator[str]:
     """The card, a section at a time."""
-    yield f"![drawn by this model]({SHEET})"
+    if config.task.wanted(config.pictures) is None:
+        yield f"![drawn by this model]({SHEET})"
     yield "A denoising diffusion model of small pictures, grown by [Noisette](https://github.com/noisette/noisette)."
-    yield "## Use\n\n    noisette sample FOLDER --out new -n 16"
+    yield f"## Use\n\n    {config.task.use.replace('MODEL', 'FOLDER')}"
     pictures = config.pictures
     facts = {
         "pictures": f"{pictures.width}×{pictures.height}, {pictures.mode}",

@@ -19,6 +19,7 @@ from .nn.dit import DiTConfig
 from .nn.linear_attention import LinearAttentionUNetConfig
 from .pictures import Pictures
 from .shapes import Grid
+from .task import Draw, Segment, Task, Upscale
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ CHOICES: dict[str, type] = {
         loss.Steps, loss.Uniform, loss.LogNormal, loss.Stratified,
         loss.SquaredError, loss.SquaredErrorAndBound, loss.Bound,
         UNetConfig, ContextUNetConfig, DiTConfig, LinearAttentionUNetConfig,
+        Draw, Upscale, Segment,
     )
 }  # fmt: skip
 
@@ -54,6 +56,8 @@ SAMPLERS: dict[str, Callable[[], sampler.Sampler]] = {
     "unipc-2": lambda: sampler.UniPC(order=2),
     "ipndm": sampler.IPNDM,
 }
+
+TASKS: dict[str, type[Task]] = {"draw": Draw, "upscale": Upscale, "segment": Segment}
 
 GRIDS: dict[str, Callable[["ModelConfig", int], Grid]] = {
     "karras": lambda config, steps: grid.karras(config.schedule, steps),
@@ -98,6 +102,7 @@ class ModelConfig:
     parametrization: parametrization.Parametrization
     pictures: Pictures
     sampling: Sampling = Sampling()
+    task: Task = Draw()
 
 
 def to_json(value: Any) -> Any:

@@ -22,6 +22,7 @@ from .pictures import Pictures
 from .posterior import LearnedRange
 from .sampler import DDPM, Sampler, sample
 from .shapes import Bytes
+from .task import Given
 from .text import Reader
 
 
@@ -46,12 +47,14 @@ class PictureModel(DiffusionModel):
         *,
         attributes: Attributes | Sequence[Attributes | None] | None = None,
         text: str | Sequence[str | None] | None = None,
+        image: Given | None = None,
     ) -> Condition | None:
         """What `n` images are asked to be, by name; None where nothing is asked or nothing can be.
 
         A label is a name, or a mixture: "potion:0.5,weapon:0.5" or {"potion": 0.5, "weapon": 0.5}. Attributes are
         {"hue": 0.3, "shape": "round"}, in the data's own units. A text is any sentence. One of each is for all images;
-        of several, image i takes the i-th, over and over. None is the null: any.
+        of several, image i takes the i-th, over and over. None is the null: any. `image` is the picture that the
+        model's task needs, in model space: one for all images, or one each.
         """
         labels: list[Label | None] = [label] if label is None or isinstance(label, str | Mapping) else list(label)
         wishes = [attributes] if attributes is None or isinstance(attributes, Mapping) else list(attributes)
@@ -64,7 +67,8 @@ class PictureModel(DiffusionModel):
             raise InputError(f"this model was trained without attributes: it cannot be asked for {next(iter(wished))}")
         if reader is None and (told := next((one for one in texts if one), None)):
             raise InputError(f"this model was trained without text: it cannot be asked for {told!r}")
-        if not classes and not vector and reader is None:
+        under = self.config.task.stack(image, self.pictures)
+        if not classes and not vector and reader is None and under is None:
             return None
         return Condition(
             label=label_rows([labels[i % len(labels)] for i in range(n)], self.pictures.labels) if classes else None,
@@ -72,6 +76,7 @@ class PictureModel(DiffusionModel):
             if vector
             else None,
             tokens=None if reader is None else reader([texts[i % len(texts)] for i in range(n)]),
+            image=None if under is None else under.expand(n, -1, -1, -1),
         )
 
     def label(self, name: str | None) -> int:
@@ -106,7 +111,8 @@ class PictureModel(DiffusionModel):
         """`save_pretrained`, and a model card beside it: README.md, with what its run folder tells, and samples.png."""
         self.save_pretrained(folder)
         parameters = sum(p.numel() for p in self.parameters())
-        card.write(Path(folder), self.config, parameters, self._drawn(), card.run_of(self.folder), said or Licences())
+        drawn = None if self.config.task.wanted(self.pictures) else self._drawn()
+        card.write(Path(folder), self.config, parameters, drawn, card.run_of(self.folder), said or Licences())
 
     def push_to_hub(self, name: str, said: Licences | None = None, *, private: bool = True) -> str:
         """Put this model and its card into the hub's repository OWNER/NAME; its address. Only this reaches out."""

@@ -37,6 +37,17 @@ class Seeded:
         return torch.stack(draws).to(like)
 
 
+class Shared:
+    """One generator for a batch of `size` images, of which only `share` is wanted: the same however it is shared."""
+
+    def __init__(self, generator: torch.Generator, size: int, share: slice = slice(None)) -> None:
+        self.generator, self.size, self.share = generator, size, share
+
+    def __call__(self, like: Tensor) -> Tensor:
+        shape, g = (self.size, *like.shape[1:]), self.generator
+        return torch.randn(shape, generator=g, device=g.device)[self.share].to(like)
+
+
 def key(*parts: int | str) -> int:
     """A 63-bit seed that is a function of all its parts, and of nothing else."""
     digest = hashlib.blake2b("/".join(str(p) for p in parts).encode(), digest_size=8).digest()

@@ -13,6 +13,7 @@ from .errors import InputError
 from .shapes import Bytes, Images
 
 Mode = Literal["L", "LA", "RGB", "RGBA"]
+Layer = Literal["picture", "mask"]  # of a data set
 NEARLY = 4  # levels of alpha
 CHANNELS: dict[Mode, int] = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 

@@ -1,7 +1,7 @@
 """Recipes: all that a run needs to be told beside its pictures and its horizon. It goes into the run's config.json."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import loss
@@ -9,6 +9,7 @@ from .config import ModelConfig, from_json, to_json
 from .errors import InputError
 from .files import read_json
 from .pictures import Pictures
+from .task import Task
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Recipe:
         if net.out_channels != (wanted := training.measure.outputs(self.model.pictures.channels)):
             kind = type(training.measure).__name__
             raise InputError(f"{kind} needs a network of {wanted} output channels, and this one has {net.out_channels}")
+        if net.in_channels != (seen := self.model.pictures.channels + self.model.task.stacked(self.model.pictures)):
+            kind = type(self.model.task).__name__
+            raise InputError(f"{kind} needs a network of {seen} input channels, and this one has {net.in_channels}")
 
     def loss(self) -> loss.Loss:
         """What is minimised, before anything is learned or remembered beside the model."""
@@ -68,7 +72,7 @@ def overlaid(recipe: Recipe, file: str) -> Recipe:
     said = read_json(file)
     if not isinstance(said, dict):
         raise InputError(f"{file} is no recipe: it should be an object of JSON, with the keys model and training")
-    if isinstance(model := said.get("model"), dict) and (fixed := {"pictures", "sampling"} & model.keys()):
+    if isinstance(model := said.get("model"), dict) and (fixed := {"pictures", "sampling", "task"} & model.keys()):
         raise InputError(f"{file} sets model.{fixed.pop()}: the pictures and how they are drawn are not of a recipe")
     data = _laid(to_json(recipe), said)
     training = from_json(Training, data["training"], f"{file}: training")
@@ -85,6 +89,13 @@ def _laid(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def tasked(recipe: Recipe, task: Task) -> Recipe:
+    """A recipe for pictures out of noise, for another task: what the model is given lies under x_t."""
+    model = recipe.model
+    net = replace(model.net, in_channels=model.pictures.channels + task.stacked(model.pictures))
+    return replace(recipe, model=replace(model, net=net, task=task))
 
 
 Preset = Callable[[Pictures, float], Recipe]  # of the pictures and their standard deviation

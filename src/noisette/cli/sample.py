@@ -9,16 +9,19 @@ import typer
 
 from ..errors import InputError
 from . import steering as steers
+from .drawn import Drawn, grid_of
 from .opening import opened
 from .terminal import console, machine, wrote
+from .then import Level, Then, cascade
 
 if TYPE_CHECKING:
     from ..condition import Condition
+    from ..edit.cascade import Cascade
     from ..edit.generate import Guidance
     from ..edit.origin import Origin
     from ..edit.steering import Aides, Steering
     from ..model import PictureModel
-    from ..shapes import Bytes
+    from ..shapes import Bytes, Images
 
 LONGEST = 60  # characters of a file's name that say what was asked for
 
@@ -63,6 +66,8 @@ def sample(
     classifier_scale: steers.ClassifierScale = None,
     towards: steers.Towards = None,
     towards_scale: steers.TowardsScale = None,
+    then: Then = None,
+    level: Level = None,
     like: Annotated[Path | None, typer.Option(help="Draw this picture again: a PNG that this command wrote.")] = None,
     batch: Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")] = None,
     snapshot: Annotated[
@@ -75,24 +80,25 @@ def sample(
     Each PNG says how it was drawn, so that `--like PICTURE` can draw it again. Picture i depends on its seed alone.
     """
     loaded, aides = opened(model, snapshot), steers.aides(away, classifier)
+    after = cascade(loaded, [opened(one) for one in then or ()], level)
     if like is not None:
         told: dict[str, object] = {
             "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
             "--sampler": sampler, "--grid": grid, "--guidance": guidance, "--guidance-interval": interval,
             "--rescale": rescale, "--negative": negative, "--classifier-scale": classifier_scale,
-            "--towards": towards, "--towards-scale": towards_scale, "--batch": batch,
+            "--towards": towards, "--towards-scale": towards_scale, "--batch": batch, "--level": level,
         }  # fmt: skip
         _alone(told)
-        drawn = [_again(loaded, like, out, aides)]
+        drawn = [_again(loaded, like, out, aides, after)]
     else:
         led = steers.steering(aides, rescale, negative, classifier_scale, towards, towards_scale)
         when = steers.interval(interval)
         wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, when, led, aides, text)
         writable(out)
-        drawn = list(_with_bar(loaded, wish, out))
+        drawn = list(_with_bar(loaded, wish, out, after))
     paths = [d.path for d in drawn]
     if like is None:
-        paths.append(_grid(drawn, out / "grid.png"))
+        paths.append(grid_of(drawn, out / "grid.png"))
     if as_json:
         for d in drawn:
             machine({"path": str(d.path.resolve())} | asdict(d.origin))
@@ -116,15 +122,7 @@ class Wish:
     steering: "Steering | None" = None  # how the walk is led beside
     aides: "Aides | None" = None  # the models that help
     texts: tuple[str | None, ...] = ()  # one for each picture; none: nobody said any
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A picture that was written."""
-
-    path: Path
-    origin: "Origin"
-    pixels: "Bytes"  # (1, C, H, W)
+    image: "Images | None" = None  # that all pictures are made of, in model space
 
 
 def wished(
@@ -142,6 +140,7 @@ def wished(
     steering: "Steering | None" = None,
     aides: "Aides | None" = None,
     texts: Sequence[str] | None = None,
+    image: "Images | None" = None,
 ) -> Wish:
     """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
     from ..edit.generate import steered
@@ -167,6 +166,7 @@ def wished(
         steering=steering,
         aides=aides,
         texts=tuple(texts[i % len(texts)] for i in range(number)) if texts else (),
+        image=image,
     )
     model.sampler(wish.sampler)
     model.grid(wish.steps, wish.grid)
@@ -182,7 +182,9 @@ def condition(model: "PictureModel", wish: Wish) -> "Condition | None":
     from ..edit.steering import asked
 
     labels = asked(model, wish.labels, None if wish.aides is None else wish.aides.classifier)
-    return model.condition(labels, len(wish.seeds), attributes=parsed(wish.attributes), text=wish.texts or None)
+    return model.condition(
+        labels, len(wish.seeds), attributes=parsed(wish.attributes), text=wish.texts or None, image=wish.image
+    )
 
 
 def guidance_of(model: "PictureModel", wish: Wish) -> "Guidance":
@@ -211,12 +213,15 @@ def writable(out: Path) -> None:
             pass
 
 
-def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]:
-    """Draw and write; None after every step that finished nothing."""
+def draw(model: "PictureModel", wish: Wish, out: Path, after: "Cascade | None" = None) -> Iterator[Drawn | None]:
+    """Draw and write; None after every step that finished nothing. `after` enlarges what was drawn."""
+    from ..edit.cascade import Cascade
     from ..edit.generate import generate
     from ..edit.origin import Origin
     from ..edit.steering import Steering
 
+    after = after or Cascade(())
+    then, level = tuple(m.hash for m in after.models), after.level if after.models else 0.0
     grid, cond, guidance = model.grid(wish.steps, wish.grid), condition(model, wish), guidance_of(model, wish)
     walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, guidance, wish.batch)
     times, done = Origin.own(model, wish.grid, wish.steps), 0
@@ -224,12 +229,15 @@ def draw(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn | None]
         if state.t != grid[-1]:
             yield None
             continue
-        for row in model.pictures.finished(state.x).cpu().split(1):
+        rows = slice(done, done + len(state.x))
+        large = after.enlarged(model, state.x, wish.seeds[rows], wish.labels[rows], wish.batch)
+        for row in after.last(model).pictures.finished(large).cpu().split(1):
             origin = Origin(
                 model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
                 len(state.x), times, wish.attributes, interval=wish.interval, steering=wish.steering or Steering(),
                 text=wish.texts[done] if wish.texts else None,
                 temperature=model.config.sampling.temperature,
+                then=then, level=level,
             )  # fmt: skip
             yield write(out, origin, row)
             done += 1
@@ -252,19 +260,19 @@ def words(label: str) -> str:
     return re.sub(r"\W+", "-", label).strip("-").lower()
 
 
-def _with_bar(model: "PictureModel", wish: Wish, out: Path) -> Iterator[Drawn]:
+def _with_bar(model: "PictureModel", wish: Wish, out: Path, after: "Cascade") -> Iterator[Drawn]:
     from rich.progress import track
 
     chunks = -(-len(wish.seeds) // wish.batch)
     total = chunks * (wish.steps - 1) + len(wish.seeds)
     screen = console(to_stderr=True)
-    steps = draw(model, wish, out)
+    steps = draw(model, wish, out, after)
     for drawn in track(steps, "drawing", total, console=screen, transient=True, disable=not screen.is_terminal):
         if drawn is not None:
             yield drawn
 
 
-def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides") -> Drawn:
+def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides", after: "Cascade") -> Drawn:
     from ..config import from_json
     from ..edit.origin import Origin, again
     from ..viz.png import read_text
@@ -275,27 +283,12 @@ def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides") -> Draw
             f"{like} is an edit, by noisette edit {told['edit']}: only what noisette sample drew is drawn again"
         )
     origin = from_json(Origin, told, f"the metadata of {like}")
-    drawn = again(model, origin, aides)
+    drawn = again(model, origin, aides, after.models)
     writable(out)
-    return write(out, origin, model.pictures.finished(drawn).cpu())
+    return write(out, origin, after.last(model).pictures.finished(drawn).cpu())
 
 
 def _alone(others: dict[str, object]) -> None:
     """--like says everything; what else was said would contradict it."""
     if also := [name for name, value in others.items() if value is not None and value != []]:
         raise InputError(f"--like draws the same picture again: leave {' and '.join(also)} out")
-
-
-def _grid(drawn: Sequence[Drawn], path: Path) -> Path:
-    """All pictures, those of one label together; a row a text, where several were given."""
-    import torch
-
-    from ..viz.grid import sheet
-    from ..viz.png import write_png
-
-    order = sorted(drawn, key=lambda d: (d.origin.label or "", d.origin.seed))
-    texts = list(dict.fromkeys(d.origin.text for d in drawn))
-    columns = None if len(texts) == 1 else -(-len(drawn) // len(texts))
-    order.sort(key=lambda d: texts.index(d.origin.text))
-    write_png(path, sheet(torch.cat([d.pixels for d in order]), columns))
-    return path

@@ -11,6 +11,7 @@ from .terminal import is_first, machine, wrote
 from .units import count, duration, size
 
 if TYPE_CHECKING:
+    from ..task import Task
     from ..train import TrainOptions
 
 PRECISIONS = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16"}  # what others call them
@@ -41,6 +42,10 @@ def train(
     ] = None,
     accumulate: Annotated[int, typer.Option(help="Parts that a step is computed in, to save memory.")] = 1,
     lr: Annotated[float | None, typer.Option(help="The highest learning rate. The preset's unless said.")] = None,
+    task: Annotated[
+        str, typer.Option(help="draw; upscale: small pictures made --factor times as large; segment: masks.")
+    ] = "draw",
+    factor: Annotated[int | None, typer.Option(help="Of --task upscale: 2 unless said.")] = None,
     dropout: Annotated[
         float | None, typer.Option(help="For few pictures: 0.1 to 0.3. The preset's unless said.")
     ] = None,
@@ -86,15 +91,30 @@ def train(
     from ..text import DEFAULT
     from ..train import TrainOptions
 
+    posed = task_of(task, factor)
     one_of("--precision", precision, TrainOptions, "precision")
     one_of("--log", log, TrainOptions, "log")
     options = TrainOptions(
         preset=preset, seconds=seconds, images=number, size=side, pixel_art=pixel_art, cell=cells, labels=labels,
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe,
-        text=encoder or (DEFAULT if text else None), seed=seed, save_every=every, checkups=checkups,
+        task=posed, text=encoder or (DEFAULT if text else None), seed=seed, save_every=every, checkups=checkups,
         precision=precision, log=log,  # type: ignore[arg-type]
     )  # fmt: skip
-    report(run(source, out, options, began, as_json), out, as_json)
+    report(run(source, out, options, began, as_json), out, posed.use, as_json)
+
+
+def task_of(name: str, factor: int | None) -> "Task":
+    """What is to be learned, by name."""
+    from ..config import TASKS
+    from ..errors import known
+    from ..task import Upscale
+
+    kind = known(name, TASKS, "task")
+    if factor is None:
+        return kind()
+    if kind is not Upscale:
+        raise InputError(f"--factor is how many times as large --task upscale makes a picture: {name} has none")
+    return Upscale(factor)
 
 
 def one_of(flag: str, value: str, cls: type, field: str) -> None:
@@ -113,8 +133,8 @@ def run(source: str, out: Path, options: "TrainOptions", began: float, as_json: 
         return train_(source, out, options, watcher, began)
 
 
-def report(model: Path, out: Path, as_json: bool) -> None:
-    """What was made, and what to do with it."""
+def report(model: Path, out: Path, use: str, as_json: bool) -> None:
+    """What was made, and what to do with it: the command `use`."""
     made = {"model": model, "samples": out / "samples", "metrics": out / "metrics.jsonl"}
     if as_json:
         machine({"event": "done"} | {name: str(path.resolve()) for name, path in made.items()})
@@ -125,4 +145,4 @@ def report(model: Path, out: Path, as_json: bool) -> None:
 
         if said := told(out):
             typer.echo(said)
-        typer.echo(f"draw with it: noisette sample {out} --out pictures")
+        typer.echo(f"draw with it: {use.replace('MODEL', str(out))}")

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..condition import Condition
 from ..errors import InputError
 from ..files import sha256_of
-from ..pictures import Pictures
+from ..pictures import Layer, Pictures
 from ..shapes import Bytes, Images
 from ..text import Captions, TextEncoder, written
 from .attributes import vectors
@@ -21,6 +21,7 @@ from .manifest import File, Manifest, Side
 from .words import captions
 
 MANIFEST = "data.json"
+MASKS = "data/masks.npy"  # uint8, (N, 1, H, W), where pictures have masks
 PIXELS = "data/pixels.npy"  # uint8, (N, C, H, W), straight alpha, colour 0 under alpha 0
 
 Rows = UInt8[np.ndarray, "n c h w"]
@@ -38,6 +39,7 @@ class Subset:
     vectors: Float32[Tensor, "n d"] | None = field(repr=False)
     texts: tuple[str | None, ...] = field(repr=False, default=())  # of each picture, where captions are read
     captions: Captions | None = field(repr=False, default=None)
+    masks: UInt8[np.ndarray, "every 1 h w"] | None = field(default=None, repr=False)  # of the whole data set
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,6 +51,13 @@ class Subset:
     def x0(self, indices: Int64[Tensor, "b"]) -> Images:
         """Pictures in model space."""
         return self.pictures.encode(self.pixels(indices))
+
+    def layers(self, indices: Int64[Tensor, "b"]) -> Float32[Tensor, "b _ h w"]:
+        """Pictures in model space, and under them their masks, where there are any."""
+        if self.masks is None:
+            return self.x0(indices)
+        masks = torch.from_numpy(self.masks[self.rows[indices.numpy()]])
+        return torch.cat([self.x0(indices), masks.float() / 127.5 - 1], dim=1)
 
     def condition(self, indices: Int64[Tensor, "b"]) -> Condition:
         """What is known of them: labels, attributes and captions, if the data set has any of these."""
@@ -75,6 +84,7 @@ class Dataset:
     manifest: Manifest
     array: Rows = field(repr=False)
     captions: Captions | None = field(repr=False, default=None)  # where they are read
+    masks: UInt8[np.ndarray, "n 1 h w"] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Dataset":
@@ -86,7 +96,11 @@ class Dataset:
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder} holds no data set: there is no {MANIFEST}")
         manifest = Manifest.read(folder / MANIFEST)
-        return cls(folder, manifest, _mapped(folder / PIXELS, manifest), Captions.open(folder))
+        shape, masks = manifest.pictures.shape, None
+        if manifest.masks_sha256 is not None:
+            masks = _mapped(folder / MASKS, manifest.masks_sha256, (manifest.rows, 1, *shape[1:]))
+        array = _mapped(folder / PIXELS, manifest.pixels_sha256, (manifest.rows, *shape))
+        return cls(folder, manifest, array, Captions.open(folder), masks)
 
     def captioned(
         self, encoder: Callable[[], TextEncoder], progress: Callable[[int, int], object] = lambda done, total: None
@@ -107,6 +121,13 @@ class Dataset:
     def sigma_data(self) -> float:
         """The standard deviation of the training pictures in model space."""
         return self.manifest.sigma_data
+
+    def deviation(self, layer: Layer) -> float:
+        """The standard deviation in model space of the training pictures, or of their masks."""
+        found = {"picture": self.sigma_data, "mask": self.manifest.mask_deviation}[layer]
+        if found is None:
+            raise InputError(f"{self.folder} holds pictures without masks: prepare it with them")
+        return found
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -140,6 +161,7 @@ class Dataset:
             else None,
             () if self.captions is None else tuple(self.texts[f.name] for f in files),
             self.captions,
+            self.masks,
         )
 
 
@@ -150,13 +172,13 @@ def _labels(files: Sequence[File], names: Sequence[str]) -> Tensor | None:
     return torch.tensor([-1 if f.label is None else numbers[f.label] for f in files], dtype=torch.int64)
 
 
-def _mapped(path: Path, manifest: Manifest) -> np.ndarray:
-    """The pixels, checked and mapped into memory."""
+def _mapped(path: Path, sha256: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels, checked and mapped into memory."""
     try:
-        if sha256_of(path) != manifest.pixels_sha256:
+        if sha256_of(path) != sha256:
             raise InputError(f"{path} is not what {MANIFEST} describes, its hash is another: prepare the data set anew")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.shape != (manifest.rows, *manifest.pictures.shape) or array.dtype != np.uint8:
+        if array.shape != shape or array.dtype != np.uint8:
             raise InputError(f"{path} has another shape than {MANIFEST} says: prepare the data set anew")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):

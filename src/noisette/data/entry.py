@@ -27,6 +27,7 @@ class Entry:
     label: str | None = None
     attributes: Mapping[str, Value] = field(default_factory=dict)  # what is missing is not there
     text: str | None = None
+    mask: "Entry | None" = None  # what is to be found in it
 
 
 @dataclass(frozen=True)

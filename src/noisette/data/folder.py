@@ -18,6 +18,8 @@ from pathlib import Path, PurePosixPath
 from ..errors import InputError
 from .decode import too_large
 from .entry import LIMITS, BadPicture, Entry, Limits, Source
+from .masks import named as by_table
+from .masks import pairs
 from .metadata import METADATA, Row, printable, rows
 
 PICTURES = frozenset(
@@ -37,7 +39,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def from_folder(given: str, limits: Limits = LIMITS) -> Source:
+def from_folder(given: str, limits: Limits = LIMITS, masks: bool = False) -> Source:
     """Every picture in a folder and its sub-folders."""
     root = Path(given).resolve()
     files: dict[str, Callable[[], bytes]] = {}
@@ -55,10 +57,10 @@ def from_folder(given: str, limits: Limits = LIMITS) -> Source:
             raise InputError(f"{given} holds more than {limits.entries:,} files: give a folder with fewer")
     if closed:
         notes.append(f"folders that cannot be entered: {_some([Path(c).name for c in closed])}")
-    return understood(Found(given, "folder", files, tuple(notes)))
+    return understood(Found(given, "folder", files, tuple(notes)), masks)
 
 
-def from_zip(given: str, limits: Limits = LIMITS) -> Source:
+def from_zip(given: str, limits: Limits = LIMITS, masks: bool = False) -> Source:
     """Every picture in a zip file of a folder."""
     try:
         archive = zipfile.ZipFile(given)
@@ -72,21 +74,21 @@ def from_zip(given: str, limits: Limits = LIMITS) -> Source:
         name = member.filename.replace("\\", "/")
         if not any(_hidden(part) for part in PurePosixPath(name).parts if part != ".."):
             files[name] = partial(_unzip, archive, member, limits)
-    return understood(Found(given, "zip", files))
+    return understood(Found(given, "zip", files), masks)
 
 
-def understood(found: Found) -> Source:
-    """Say of each file what it is: a picture, with its label and attributes; or none of our business."""
+def understood(found: Found, masks: bool = False) -> Source:
+    """Say of each file what it is: a picture, with its label and attributes or its mask; or none of our business."""
     tables = [name for name in METADATA if name in found.files or _below(found, name)]
     if len(tables) > 1:
         raise InputError(f"{found.given} holds both {' and '.join(tables)}: keep the one that is right")
-    notes = list(found.notes)
+    notes, top = list(found.notes), ""
     if tables:
-        top = _below(found, tables[0]) or ""
+        top = _below(found, tables[0]) or ""  # the folder of the table
         named = {top + row.file: row for row in _table(found, top, tables[0])}
         _all_there(found, top, named, tables[0])
         pictures = sorted(named)
-        if left := sum(n not in named for n in found.files if _is_picture(n)):
+        if (left := sum(n not in named for n in found.files if _is_picture(n))) and not masks:
             notes.append(f"pictures that {tables[0]} does not name, left out: {left}")
     else:
         named = {}
@@ -96,6 +98,10 @@ def understood(found: Found) -> Source:
             notes.append("other files, left alone: " + ", ".join(f"{n} {s}" for s, n in sorted(others.items())))
     if not pictures:
         raise InputError(f"{found.given} holds no pictures{_instead(found)}: give a folder, zip or array of pictures")
+    if masks:
+        rows_ = {name: row.attributes for name, row in named.items()}
+        beside = by_table(rows_, found.files, top, found.given) if tables else pairs(pictures, found.given)
+        return Source(found.given, found.kind, tuple(_pair(n, beside[n], found) for n in sorted(beside)), tuple(notes))
     labels = {} if any(r.label is not None for r in named.values()) else _folder_labels(pictures, notes)
     entries = tuple(_entry(n, found.files[n], named.get(n), labels.get(n)) for n in pictures)
     return Source(found.given, found.kind, entries, tuple(notes))
@@ -105,6 +111,10 @@ def _entry(name: str, read: Callable[[], bytes], row: Row | None, label: str | N
     if row is None:
         return Entry(name, read, label)
     return Entry(name, read, row.label if row.label is not None else label, row.attributes, row.text)
+
+
+def _pair(name: str, mask: str, found: Found) -> Entry:
+    return Entry(name, found.files[name], mask=Entry(mask, found.files[mask]))
 
 
 def _folder_labels(pictures: list[str], notes: list[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..pictures import Mode, Pictures
 from .attributes import Column, with_units
-from .entry import Source, Value
+from .entry import Entry, Source, Value
 from .scan import Quarantined
 
 SCHEMA = 1
@@ -27,6 +27,7 @@ class Options:
     pixel_art: bool = False
     held_out: float = 0.1
     seed: int = 0
+    masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class File:
     label: str | None = None
     attributes: Mapping[str, Value] = field(default_factory=dict)
     text: str | None = None
+    mask: str | None = None
+    mask_sha256: str | None = None
     copy_of: str | None = None  # it shares the row of this one
 
 
@@ -60,6 +63,8 @@ class Manifest:
     quarantined: tuple[Quarantined, ...]
     notes: tuple[str, ...]
     files: tuple[File, ...]
+    masks_sha256: str | None = None
+    mask_deviation: float | None = None  # of the masks in model space
 
     def write(self, path: Path) -> None:
         """One line a file, so that two data sets can be compared with ordinary tools."""
@@ -115,6 +120,7 @@ class Manifest:
         if fingerprint(source, hashes) == self.fingerprint:
             return found
         before = {f.name: f.sha256 for f in self.files} | {q.name: q.sha256 for q in self.quarantined}
+        before |= {f.mask: f.mask_sha256 for f in self.files if f.mask is not None}
         changed = [n for n in hashes if n in before and hashes[n] != before[n]]
         for what, names in (
             ("new", [n for n in hashes if n not in before]),
@@ -128,8 +134,15 @@ class Manifest:
 
 def fingerprint(source: Source, hashes: Mapping[str, str | None]) -> str:
     """A hash of all that a source holds: names, files, and what is said of them."""
-    lines = (json.dumps([e.name, hashes[e.name], e.label, dict(e.attributes), e.text]) for e in source.entries)
+    lines = (
+        json.dumps([e.name, hashes[e.name], e.label, dict(e.attributes), e.text, *_of_mask(e, hashes)])
+        for e in source.entries
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _of_mask(entry: Entry, hashes: Mapping[str, str | None]) -> tuple[str | None, ...]:
+    return () if entry.mask is None else (entry.mask.name, hashes.get(entry.mask.name))
 
 
 def _short(file: File) -> dict[str, object]:

@@ -13,9 +13,10 @@ from ..errors import InputError
 from ..files import atomic_write, require_space, sha256_of
 from ..pictures import Mode, Pictures
 from .attributes import columns, with_units
-from .dataset import MANIFEST, PIXELS, Dataset
+from .dataset import MANIFEST, MASKS, PIXELS, Dataset
 from .entry import LIMITS, BadPicture, Entry, Limits, Pixels, Source
 from .manifest import File, Manifest, Options, fingerprint
+from .masks import fitted, mask_of
 from .modes import as_mode
 from .resize import fit, is_enlarged, reachable, whole_factor
 from .scan import Picture, Progress, Scan, examine, load, read
@@ -39,6 +40,7 @@ def prepare(
     seed: int = 0,
     labels: str | None = None,
     cell: int | tuple[int, int] | None = None,
+    masks: bool = False,
     progress: Progress = lambda done, total: None,
     limits: Limits = LIMITS,
 ) -> Dataset:
@@ -46,10 +48,10 @@ def prepare(
 
     size: height and width; by default the one that all pictures share, if it is at most 64 pixels a side, otherwise 32.
     mode: by default the smallest that loses nothing. held_out: the share of pictures that is never trained on.
-    labels and cell as in `open_source`. Raises InputError for what cannot be used; then nothing is written.
+    labels, cell and masks as in `open_source`. Raises InputError for what cannot be used; then nothing is written.
     """
-    options = Options(_allowed(size), mode, pixel_art, held_out, seed)
-    opened, folder = open_source(source, labels=labels, cell=cell, limits=limits), Path(folder)
+    options = Options(_allowed(size), mode, pixel_art, held_out, seed, masks)
+    opened, folder = open_source(source, labels=labels, cell=cell, masks=masks, limits=limits), Path(folder)
     if (folder / MANIFEST).exists():
         before = Manifest.read(folder / MANIFEST)
         if differences := before.differences(opened, _hashes(opened), options):
@@ -89,7 +91,8 @@ def _hashes(source: Source) -> dict[str, str | None]:
         except BadPicture:
             return None
 
-    return {entry.name: one(entry) for entry in source.entries}
+    every = [one for entry in source.entries for one in (entry.mask, entry) if one is not None]
+    return {entry.name: one(entry) for entry in every}
 
 
 def _build(source: Source, found: Scan, folder: Path, options: Options, progress: Progress, limits: Limits) -> None:
@@ -106,24 +109,44 @@ def _build(source: Source, found: Scan, folder: Path, options: Options, progress
     notes = [*found.notes, *about, f"size {width}×{height}, {why}", *_about_shrinking(distinct, pictures)]
     if copies := len(found.pictures) - len(distinct):
         notes.append(f"exact copies, kept once: {copies}")
-    require_space(folder, 128 + len(distinct) * pictures.channels * height * width + 400 * len(found.pictures))
+    channels = pictures.channels + options.masks
+    require_space(
+        folder, 128 * (1 + options.masks) + len(distinct) * channels * height * width + 400 * len(found.pictures)
+    )
     writer = _Writer({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
     atomic_write(folder / PIXELS, writer)
     array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    train = [i for i, out in enumerate(held) if not out]
+    masks = _masks(source, distinct, pictures, folder, limits, train) if options.masks else (None, None)
     Manifest(
         source.given,
         source.kind,
         fingerprint(source, found.hashes),
         options,
         replace(pictures, binary_alpha=pictures.has_alpha and not writer.soft),
-        deviation(array, pictures, [i for i, out in enumerate(held) if not out]),
+        deviation(array, pictures, train),
         len(distinct),
         sha256_of(folder / PIXELS),
         shown,
         found.quarantined,
         (*notes, *writer.notes),
         _files(found.pictures, held),
+        *masks,
     ).write(folder / MANIFEST)
+
+
+def _masks(
+    source: Source, distinct: Sequence[Picture], pictures: Pictures, folder: Path, limits: Limits, train: Sequence[int]
+) -> tuple[str, float]:
+    """Write the masks as pictures are written; their hash, and their deviation."""
+    entries = {e.name: e.mask for e in source.entries if e.mask is not None}
+    of = [replace(p, sha256=p.mask_sha256 or "") for p in distinct]
+    alone = Pictures("L", pictures.height, pictures.width, pixel_art=pictures.pixel_art)
+    atomic_write(folder / MASKS, _MaskWriter(entries, of, alone, lambda done, total: None, limits, pictures.has_alpha))
+    spread = deviation(np.load(folder / MASKS, mmap_mode="r", allow_pickle=False), alone, train)
+    if spread < 1e-3:
+        raise InputError(f"the masks of {source.given} are one colour throughout: nothing can be learned from them")
+    return sha256_of(folder / MASKS), spread
 
 
 class _Writer:
@@ -160,21 +183,45 @@ class _Writer:
 
     def picture(self, picture: Picture) -> Pixels:
         height, width = self.pictures.height, self.pictures.width
-        try:
-            data, sha256 = load(self.entries[picture.name])
-            if sha256 != picture.sha256:
-                raise BadPicture("is another one")
-            pixels = as_mode(read(data, self.limits).pixels, self.pictures.mode)
-        except BadPicture as error:
-            raise InputError(
-                f"{picture.name} changed while the data set was made ({error}): try again when nobody writes there"
-            ) from error
+        pixels = as_mode(self.read(picture), self.pictures.mode)
         if self.pictures.pixel_art and not is_enlarged(pixels, height, width):
             self.lossy, self.first = self.lossy + 1, self.first or picture.name
         pixels = fit(pixels, height, width, self.pictures.pixel_art)
         if self.pictures.has_alpha:
             self.soft |= bool(((pixels[..., -1] > 0) & (pixels[..., -1] < 255)).any())
         return pixels
+
+    def read(self, picture: Picture) -> Pixels:
+        """As it was when it was scanned."""
+        try:
+            data, sha256 = load(self.entries[picture.name])
+            if sha256 != picture.sha256:
+                raise BadPicture("is another one")
+            return read(data, self.limits).pixels
+        except BadPicture as error:
+            raise InputError(
+                f"{picture.name} changed while the data set was made ({error}): try again when nobody writes there"
+            ) from error
+
+
+class _MaskWriter(_Writer):
+    """Writes the masks of pictures."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        distinct: Sequence[Picture],
+        pictures: Pictures,
+        progress: Progress,
+        limits: Limits,
+        has_alpha: bool,
+    ) -> None:
+        super().__init__(entries, distinct, pictures, progress, limits)
+        self.has_alpha = has_alpha  # of the pictures
+
+    def picture(self, picture: Picture) -> Pixels:
+        to = self.pictures
+        return fitted(mask_of(self.read(picture)), to.height, to.width, to.pixel_art, self.has_alpha)
 
 
 def default_size(pictures: Sequence[Picture]) -> tuple[tuple[int, int], str]:
@@ -222,7 +269,7 @@ def _files(pictures: Sequence[Picture], held: Sequence[bool]) -> tuple[File, ...
     return tuple(
         File(
             p.name, p.sha256, p.group, "held_out" if held[rows[p.name]] else "train", rows[p.name],
-            p.label, p.attributes, p.text, p.copy_of,
+            p.label, p.attributes, p.text, p.mask, p.mask_sha256, p.copy_of,
         )
         for p in pictures
     )  # fmt: skip

@@ -13,6 +13,7 @@ from ..pictures import Mode
 from .decode import Decoded, decode, from_array, packed
 from .entry import LIMITS, BadPicture, Entry, Limits, Pixels, Source, Value
 from .likeness import mirror_share, near_groups, thumbnail
+from .masks import Masks
 from .modes import Alpha, alpha_kind, as_mode, choose, is_grey
 from .natural import natural
 from .source import open_source
@@ -46,7 +47,9 @@ class Picture:
     attributes: Mapping[str, Value] = field(default_factory=dict)
     text: str | None = None
     group: int = 0  # of near duplicates: the same number for all of them
-    copy_of: str | None = None  # the picture that is the same in every pixel, with the same label, attributes and text
+    mask: str | None = None  # what is to be found in it: the name of that file
+    mask_sha256: str | None = None
+    copy_of: str | None = None  # the picture that is the same in every pixel, mask and label, attributes and text
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Scan:
     @property
     def hashes(self) -> dict[str, str | None]:
         """Of every file, the bad ones too; None: it could not be read."""
-        return {p.name: p.sha256 for p in self.pictures} | {q.name: q.sha256 for q in self.quarantined}
+        masks = {p.mask: p.mask_sha256 for p in self.pictures if p.mask is not None}
+        return masks | {p.name: p.sha256 for p in self.pictures} | {q.name: q.sha256 for q in self.quarantined}
 
     @property
     def labels(self) -> dict[str, int]:
@@ -169,6 +173,7 @@ def examine(source: Source, progress: Progress = lambda done, total: None, limit
             f"none of the {len(quarantined)} pictures in {source.given} can be used: "
             f"{first.name} {first.reason}{'; and so on' if len(quarantined) > 1 else ''}"
         )
+    look.masks.check(source.given)
     thumbnails = np.stack(list(look.thumbnails.values())[:MOST])
     alone, notes = len(look.thumbnails) > MOST, source.notes
     if alone:
@@ -179,10 +184,8 @@ def examine(source: Source, progress: Progress = lambda done, total: None, limit
     pictures, notes = _without_one_label(pictures, notes)
     if clashes := _clashes(pictures):
         notes += (f"the same picture under several labels: {len(clashes)} ({clashes[0]}{', …' * (len(clashes) > 1)})",)
-    return Scan(
-        source.given, source.kind, pictures, tuple(quarantined), notes,
-        None if look.colours is None else len(look.colours), mirror_share(thumbnails, groups[:MOST]),
-    )  # fmt: skip
+    colours, mirror = None if look.colours is None else len(look.colours), mirror_share(thumbnails, groups[:MOST])
+    return Scan(source.given, source.kind, pictures, tuple(quarantined), notes, colours, mirror)
 
 
 class _Look:
@@ -193,6 +196,7 @@ class _Look:
         self.thumbnails: dict[str, np.ndarray] = {}  # by content
         self.palettes: dict[str, int | None] = {}
         self.colours: np.ndarray | None = np.zeros(0, np.uint32)  # of all together; None: more than MANY
+        self.masks = Masks()
 
     def at(self, entry: Entry) -> Picture | Quarantined:
         sha256 = None
@@ -205,6 +209,10 @@ class _Look:
         rgba = as_mode(pixels, "RGBA")
         digest = hashlib.sha256(repr(rgba.shape).encode())
         digest.update(np.ascontiguousarray(rgba).data)
+        try:
+            mask_sha256 = self.mask(entry, pixels, digest)
+        except BadPicture as error:
+            return Quarantined(entry.name, f"has a mask that {error}", sha256)
         content = digest.hexdigest()
         if content not in self.thumbnails:
             self.thumbnails[content] = thumbnail(pixels) if len(self.thumbnails) < MOST else NONE
@@ -214,7 +222,17 @@ class _Look:
             decoded.format, decoded.stored, decoded.bits, decoded.animated,
             alpha_kind(pixels), is_grey(pixels), self.palettes[content], decoded.hidden,
             entry.label, entry.attributes, entry.text,
+            mask=None if entry.mask is None else entry.mask.name, mask_sha256=mask_sha256,
         )  # fmt: skip
+
+    def mask(self, entry: Entry, pixels: Pixels, digest: "hashlib._Hash") -> str | None:
+        """The hash of an entry's mask; what it shows goes into the digest."""
+        if entry.mask is None:
+            return None
+        data, sha256 = load(entry.mask)
+        mask = self.masks.seen(entry.name, pixels.shape[:2], read(data, self.limits).pixels)
+        digest.update(np.ascontiguousarray(mask).data)
+        return sha256
 
     def palette(self, rgba: Pixels) -> int | None:
         """How many colours can be seen, and add them to those of all."""

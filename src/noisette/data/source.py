@@ -18,12 +18,14 @@ def open_source(
     *,
     labels: str | None = None,
     cell: int | tuple[int, int] | None = None,
+    masks: bool = False,
     limits: Limits = LIMITS,
 ) -> Source:
     """Find every picture of a source, reading none of them yet.
 
     `source` is a folder, a zip of one, an array of pictures (`labels`: the array of their labels), a sprite sheet
-    (`cell`: the side, or height and width, of its cells), or the name of a built-in set; ./emoji is a folder.
+    (`cell`: the side, or height and width, of its cells), or the name of a built-in set; ./emoji is a folder. `masks`:
+    each picture has a mask beside it, in a folder or a zip of one.
     """
     given = str(source)
     path = Path(given)
@@ -32,16 +34,18 @@ def open_source(
         raise InputError(f"a file of labels goes with an .npy array, and {given} is none: labels are then inside it")
     if cell is not None and kind != "picture":
         raise InputError(f"cells are cut out of one picture, and {given} is none: leave the size of cells out")
+    if masks and kind not in ("folder", "zip"):
+        raise InputError(f"masks lie beside pictures in a folder or a zip of one, and {given} is neither")
     if kind == "built-in":
         return BUILT_IN[given]()
     if kind == "folder":
-        return from_folder(given, limits)
+        return from_folder(given, limits, masks)
     if kind == "npy":
         return from_npy(given, labels, limits)
     if kind == "npz":
         return from_npz(given, limits)
     if kind == "zip":
-        return from_zip(given, limits)
+        return from_zip(given, limits, masks)
     if cell is None:
         raise InputError(f"{given} is a single picture: if it is a sprite sheet, give the size of its cells")
     return from_sheet(given, (cell, cell) if isinstance(cell, int) else cell)

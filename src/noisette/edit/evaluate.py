@@ -196,6 +196,7 @@ def _reader(data: Dataset, train: Bytes, held_out: UInt8[Tensor, "n _ _ _"], ext
 
 
 def _comparable(model: PictureModel, data: Dataset) -> None:
+    model.config.task.stack(None, model.pictures)  # refuses what does not draw out of noise
     for side, name in ((data.train, "training"), (data.held_out, "held-out")):
         if len(side) < LEAST:
             raise InputError(

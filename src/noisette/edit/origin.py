@@ -1,5 +1,6 @@
 """How a picture was drawn: all that is needed to draw it again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import __version__
@@ -8,6 +9,7 @@ from ..errors import InputError
 from ..grid import checked
 from ..model import PictureModel
 from ..shapes import Images
+from .cascade import Cascade
 from .generate import ALWAYS, ends, generate, with_eta
 from .kin import Kin, Turn
 from .steering import Aides, Steering, aides_of, asked, guidance_of
@@ -36,6 +38,8 @@ class Origin:
     steering: Steering = Steering()  # how the walk was led beside
     text: str | None = None
     temperature: float = 1.0  # of the noise that the walk began with
+    then: tuple[str, ...] = ()  # the hashes of the models that enlarged it
+    level: float = 0.0  # of the noise that was put on what each of these was given
     noisette: str = __version__
 
     def __post_init__(self) -> None:
@@ -50,10 +54,12 @@ class Origin:
         return tuple(model.grid(steps, grid).tolist()) if grid == "fitted" else ()
 
 
-def again(model: PictureModel, origin: Origin, aides: Aides | None = None) -> Images:
-    """Draw one picture again, (1, C, H, W) in model space: byte for byte, on the kind of machine that it came from.
+def again(model: PictureModel, origin: Origin, aides: Aides | None = None, then: Sequence[PictureModel] = ()) -> Images:
+    """Draw one picture again, (1, C, H, W) in the last model's space: byte for byte, on the kind of machine it came
+    from.
 
-    `aides` are the models that helped; an early snapshot is found in the model's run folder, if it is there.
+    `aides` are the models that helped; an early snapshot is found in the model's run folder, if it is there. `then` are
+    the models that enlarged it.
     """
     if origin.model != model.hash:
         raise InputError(
@@ -61,6 +67,11 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None) -> Im
             "give the model that drew it"
         )
     aides = aides_of(model, origin.steering, aides or Aides())
+    if (given := tuple(after.hash for after in then)) != origin.then:
+        raise InputError(
+            f"that picture was enlarged by {len(origin.then)} models, {_short(origin.then)}, and these are "
+            f"{len(given)}, {_short(given)}: give those that enlarged it by --then"
+        )
     grid = checked(origin.times) if origin.times else model.grid(origin.steps, origin.grid)
     labels = [origin.label] * origin.batch
     names = asked(model, labels, aides.classifier)
@@ -69,4 +80,9 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None) -> Im
     sampler = with_eta(model.sampler(origin.sampler), origin.eta)
     guidance = guidance_of(model, labels, origin.guidance, origin.interval, origin.steering, aides)
     walk = generate(model, seeds, cond, sampler, grid, guidance, origin.batch, origin.temperature)
-    return ends(walk, grid)[:1]
+    drawn = ends(walk, grid)
+    return Cascade(tuple(then), origin.level).enlarged(model, drawn, [origin.seed] * origin.batch, labels)[:1]
+
+
+def _short(hashes: Sequence[str]) -> str:
+    return " and ".join(f"{one[:12]}…" for one in hashes) or "none"

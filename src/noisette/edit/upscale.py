@@ -1,7 +1,8 @@
-"""Enlarge a small picture by a model of large ones that never saw a small one.
+"""Enlarge a small picture: by a model of large ones that never saw a small one, or by one that was trained to.
 
 Every estimate of x0 is made to agree with the small picture when it is shrunk again, as light blends (DDNM, Wang et al.
-2023). What comes out agrees too; the model adds what the small picture cannot say.
+2023). What comes out agrees too; the model adds what the small picture cannot say. A trained model (task.Upscale) is
+told of the small picture as well, and knows before it is corrected.
 """
 
 import torch

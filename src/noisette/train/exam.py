@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..data import Dataset, Subset
+from ..data import Dataset
 from ..denoiser import DiffusionModel
 from ..loss import Loss
 from ..model import PictureModel
-from ..noise import keyed
+from ..noise import Shared, keyed
+from .examples import Examples
 from .observer import Found, Moment
 
 LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times, by noise
@@ -26,14 +27,14 @@ COMPARED, FEW = MARKS[3::4], 32
 class FixedLoss:
     """The objective on a fixed batch of pictures × times × noises, by noise level."""
 
-    def __init__(self, data: Subset, objective: Loss, seed: int, pictures: int = 64, times: int = 8) -> None:
+    def __init__(self, data: Examples, objective: Loss, seed: int, pictures: int = 64, times: int = 8) -> None:
         self.objective = objective
         rows = torch.randperm(len(data), generator=keyed(seed, "fixed"))[:pictures]
-        x0 = data.x0(rows)
+        x0, cond = data.posed(rows, Shared(keyed(seed, "fixed task"), len(rows)))
         # stratified: the same quantiles of the training times for every picture
         many = objective.times(objective.schedule, 64 * times, keyed(seed, "fixed times")).sort().values
         self.t = many[32::64]
-        self.x0, self.cond = x0, data.condition(rows)
+        self.x0, self.cond = x0, cond
         self.eps = torch.randn((times, *x0.shape), generator=keyed(seed, "fixed eps"))
 
     def of(self, pictures: int) -> "FixedLoss":
@@ -74,10 +75,10 @@ class Exam:
     """
 
     def __init__(self, average: PictureModel, plain: PictureModel, data: Dataset, objective: Loss, seed: int) -> None:
-        self.average, self.plain, self.cost = average, plain, 0.0
+        self.average, self.plain, self.cost, task = average, plain, 0.0, average.config.task
         self.held_out, self.seen = (
-            FixedLoss(data.held_out, objective, seed),
-            FixedLoss(data.train, objective, seed, FEW),
+            FixedLoss(Examples(data.held_out, task), objective, seed),
+            FixedLoss(Examples(data.train, task), objective, seed, FEW),
         )
 
     def __call__(self, moment: Moment) -> Found:

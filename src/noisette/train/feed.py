@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..condition import Condition
-from ..data import Subset
-from ..noise import keyed
+from ..noise import Noise, Shared, keyed
 from ..recipe import Training
 from .criterion import Criterion
+from .examples import Examples
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Batch:
 class Feed:
     """Endless, seeded, without replacement within an epoch."""
 
-    def __init__(self, data: Subset, criterion: Criterion, training: Training, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, data: Examples, criterion: Criterion, training: Training, seed: int, device: torch.device
+    ) -> None:
         self.data, self.criterion, self.training, self.seed, self.device = data, criterion, training, seed, device
         self.orders: dict[int, Tensor] = {}
 
@@ -55,14 +57,12 @@ class Feed:
         forget = torch.rand(size, generator=cpu) < training.forget
         mirror = torch.rand(size, generator=cpu) < 0.5
         rows = self.rows(step)[share]
-        x0 = self.data.x0(rows).to(self.device)
-        if training.flip:
-            x0 = torch.where(mirror[share, None, None, None].to(self.device), x0.flip(-1), x0)
-        noise = torch.randn(
-            (size, *x0.shape[1:]), generator=keyed(self.seed, "eps", step, device=self.device), device=self.device
-        )
-        cond = self.data.condition(rows).drop(forget[share])
+
+        def noise(of: str) -> Noise:
+            return Shared(keyed(self.seed, of, step, device=self.device), size, share)
+
+        x0, known = self.data.posed(rows, noise("task"), mirror[share] if training.flip else None, self.device)
+        cond = known.drop(forget[share])
         for kind in cond.kinds if len(cond.kinds) > 1 else ():  # so that each can be asked for without the others
             cond = cond.drop((torch.rand(size, generator=cpu) < training.forget)[share], kind)
-        cond = cond.to(self.device)
-        return Batch(x0, t[share], noise[share], cond, rows)
+        return Batch(x0, t[share], noise("eps")(x0), cond, rows)

@@ -21,6 +21,7 @@ from ..edit.generate import ends, generate
 from ..metrics.span import Span
 from ..model import PictureModel
 from ..noise import key, keyed
+from ..recipe import Recipe
 from ..shapes import Bytes
 
 FINE = 32  # steps of the walk that grids are fitted to
@@ -41,6 +42,12 @@ class Fitting:
 
     share: float  # of the run's work; 0: nothing is fitted
     seed: int
+
+    @classmethod
+    def of(cls, recipe: Recipe, seed: int) -> "Fitting":
+        """What is fitted are walks out of noise alone: a model that is given a picture keeps its own way to draw."""
+        given = recipe.model.task.wanted(recipe.model.pictures)
+        return cls(recipe.training.fit if given is None else 0.0, seed)
 
     def pictures(self, images: int) -> int:
         """How many pictures the share of a run of so many images pays for; 0, where they are too few to tell."""

@@ -12,6 +12,7 @@ from ..edit.generate import ends, generate
 from ..model import PictureModel
 from ..shapes import Bytes
 from ..viz.png import write_png
+from .examples import Examples
 from .observer import Found, Moment
 
 MARKS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # progress at which it draws
@@ -26,9 +27,7 @@ class Growth:
     def __init__(self, folder: Path, model: PictureModel, data: Dataset, seed: int) -> None:
         self.folder, self.model = folder, model
         self.seeds = range(seed, seed + COLUMNS * COLUMNS)
-        self.cond = model.condition(model.pictures.labels or None, len(self.seeds))
-        if self.cond is not None and data.captions is not None:  # what pictures are that it never saw
-            self.cond = data.held_out.condition(torch.arange(len(self.seeds)) % len(data.held_out))
+        self.x, self.cond = Examples(data.held_out, model.config.task).wishes(model, len(self.seeds))
         self.shown = self.last = 0  # images seen when it last drew, and when it was last asked
         self.cost = 0.0
 
@@ -47,7 +46,8 @@ class Growth:
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
         text = {"images": images, "columns": COLUMNS, "untrained": images == 0}
-        write_png(folder / f"{images:09d}.png", sheet(self.model.pictures.finished(drawn), COLUMNS), text)
+        shown = self.model.config.task.shown(self.model.pictures, self.x, drawn)
+        write_png(folder / f"{images:09d}.png", sheet(shown, COLUMNS), text)
 
 
 def sheet(pixels: Bytes, columns: int = 4) -> UInt8[Tensor, "1 c tall wide"]:

@@ -27,6 +27,7 @@ from ..metrics.interval import Interval
 from ..model import PictureModel
 from ..noise import keyed
 from .exam import FixedLoss
+from .examples import Examples
 from .observer import Found, Moment, Observer
 from .plan import Plan, TrainOptions, draw_up
 from .progress import Progress
@@ -86,7 +87,10 @@ class Held:
     cost = 0.0
 
     def __init__(self, model: PictureModel, data: Dataset, loss: Loss, seed: int) -> None:
-        self.model, self.exam = model, FixedLoss(data.held_out, loss, seed, pictures=HELD_OUT)
+        self.model, self.exam = (
+            model,
+            FixedLoss(Examples(data.held_out, model.config.task), loss, seed, pictures=HELD_OUT),
+        )
         self.found: list[tuple[int, Float[Tensor, "pictures"]]] = []
 
     def __call__(self, moment: Moment) -> Found:

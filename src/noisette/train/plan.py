@@ -17,7 +17,8 @@ from ..data import Dataset
 from ..errors import InputError, known
 from ..model import PictureModel
 from ..presets import PRESETS, WANTED
-from ..recipe import Recipe, overlaid
+from ..recipe import Recipe, overlaid, tasked
+from ..task import Draw, Task
 from .checkup import affordable
 
 Precision = Literal["fp32", "bf16"]
@@ -34,6 +35,7 @@ class TrainOptions:
     pixel_art: bool = False
     cell: tuple[int, int] | None = None  # of a sprite sheet
     labels: str | None = None  # a file of labels beside an array of pictures
+    task: Task = Draw()  # what pictures are made of
     batch: int | None = None
     accumulate: int = 1
     lr: float | None = None
@@ -78,7 +80,8 @@ class Plan:
 
 def recipe_of(name: str, data: Dataset, options: TrainOptions) -> Recipe:
     """A preset's recipe for these pictures, with what was asked for otherwise."""
-    recipe = PRESETS[name](data.pictures, data.sigma_data)
+    task = options.task.of(data.pictures)
+    recipe = tasked(PRESETS[name](task.drawn(data.pictures), data.deviation(task.target)), task)
     if options.recipe is not None:
         recipe = overlaid(recipe, options.recipe)
     training = replace(recipe.training, flip=options.flip or recipe.training.flip)
@@ -104,7 +107,9 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     x0 = torch.zeros(share, *recipe.model.pictures.shape, device=device)
     t, eps = torch.full((share,), 0.01, dtype=torch.float64), torch.randn_like(x0)
     net, wording = recipe.model.net, recipe.model.pictures.wording
+    stacked = recipe.model.task.stacked(recipe.model.pictures)
     cond = Condition(
+        image=torch.zeros(share, stacked, *x0.shape[2:], device=device) if stacked else None,
         label=torch.zeros(share, dtype=torch.int64, device=device) if net.classes else None,
         vector=torch.zeros(share, net.vector, device=device) if net.vector else None,
         tokens=None if wording is None else torch.zeros(share, wording.rows, wording.width, device=device),
@@ -184,5 +189,7 @@ def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processe
         best = plan
     assert best is not None and best.rate is not None
     seconds = best.images / best.rate if left is None else left
-    times, samples = affordable(data, seconds, 1 / (best.rate * processes), options.checkups)
+    model = best.recipe.model  # one that is given a picture is not judged by what it draws out of noise
+    asked = options.checkups if model.task.wanted(model.pictures) is None else 0
+    times, samples = affordable(data, seconds, 1 / (best.rate * processes), asked)
     return replace(best, checkups=times, samples=samples)

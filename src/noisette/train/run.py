@@ -31,6 +31,7 @@ from .checkup import SHARE, Checkups
 from .criterion import criterion
 from .early import Early
 from .exam import Exam
+from .examples import Examples
 from .feed import Batch, Feed
 from .fitting import Fitting
 from .growth import Growth
@@ -73,7 +74,7 @@ def train(
             encoder = None if options.text is None else encoder_of(run, options.text)
             data = prepare(
                 source, run, size=options.size, pixel_art=options.pixel_art, seed=options.seed,
-                cell=options.cell, labels=options.labels,
+                cell=options.cell, labels=options.labels, masks=options.task.target == "mask",
             )  # fmt: skip
             if encoder is not None:
                 data = data.captioned(encoder)
@@ -96,8 +97,8 @@ class Run:
         self.criterion = criterion(plan.recipe, device)
         self.optimizer = adam(self.bare, plan.recipe, device, self.criterion.parameters.values())
         self.names = [*(n for n, _ in self.bare.net.named_parameters()), *self.criterion.parameters]
-        self.feed = Feed(data.train, self.criterion, training, plan.seed, device)
-        self.fitting = Fitting(training.fit, plan.seed)
+        self.feed = Feed(Examples(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device)
+        self.fitting = Fitting.of(plan.recipe, plan.seed)
 
         self.notes: tuple[str, ...] = ()
         self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)

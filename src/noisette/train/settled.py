@@ -38,13 +38,13 @@ def stored(run: Path, options: TrainOptions) -> Plan | None:
     path = run / "config.json"
     if not path.exists():
         return None
-    found, told = read_json(path), to_json(options)
+    found, told, unsaid = read_json(path), to_json(options), to_json(TrainOptions(images=1))
     if not isinstance(found, dict) or not {"format", "options", "plan"} <= found.keys():
         raise InputError(f"{path} is not the config of a run: give another --out")
     if found["format"] > checkpoint.FORMAT:
         raise InputError(f"{path} was made by a newer Noisette: upgrade to go on with it, or give another --out")
     for name, value in told.items():
-        before = found["options"].get(name)
+        before = found["options"].get(name, unsaid[name])  # which it may have been too old to know
         if name not in FREE and before != value:
             raise InputError(
                 f"{run} was started with {name} = {before!r}, not {value!r}: give the same options to go on with it, "

@@ -113,14 +113,31 @@ class Ticking:
 
 def begin(model: Path, out: Path, edit: str, told: Mapping[str, Any], n: int, asked: Asked) -> Job:
     """Open the model and check what is wanted; nothing is written yet. Without a label, any."""
+    return begun(opened(model), out, edit, told, n, asked)
+
+
+def opened(model: Path) -> "PictureModel":
     from ...model import load
 
-    loaded = on_device(load(model))
+    return on_device(load(model))
+
+
+def begun(
+    model: "PictureModel",
+    out: Path,
+    edit: str,
+    told: Mapping[str, Any],
+    n: int,
+    asked: Asked,
+    image: "Images | None" = None,
+) -> Job:
+    """`begin`, of a model that is open, with the picture that its task needs."""
     wish = wished(
-        loaded, n, asked.label or [None], asked.seed, asked.steps, asked.sampler,
+        model, n, asked.label or [None], asked.seed, asked.steps, asked.sampler,
         guidance=asked.guidance, batch=asked.batch, attributes=asked.attribute, texts=asked.text,
+        image=image,
     )  # fmt: skip
-    return Job(loaded, wish, edit, out, told)
+    return Job(model, wish, edit, out, told)
 
 
 def told_of(given: "Given") -> dict[str, Any]:
@@ -160,7 +177,11 @@ def sheet_of(path: Path, pictures: "Sequence[Bytes]", columns: int | None = None
 
 
 def in_model_space(job: Job, pixels: "Bytes") -> "Images":
-    return job.model.pictures.encode(pixels).to(next(job.model.parameters()).device)
+    return encoded(job.model, pixels)
+
+
+def encoded(model: "PictureModel", pixels: "Bytes") -> "Images":
+    return model.pictures.encode(pixels).to(next(model.parameters()).device)
 
 
 def positive(name: str, value: int) -> None:

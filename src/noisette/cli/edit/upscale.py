@@ -1,9 +1,12 @@
 """noisette edit upscale: a small picture made large."""
 
 from pathlib import Path
+from typing import Annotated
 
-from .job import begin, note, positive, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Picture, Rounds, asks
+import typer
+
+from .job import begun, encoded, note, opened, positive, ready, report, sheet_of, told_of
+from .options import Asked, Model, Number, Out, Picture, asks
 
 
 @asks
@@ -11,23 +14,30 @@ def upscale(
     model: Model,
     picture: Picture,
     out: Out,
-    rounds: Rounds = 3,
+    rounds: Annotated[
+        int | None, typer.Option(help="How often each step is taken: 3, or 1 by a model that was trained to upscale.")
+    ] = None,
     n: Number = 8,
     *,
     asked: Asked,
 ) -> None:
     """Draw a small picture at the model's size: shrunk again, what comes out is the small picture.
 
-    A whole number must make it as large as the model's pictures. PICTURE-SEED.png, and grid.png with the picture,
-    its pixels repeated, first.
+    Any model of larger pictures will do, and one of `noisette train --task upscale` does it best. A whole number must
+    make the picture as large as the model's. PICTURE-SEED.png, and grid.png with the picture, its pixels repeated,
+    first.
     """
     from ...edit.picture import read_small
     from ...edit.retouch import enlarged
 
+    loaded = opened(model)
+    trained = loaded.config.task.wanted(loaded.pictures) is not None
+    rounds = rounds if rounds is not None else 1 if trained else 3
     positive("--rounds", rounds)
-    job = begin(model, out, "upscale", {}, n, asked)
-    given, factor = read_small(picture, job.model.pictures)
-    job = job.telling(told_of(given) | {"factor": factor, "rounds": rounds})
+    given, factor = read_small(picture, loaded.pictures)
+    small = encoded(loaded, given.pixels)
+    told = told_of(given) | {"factor": factor, "rounds": rounds}
+    job = begun(loaded, out, "upscale", told, n, asked, small if trained else None)
     note(given)
     ready(job)
     made = job.draw(

@@ -86,8 +86,7 @@ def _some(subject: Subject, side: str, number: int) -> tuple[Images, Condition |
 def subject(path: Path, label: str | None = None, seed: int = 0) -> Subject:
     """Open a run folder or a model folder. A model without its run shows a picture that it drew itself."""
     model = load(path)
-    if label is not None:
-        model.condition(label)
+    model.condition(label)  # refuses a label that it does not know, and a model that is given more than noise
     data = Dataset.open(path) if (path / MANIFEST).is_file() else None
     run = path if data is not None else None
     if data is None:

@@ -1,0 +1,127 @@
+"""Upscalers, segmenters and cascades, as people type them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from masked import folder
+from noisette.viz.png import read_text
+
+SHORT = ("--images", "16", "--preset", "tiny", "--batch", "8", "--precision", "fp32")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve pictures of 16×16, RGBA, two labels as the small ones have."""
+    root, rng = tmp_path_factory.mktemp("large"), np.random.default_rng(1)
+    for i in range(12):
+        pixels = np.zeros((16, 16, 4), np.uint8)
+        top, left = rng.integers(0, 8, 2)
+        pixels[top : top + 8, left : left + 8] = (*rng.integers(0, 256, 3), 255)
+        (root / ("food", "tool")[i % 2]).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(root / ("food", "tool")[i % 2] / f"{i:02d}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(large: Path, sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    from noisette.cli import main
+
+    home, found = tmp_path_factory.mktemp("runs"), {}
+    masked = folder(home / "masked")
+    for name, words in {
+        "base": (sprites,),
+        "up": (large, "--task", "upscale"),
+        "segment": (masked, "--task", "segment"),
+    }.items():
+        found[name] = home / name
+        with pytest.raises(SystemExit) as stop:
+            main([str(w) for w in ("train", *words, "--out", found[name], *SHORT)])
+        assert not stop.value.code
+    return found | {"masked": masked}
+
+
+def test_training_says_what_to_do_with_it(call, large, tmp_path) -> None:
+    done = call("train", large, "--task", "upscale", "--factor", 4, "--out", tmp_path / "run", *SHORT)
+    assert done.code == 0, done.err
+    told = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["model"]
+    assert told["task"] == {"is": "Upscale", "factor": 4, "augment": 0.5}
+
+
+def test_a_trained_upscaler_enlarges_and_agrees(call, runs, sprites, tmp_path) -> None:
+    picture = sprites / "food" / "00.png"
+    done = call("edit", "upscale", runs["up"], picture, "--out", tmp_path, "-n", 2, "--steps", 2)
+    assert done.code == 0, done.err
+    given = np.asarray(Image.open(picture).convert("RGBA")).astype(float)
+    for seed in (0, 1):
+        image = Image.open(tmp_path / f"00-{seed:06d}.png")
+        assert (
+            image.size == (16, 16)
+            and image.mode == "RGBA"
+            and read_text(tmp_path / f"00-{seed:06d}.png")["rounds"] == 1
+        )
+        made = np.asarray(image).astype(float)
+        light = made[..., :3] * made[..., 3:] / 255
+        for mine, theirs in ((light, given[..., :3] * given[..., 3:] / 255), (made[..., 3:], given[..., 3:])):
+            assert abs(mine.reshape(8, 2, 8, 2, -1).mean((1, 3)) - theirs).mean() < 1
+
+
+def test_zero_shot_stays_what_it_was(call, runs, tmp_path) -> None:
+    Image.new("RGBA", (4, 4), (200, 10, 10, 255)).save(tmp_path / "small.png")
+    done = call("edit", "upscale", runs["base"], tmp_path / "small.png", "--out", tmp_path / "o", "-n", 1, "--steps", 2)
+    assert done.code == 0, done.err
+    assert read_text(tmp_path / "o" / "small-000000.png")["rounds"] == 3
+
+
+def test_segments_with_how_sure_it_is(call, runs, tmp_path) -> None:
+    picture = runs["masked"] / "images" / "03.png"
+    done = call("edit", "segment", runs["segment"], picture, "-n", 3, "--out", tmp_path, "--steps", 2, "--json")
+    assert done.code == 0, done.err
+    assert [json.loads(line)["edit"] for line in done.out.splitlines()] == ["segment"] * 3
+    samples = [np.asarray(Image.open(tmp_path / f"03-{seed:06d}.png")) / 255 for seed in range(3)]
+    share = np.mean(samples, 0)
+    mask, unsure = (np.asarray(Image.open(tmp_path / f"03-{what}.png")) for what in ("mask", "uncertainty"))
+    assert mask.shape == (8, 8) and set(np.unique(mask)) <= {0, 255}
+    assert (((mask > 0) == (share > 0.5)) | (abs(share - 0.5) < 0.01)).all()
+    np.testing.assert_allclose(unsure / 255, 4 * share * (1 - share), atol=0.02)
+    assert Image.open(tmp_path / "grid.png").mode == "RGB"
+
+
+def test_a_cascade_in_one_command_and_again(call, runs, tmp_path) -> None:
+    words = ("sample", runs["base"], "--then", runs["up"], "-n", 2, "--label", "tool", "--steps", 2)
+    done = call(*words, "--out", tmp_path / "a", "--level", 0.2)
+    assert done.code == 0, done.err
+    picture = tmp_path / "a" / "tool-000001.png"
+    assert Image.open(picture).size == (16, 16)
+    again = call("sample", runs["base"], "--then", runs["up"], "--like", picture, "--out", tmp_path / "b")
+    assert again.code == 0, again.err
+    assert (np.asarray(Image.open(tmp_path / "b" / picture.name)) == np.asarray(Image.open(picture))).all()
+
+
+def test_what_cannot_be(refused, runs, sprites, tmp_path) -> None:
+    base, up, segment = (runs[name] for name in ("base", "up", "segment"))
+    out, picture = ("--out", tmp_path / "out"), sprites / "food" / "00.png"
+    for words, said in (
+        (("sample", up), "makes pictures of 8×8 2 times as large and needs one"),
+        (("sample", segment), "finds the mask of a picture and needs one"),
+        (("sample", base, "--then", base), "a Draw model does not"),
+        (("sample", up, "--then", up), "cannot follow"),
+        (("sample", base, "--level", 0.1), "give a --then"),
+        (("sample", base, "--then", up, "--level", 2), "give 0 to 0.5"),
+        (("edit", "segment", base, picture), "finds no masks"),
+        (("edit", "vary", up, picture), "needs one"),
+        (("train", sprites, "--task", "paint"), "no task is called 'paint'"),
+        (("train", sprites, "--factor", 2), "draw has none"),
+        (("train", sprites, "--task", "upscale", "--factor", 1), "2 or more"),
+        (("train", sprites, "--task", "segment"), "holds no masks"),
+    ):
+        assert said in refused(*words, *out), words
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_else_there_is_says_so_too(refused, runs, tmp_path) -> None:
+    page = ("explain", runs["segment"], "--out", tmp_path / "page.html")
+    assert "needs one: noisette edit" in refused(*page)

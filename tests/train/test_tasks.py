@@ -1,0 +1,143 @@
+"""Runs that learn something else than to draw out of noise: they go on, resume and open as all runs do."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import noisette
+from masked import folder
+from noisette.condition import Condition
+from noisette.data import Dataset, prepare
+from noisette.edit.generate import steered
+from noisette.edit.segment import chance, inside, segment
+from noisette.errors import InputError
+from noisette.loss import Objective
+from noisette.metrics.overlap import iou
+from noisette.noise import Seeded
+from noisette.task import Draw, Segment, Task, Upscale
+from noisette.train import train
+from noisette.train.examples import Examples
+
+from .test_run import assert_same_run, losses, options, rows
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder(tmp_path_factory.mktemp("masked"))
+
+
+@pytest.fixture
+def source(request: pytest.FixtureRequest, sprites: Path, masked: Path) -> Path:
+    return masked if isinstance(request.getfixturevalue("task"), Segment) else sprites
+
+
+TASKS = pytest.mark.parametrize("task", [Upscale(2), Segment()], ids=["upscale", "segment"])
+
+
+@TASKS
+def test_it_trains_shows_itself_and_opens(task: Task, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(source, out, options(task=task, flip=True, images=64))
+    model = noisette.load(out)
+    assert type(model.config.task) is type(task)
+    assert model.config.net.in_channels == model.pictures.channels + model.config.task.stacked(model.pictures)
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert rows(out, "held_out")[-1]["held_out"]["all"] < rows(out, "held_out")[0]["held_out"]["all"]
+    sheet = Image.open(sorted((out / "samples").glob("*.png"))[-1])
+    assert sheet.size == (4 * 3 * 8, 4 * 8) and sheet.mode == ("RGB" if isinstance(task, Segment) else "RGBA")
+    with pytest.raises(InputError, match=r"needs one: noisette edit"):
+        model.condition(None, 2)
+
+
+class Stop(Exception):
+    pass
+
+
+@TASKS
+def test_stopped_and_taken_up_it_ends_where_it_would_have_ended(task: Task, source: Path, tmp_path: Path) -> None:
+    train(source, tmp_path / "whole", options(task=task, images=32))
+
+    def watcher(progress) -> None:
+        if progress.images == 16:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(source, tmp_path / "run", options(task=task, images=32, save_every=0.0), watcher)
+    train(source, tmp_path / "run", options(task=task, images=32))
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_parts_of_a_step_change_nothing(sprites: Path, tmp_path: Path) -> None:
+    train(sprites, tmp_path / "one", options(task=Upscale(2), images=24))
+    train(sprites, tmp_path / "four", options(task=Upscale(2), images=24, accumulate=4))
+    assert losses(tmp_path / "four") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
+
+
+def test_pictures_and_masks_are_mirrored_together(masked: Path, tmp_path: Path) -> None:
+    data = prepare(masked, tmp_path, masks=True)
+    some = Examples(data.train, Segment().of(data.pictures))
+    picks = torch.arange(4)
+    mirror = torch.tensor([True, False, True, False])
+    x0, cond = some.posed(picks, mirror=mirror)
+    plain, told = some.posed(picks)
+    assert cond.image is not None and told.image is not None
+    for i, turned in enumerate(mirror):
+        assert torch.equal(x0[i], plain[i].flip(-1) if turned else plain[i])
+        assert torch.equal(cond.image[i], told.image[i].flip(-1) if turned else told.image[i])
+
+
+def test_another_task_is_another_run(sprites: Path, tmp_path: Path) -> None:
+    train(sprites, tmp_path / "run", options(images=8))
+    with pytest.raises(InputError, match="was started with task"):
+        train(sprites, tmp_path / "run", options(images=8, task=Upscale(2)))
+    path = tmp_path / "run" / "config.json"
+    told = json.loads(path.read_text())
+    del told["options"]["task"]  # as it was before there were tasks
+    path.write_text(json.dumps(told))
+    train(sprites, tmp_path / "run", options(images=8, task=Draw()))
+
+
+def test_what_cannot_be_trained(sprites: Path, masked: Path, tmp_path: Path) -> None:
+    for source, task, said in (
+        (sprites, Upscale(3), "not whole blocks of 3×3"),
+        (sprites, Segment(), "holds no masks"),
+        ("emoji", Segment(), "masks lie beside pictures"),
+    ):
+        with pytest.raises(InputError, match=said):
+            train(source, tmp_path / "run", options(task=task))
+        assert not (tmp_path / "run" / "config.json").exists()
+
+
+@pytest.mark.slow
+def test_it_finds_what_is_there(tmp_path: Path) -> None:
+    """Bright shapes on dark: no luck finds them. The mean mask of the set, for one, reaches less than half of this."""
+    train(folder(tmp_path / "set", 200), tmp_path / "run", options(task=Segment(), images=1200, batch=16, lr=3e-3))
+    model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
+    held = torch.arange(len(data.held_out))
+    layers, found = data.held_out.layers(held), []
+    for x in layers.split(1):
+        cond = model.condition(None, 4, image=x[:, :-1])
+        drawn = segment(steered(model, cond), model.sampler(), model.grid(6), torch.zeros(4, 1, 8, 8), Seeded(range(4)))
+        found.append(inside(chance(drawn)))
+    truth = layers[:, -1:] > 0
+    blind = inside((data.train.layers(torch.arange(len(data.train)))[:, -1:].mean(0, keepdim=True) + 1) / 2)
+    assert iou(torch.cat(found), truth).mean() > 0.7
+    assert iou(blind.expand_as(truth), truth).mean() < 0.4
+
+
+@pytest.mark.slow
+def test_it_looks_at_the_small_picture(tmp_path: Path) -> None:
+    """Told of another one, it is wrong much oftener."""
+    pictures = folder(tmp_path / "set", 200) / "masks"
+    train(pictures, tmp_path / "run", options(task=Upscale(2), images=1200, batch=16, lr=3e-3))
+    model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
+    x0, cond = Examples(data.held_out, model.config.task).posed(torch.arange(len(data.held_out)))
+    assert cond.image is not None
+    other = Condition(image=cond.image.roll(1, 0))
+    eps, t = torch.randn(x0.shape), torch.full((len(x0),), 0.02, dtype=torch.float64)
+    objective = Objective(model.schedule, model.parametrization)
+    mine, theirs = (objective(model, x0, t, eps, told).mean() for told in (cond, other))
+    assert mine < 0.7 * theirs
