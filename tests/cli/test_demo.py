@@ -9,7 +9,7 @@ from noisette.cli import demo
 from noisette.model import load
 from noisette.viz.grid import Row, labelled
 from noisette.viz.png import from_image, read_png, read_text
-from noisette.viz.strip import growth
+from noisette.viz.strip import contact, short
 
 
 def test_shows_sprites_denoising_and_growth(trained, tmp_path, monkeypatch) -> None:
@@ -36,7 +36,8 @@ def test_shows_sprites_denoising_and_growth(trained, tmp_path, monkeypatch) -> N
         sheets.append((told["images"], torch.stack(cells)))
     assert sheets[0][0] == 0 and sheets[-1][0] == 32
     title = "The same noises as the model grew; above, the images that it had seen"
-    assert torch.equal(from_image(grown), from_image(growth(sheets, ["food", "tool"] * 3, title)))
+    right = contact([p for _, p in sheets], [short(i) for i, _ in sheets], ["food", "tool"] * 3, title)
+    assert torch.equal(from_image(grown), from_image(right))
 
 
 def test_places_and_times_that_cannot_be(refused, tmp_path) -> None:

@@ -1,14 +1,18 @@
-"""Films as MP4, where the extra is there."""
+"""Films as files: square pixels, true colours, the last one held."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from noisette.errors import InputError
-from noisette.viz.film import kind_of, write_film
+from noisette.viz.film import framed, kind_of, times, write_film
+from noisette.viz.png import from_image
 
 FRAMES = [Image.new("RGBA", (33, 20), (80 * i, 0, 0, 255)) for i in range(3)]
 
@@ -32,3 +36,56 @@ def test_without_the_extra_there_is_one_sentence(tmp_path: Path, monkeypatch: py
         write_film(tmp_path / "film.mp4", FRAMES)
     assert not list(tmp_path.iterdir())
     assert kind_of(Path("a.gif")) == "GIF"
+
+
+def test_an_mp4_keeps_every_pixel_in_its_colour(tmp_path: Path) -> None:
+    """Enlarged evenly, a colour ends where its pixel ends, though H.264 stores colours for two pixels by two."""
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    pixels = torch.randint(0, 256, (3, 1, 3, 9, 7), dtype=torch.uint8)
+    frames = framed(list(pixels), even=True, scale=4)
+    write_film(tmp_path / "film.mp4", frames, 100, 100)
+    reader = ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    size = next(reader)["size"]
+    assert size == (28, 36)
+    for picture, data in zip(pixels, reader, strict=True):
+        back = from_image(Image.frombytes("RGB", size, data)).unflatten(2, (9, 4)).unflatten(4, (7, 4))
+        assert (back.int() - picture[..., :, None, :, None].int()).abs().max() <= 8  # where an odd scale is off by 250
+
+
+def test_slow_films_still_have_frames_enough(tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    write_film(tmp_path / "film.mp4", FRAMES, 400, 800)
+    told = next(ffmpeg.read_frames(str(tmp_path / "film.mp4")))
+    assert told["fps"] == 10 and told["duration"] == pytest.approx(1.6, abs=0.05)
+
+
+def test_frames_are_square_pixels_on_paper() -> None:
+    moments = [torch.randint(0, 256, (3, 4, 8, 8), dtype=torch.uint8) for _ in range(2)]
+    clear, papered = framed(moments, columns=3, scale=5), framed(moments, columns=3, scale=5, paper="navy")
+    assert clear[0].mode == "RGBA" and clear[0].size == ((3 * 9 - 1) * 5, 8 * 5)
+    assert papered[0].mode == "RGB" and papered[0].getpixel((8 * 5 + 2, 3)) == (0, 0, 128)  # between two pictures
+    small = clear[0].resize((26, 8), Image.Resampling.NEAREST)
+    assert torch.equal(from_image(small)[:, :, :, :8], moments[0][:1])
+    said = framed(moments, columns=3, scale=5, said=["one", "two"])
+    assert said[0].size == (130, 40 + 26) and said[0].tobytes() != said[1].tobytes()
+    with pytest.raises(InputError, match="no colour is called 'vermillionish'"):
+        framed(moments, paper="vermillionish")
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(8, 200), st.integers(8, 200), st.booleans())
+def test_films_are_enlarged_by_whole_numbers(columns: int, rows: int, width: int, height: int, even: bool) -> None:
+    found = times(columns, rows, width, height, even)
+    longer = max(columns * (width + 1), rows * (height + 1)) - 1
+    assert 1 <= found <= 16 and (found * longer <= 480 or found <= 1 + even)
+    assert not even or found % 2 == 0
+
+
+def test_a_gif_keeps_the_colours_of_a_sprite(tmp_path: Path) -> None:
+    pixels = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    write_film(tmp_path / "a.gif", framed([pixels, 255 - pixels], scale=3), 100, 700)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 2 and film.info["loop"] == 0
+        first = from_image(film.convert("RGB"))
+        film.seek(1)
+        assert film.info["duration"] == 700
+    assert torch.equal(first[:, :, ::3, ::3], pixels)

@@ -13,7 +13,7 @@ from noisette.train.growth import sheet
 from noisette.viz.film import write_film
 from noisette.viz.grid import Row, labelled
 from noisette.viz.png import from_image
-from noisette.viz.strip import denoising, evenly, growth, moments, short, tiles
+from noisette.viz.strip import contact, denoising, evenly, moments, short, tiles
 
 PICTURES = Pictures("RGB", 8, 8)
 TARGET = torch.linspace(-1, 1, 192).reshape(1, 3, 8, 8)
@@ -77,12 +77,12 @@ def test_tiles_undo_the_runs_sheets() -> None:
             tiles(sheet(drawn, 4), 4, bad)
 
 
-def test_growth_has_a_row_for_each_noise() -> None:
-    sheets = [(k * 1000, torch.full((4, 3, 8, 8), k, dtype=torch.uint8)) for k in range(3)]
-    image = growth(sheets, ["a", "b"])
+def test_a_contact_sheet_has_a_row_for_each_noise() -> None:
+    sheets = [torch.full((4, 3, 8, 8), k, dtype=torch.uint8) for k in range(3)]
+    image = contact(sheets, ["0", "1k", "2k"], ["a", "b"])
     shades = {c[0] for _, c in image.getcolors(10**6) if c[0] == c[1] == c[2]}
     assert {0, 1, 2} <= shades
-    tall = growth(sheets, ["a"])
+    tall = contact(sheets, ["0", "1k", "2k"], ["a"])
     assert image.height - tall.height == 8 * 6 + 6  # as many rows as captions
 
 

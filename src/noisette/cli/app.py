@@ -21,6 +21,7 @@ from .edit import edit
 from .evaluate import evaluate
 from .explain import explain
 from .export import export
+from .film import film
 from .names import PeoplesNames
 from .plan import plan
 from .sample import sample
@@ -47,6 +48,7 @@ for command in (
     steps,
     evaluate,
     explain,
+    film,
     convert,
     export,
     studio,

@@ -92,18 +92,16 @@ def denoised(model: "PictureModel", out: Path) -> list[Path]:
 
 def grown(model: "PictureModel", out: Path) -> Path:
     """The same noises at every stage of the run."""
-    from ..viz.png import read_png, write_png
-    from ..viz.strip import growth, tiles
+    from ..edit.film import growth
+    from ..viz.png import write_png
+    from ..viz.strip import contact
 
-    sheets = []
-    for path in sorted((out / "run" / "samples").glob("*.png")):
-        pixels, told = read_png(path)
-        sheets.append((int(told["images"]), tiles(pixels, int(told["columns"]), model.pictures)))
+    reel = growth(out / "run", model)
     names = model.pictures.labels or ("",)
-    shown = min(6, len(sheets[0][1]))
+    shown = min(6, len(reel.frames[0]))
     path = out / "growth.png"
     title = "The same noises as the model grew; above, the images that it had seen"
-    write_png(path, growth(sheets, [names[i % len(names)] for i in range(shown)], title))
+    write_png(path, contact(reel.frames, reel.said, [names[i % len(names)] for i in range(shown)], title))
     return path
 
 

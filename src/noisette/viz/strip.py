@@ -78,17 +78,17 @@ def tiles(sheet: UInt8[Tensor, "1 c tall wide"], columns: int, pictures: Picture
     return grid.permute(1, 3, 0, 2, 4).flatten(0, 1)
 
 
-def growth(
-    sheets: Sequence[tuple[int, Bytes]], captions: Sequence[str], title: str = "", columns: int = 12
+def contact(
+    frames: Sequence[Bytes], heads: Sequence[str], captions: Sequence[str], title: str = "", columns: int = 12
 ) -> Image.Image:
-    """What a model drew from the same noises as it grew: one row a noise, one column for each (images seen, pictures).
+    """Moments (B, C, H, W) side by side under their heads, evenly picked: one row a picture, under its caption.
 
-    The first len(captions) pictures (B, C, H, W) of every moment are shown.
+    The first len(captions) pictures of every moment are shown.
     """
-    picked = [sheets[i] for i in evenly(columns, len(sheets))]
-    rows = [Row(caption, torch.stack([drawn[i] for _, drawn in picked])) for i, caption in enumerate(captions)]
+    picked = evenly(columns, len(frames))
+    rows = [Row(caption, torch.stack([frames[j][i] for j in picked])) for i, caption in enumerate(captions)]
     scale = min(MODEST, fitting(len(picked), rows[0].pictures.shape[3], WIDE))
-    return labelled(rows, title, [short(images) for images, _ in picked], scale)
+    return labelled(rows, title, [heads[j] for j in picked], scale)
 
 
 def short(number: float) -> str:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ...shapes import Bytes
 
 FILMS = ("gif", "png", "mp4", "none")
-WIDE = 320  # pixels that a film is enlarged to, about
 
 
 @asks
@@ -38,9 +37,7 @@ def walk(
         raise InputError(f"--film is {film!r}: give {', '.join(FILMS[:-1])} or {FILMS[-1]}")
     positive("--ms", each)
     from ...edit.walk import places
-    from ...viz.film import kind_of, write_film
-    from ...viz.grid import enlarged, fitting
-    from ...viz.png import to_image
+    from ...viz.film import framed, kind_of, write_film
 
     path = out / f"walk.{film}"
     if film != "none":
@@ -51,8 +48,7 @@ def walk(
     ready(job)
     made = [_write(job, i, found, pixels) for i, pixels in enumerate(_frames(job, found))]
     if film != "none":
-        scale = fitting(1, job.model.pictures.width, WIDE)
-        write_film(path, [enlarged(to_image(m.pixels), scale) for m in made], each, each)
+        write_film(path, framed([m.pixels for m in made], even=film == "mp4"), each, each)
     report(made, [] if film == "none" else [path], asked.as_json)
 
 

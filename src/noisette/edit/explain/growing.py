@@ -1,42 +1,14 @@
 """Chapter: what one noise became as the model grew."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
 
-from ...errors import InputError
-from ...pictures import Pictures
-from ...shapes import Bytes
 from ...viz.page import paragraph
-from ...viz.png import read_png
 from ...viz.strip import evenly, short
-from ...viz.strip import tiles as cut
 from ...viz.tiles import Cells, View, scrubber, tiles
+from ..growth import Grown, grown
 from .subject import Subject
 
 NOISES, COLUMNS = 4, 10
-
-
-@dataclass(frozen=True, eq=False)
-class Grown:
-    """What the same noises became, at some stages of a run."""
-
-    images: list[int]  # that the model had seen, (N,)
-    pictures: list[Bytes]  # (B, C, H, W) each
-
-
-def grown(samples: Path, pictures: Pictures) -> Grown:
-    """Read the sheets that a run left in `samples`, oldest first."""
-    images, drawn = [], []
-    for path in sorted(samples.glob("*.png")):
-        pixels, told = read_png(path)
-        try:
-            images.append(int(told["images"]))
-            drawn.append(cut(pixels, int(told["columns"]), pictures))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is not a sheet that a run left: move it away") from error
-    return Grown(images, drawn)
 
 
 def chapter(subject: Subject) -> str:
@@ -59,10 +31,13 @@ def chapter(subject: Subject) -> str:
             ),
             scrubber(
                 "Images seen", views, [f"{images:,} images seen" for images in found.images],
-                "The same noise at each stage of the run, by the average of the weights (Ho et al. 2020, section 4, "
-                "keep "
-                "an exponential moving average of them).", start=len(found.images) - 1, side=96,
+                "The same noise at each stage of the run, by the average of the weights, $θ̄ ← γ θ̄ + (1 − γ) θ$ after "
+                "every step (Ho et al. 2020, section 4; Karras et al. 2022, appendix F.2).",
+                start=len(found.images) - 1, side=96,
             ),
-            tiles(rows, [short(images) for images, _ in picked], "The same side by side; above, the images seen."),
+            tiles(
+                rows, [short(images) for images, _ in picked],
+                "The same side by side; above, the images seen. By $θ̄$, from one noise a row (Karras et al. 2022).",
+            ),
         )
     )  # fmt: skip
