@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import noisette
 from commands import run
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -71,3 +72,13 @@ def test_every_file_that_it_names_is_there():
     root = Path(__file__).parent.parent
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (root / link).exists(), link
+
+
+@pytest.mark.slow
+def test_the_page_on_notebooks_is_right(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(home)
+    page = (Path(__file__).parent.parent / "docs" / "notebooks.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    names: dict[str, object] = {"noisette": noisette}
+    exec(code, names)
+    assert len(names["pictures"]) == 8 and (home / "two.png").is_file()

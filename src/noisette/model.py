@@ -14,6 +14,7 @@ from .condition import Condition
 from .config import GRIDS, SAMPLERS, ModelConfig, Sampling, from_json, to_json
 from .context import Attributes, Label, label_rows, vector_row
 from .denoiser import DiffusionModel
+from .display import Displayed
 from .errors import InputError, known
 from .files import read_json, write_json
 from .guidance import Clipped
@@ -26,7 +27,7 @@ from .task import Given
 from .text import Reader
 
 
-class PictureModel(DiffusionModel):
+class PictureModel(DiffusionModel, Displayed):
     """A diffusion model with its config: the pictures that it draws, their labels, how it samples by default."""
 
     def __init__(self, config: ModelConfig) -> None:

@@ -14,6 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .display import Displayed
 from .errors import InputError
 from .noise import Noise
 from .shapes import Images, Time
@@ -28,7 +29,7 @@ def like(c: Tensor, x: Tensor) -> Tensor:
     return c.to(x).reshape(c.shape + (1,) * (x.ndim - 1)) if c.ndim else c
 
 
-class Schedule(abc.ABC):
+class Schedule(Displayed, abc.ABC):
     """A forward process. Frozen, comparable, knows nothing of networks or samplers."""
 
     @abc.abstractmethod

@@ -53,7 +53,8 @@ def test_names_are_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0, "0"), (0.05, "0.05"), (1e-4, "1e-4"), (1e6, "1e6"), (0.30000000000000004, "0.3")]
+    ("number", "words"),
+    [(0, "0"), (0.05, "0.05"), (1e-4, "1e-4"), (1e6, "1e6"), (0.30000000000000004, "0.3"), (2e4, "20,000")],
 )
 def test_numbers_at_axes(number: float, words: str) -> None:
     assert said(number) == words

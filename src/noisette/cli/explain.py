@@ -18,7 +18,7 @@ def explain(
     lesson: Annotated[
         str | None,
         typer.Option(
-            help="Break it on purpose instead: no-time, wrong-index, not-normalised, no-ema, no-added-noise, few-steps."
+            help="Break it on purpose: no-time, wrong-index, not-normalised, no-ema, no-added-noise, few-steps, all."
         ),
     ] = None,
 ) -> None:
@@ -26,7 +26,7 @@ def explain(
 
     One file that opens from disk and loads nothing. It takes under a minute for pictures of 16 pixels.
     """
-    from ..edit.explain import CHAPTERS, LESSONS, lesson_page, report, subject
+    from ..edit.explain import CHAPTERS, LESSONS, lesson_page, lessons_page, report, subject
     from ..errors import InputError, known
     from ..viz.page import write_page
     from .sample import writable
@@ -37,7 +37,7 @@ def explain(
         raise InputError(f"--out is {out}, a folder: name the page, such as {out / 'report.html'}")
     if seed < 0:
         raise InputError(f"--seed is {seed}: give 0 or more")
-    broken = None if lesson is None else known(lesson, LESSONS, "lesson")
+    broken = None if lesson in (None, "all") else known(lesson or "", LESSONS, "lesson")
     about = subject(model, label, seed)
     writable(out.parent)
     if broken is not None:
@@ -45,8 +45,9 @@ def explain(
         wrote([out])
         return
     screen = console(to_stderr=True)
+    make, parts = (report, len(CHAPTERS)) if lesson is None else (lessons_page, len(LESSONS))
     with screen.status("") as status:
-        done = iter(range(1, len(CHAPTERS) + 1))
-        page = report(about, lambda title: status.update(f"{next(done)} of {len(CHAPTERS)}: {title}"))
+        done = iter(range(1, parts + 1))
+        page = make(about, lambda title: status.update(f"{next(done)} of {parts}: {title}"))
     write_page(out, page)
     wrote([out])

@@ -142,20 +142,10 @@ def _say(report: "Report", best: "Measured", keep: bool) -> None:
 def _plot(report: "Report", best: "Measured", path: Path) -> list[Path]:
     """The sheet of the trilemma; none, and a word, where there is nothing to draw it with."""
     from ..errors import InputError
-    from ..viz.trilemma import Point, trilemma
     from .terminal import complain
 
-    points = {
-        row.way: Point(
-            row.way.sampler, row.way.grid, row.calls, row.seconds, (row.kid.value, row.kid.low, row.kid.high),
-            row.fidelity.coverage,
-        )
-        for row in report.rows
-    }  # fmt: skip
-    title = f"Quality, diversity, speed: {report.about.n} pictures each, {report.about.held_out} held out"
     try:
-        floor = None if report.floor is None else report.floor.value
-        trilemma(path, list(points.values()), points[best.way], title, floor)
+        report.plot().write(path)
     except InputError as error:
         complain(str(error))
         return []

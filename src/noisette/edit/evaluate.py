@@ -17,6 +17,7 @@ from torch import Tensor
 from .. import __version__
 from ..condition import Condition
 from ..data import Dataset, Subset
+from ..display import Displayed
 from ..errors import InputError
 from ..grid import logsnr
 from ..guidance import Clipped
@@ -55,7 +56,7 @@ class Bits:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Displayed):
     """What was measured, and of what."""
 
     scores: tuple[Score, ...]  # floor, model, copycat, broken

@@ -24,6 +24,8 @@ class Effect:
     r2: float  # of a line through the effects at strengths -2 … 2
     homogeneity: float  # mean cosine between two pictures' changes at strength 1
     composition: float | None  # with the next direction: 1 − |both − sum| / |sum|
+    slope: float  # of that line, per unit of strength
+    shares: tuple[float, ...]  # the effects, means over pictures, at each of STRENGTHS
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ def measured(bench: Bench, directions: Sequence[Direction]) -> tuple[list[Effect
         if i + 1 < len(directions):
             other = sliders[i + 1][STRENGTHS.index(1.0)] - sliders[i + 1][STRENGTHS.index(0.0)]
             both = composition(bench.drawn([(direction, 1.0), (directions[i + 1], 1.0)]) - zero, one, other)
-        r2 = linearity(torch.tensor(STRENGTHS), shares.cpu())[1]
-        effects.append(Effect(direction.name, one.square().mean().sqrt().item(), r2, homogeneity(one), both))
+        slope, r2 = linearity(torch.tensor(STRENGTHS), shares.cpu())
+        size, means = one.square().mean().sqrt().item(), tuple(shares.mean(1).tolist())
+        effects.append(Effect(direction.name, size, r2, homogeneity(one), both, slope, means))
     return effects, [s.flatten(0, 1) for s in sliders]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from ..condition import Condition
 from ..config import GRIDS, Sampling, from_json, to_json
 from ..denoiser import Denoiser, Prediction
+from ..display import Displayed
 from ..errors import InputError, known
 from ..files import read_json, write_json
 from ..metrics.distribution import Fidelity, fidelity
@@ -27,9 +29,13 @@ from ..noise import keyed
 from ..sampler import trajectory
 from ..schedule import Schedule
 from ..shapes import Bytes
+from ..viz.trilemma import Point, trilemma
 from .fit import FINE, fit
 from .generate import start, steered
 from .held_out import HeldOut
+
+if TYPE_CHECKING:
+    from ..viz.figure import Plot
 
 FITTED_ON = 64  # pictures of the walk that grids are fitted to
 MARGIN, LOST = 0.1, 0.1  # of RULE
@@ -75,7 +81,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Displayed):
     """All that was measured of a model."""
 
     about: About
@@ -89,6 +95,17 @@ class Report:
     def write(self, path: Path) -> None:
         best = asdict(recommended(self.rows).way) if self.rows else None
         write_json(path, to_json(self) | {"recommended": best, "rule": RULE})
+
+    def plot(self) -> "Plot":
+        """Quality and diversity over evaluations, with what is recommended ringed."""
+        points = {
+            row.way: Point(row.way.sampler, row.way.grid, row.calls, row.seconds,
+                           (row.kid.value, row.kid.low, row.kid.high), row.fidelity.coverage)
+            for row in self.rows
+        }  # fmt: skip
+        title = f"Quality, diversity, speed: {self.about.n} pictures each, {self.about.held_out} held out"
+        floor = None if self.floor is None else self.floor.value
+        return trilemma(list(points.values()), points[recommended(self.rows).way], title, floor)
 
     @property
     def sampling(self) -> Sampling:

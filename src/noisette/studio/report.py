@@ -1,6 +1,5 @@
 """What a data set holds and how a run goes, as parts of the page."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from html import escape
@@ -9,8 +8,8 @@ from typing import Any
 
 from ..data import Scan
 from ..data.manifest import Manifest
-from ..train.journal import lines
-from ..viz.chart import Axis, Line, chart, charts
+from ..edit.run import rows
+from ..viz.curves import loss_charts
 from ..viz.png import read_png, to_image
 from .tiles import image
 from .trainer import Standing
@@ -82,28 +81,7 @@ def of_run(standing: Standing) -> str:
 
 def curves(run: Path) -> str:
     """The losses of a run over the images that it saw, from its journal."""
-    rows = [json.loads(line) for line in lines(run / "metrics.jsonl")]
-    loss = [r for r in rows if "loss" in r]
-    held = [r for r in rows if "held_out" in r]
-    levels = list(held[0]["held_out"]) if held else []
-    images, value = Axis("images seen"), Axis("loss", log=True)
-    parts = []
-    if len(loss) > 1:
-        line = Line("", [r["images"] for r in loss], [r["loss"] for r in loss])
-        parts.append(chart(images, value, [line], "The training loss over the images seen", keys=False))
-    if len(held) > 1:
-        seen = [r["images"] for r in held]
-        named = [
-            Line(level, seen, [r["held_out"][level] for r in held], i, marked=level == "all")
-            for i, level in enumerate(levels)
-        ]
-        parts.append(chart(images, Axis("held-out loss, by noise", log=True), named, "The held-out loss by noise"))
-    last = f", {loss[-1]['loss']:.3g} at the end" if loss else ""
-    return (
-        charts(*parts, caption=f"Training loss{last}, and the loss on pictures that are never trained on.")
-        if parts
-        else ""
-    )
+    return loss_charts(rows(run / "metrics.jsonl"))
 
 
 def growth(run: Path) -> str:

@@ -118,12 +118,12 @@ def charts(*parts: str, caption: str) -> str:
 
 
 def said(number: float) -> str:
-    """A number at an axis: 0.05, 12, 1e-4, 1e5."""
+    """A number at an axis: 0.05, 12, 20,000, 1e-4, 1e5."""
     if number == 0:
         return "0"
     if not 1e-3 <= abs(number) < 1e5:
         return f"{number:.0e}".replace("e-0", "e-").replace("e+0", "e")
-    return f"{number:.4g}"
+    return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.4g}"
 
 
 def _curve(line: Line, points: Sequence[tuple[float, float]]) -> str:

@@ -1,11 +1,9 @@
 """Errors of x̂0 by noise level: a model's, and those of a perfect memory of its training pictures."""
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import atomic_write
+from .figure import plot
 
 STYLES = {
     "training": ("model, training pictures", "#0072b2", "-"),
@@ -18,13 +16,7 @@ STYLES = {
 
 def optimum(path: Path, ratios: Sequence[float], errors: Mapping[str, Sequence[float]], title: str) -> None:
     """Draw the curves as a PNG, wholly or not at all. `errors` has a value for each ratio, by the names of STYLES."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise InputError(
-            "the plot needs matplotlib, which is not installed: pip install 'noisette[plots]'"
-        ) from missing
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    figure = plot(8, 5)
     axes = figure.subplots()
     for name, (label, colour, dash) in STYLES.items():
         axes.plot(ratios, errors[name], color=colour, linestyle=dash, marker="o", ms=3.5, lw=1.6, label=label)
@@ -37,6 +29,4 @@ def optimum(path: Path, ratios: Sequence[float], errors: Mapping[str, Sequence[f
     axes.spines[["right", "top"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     axes.set_title(title, fontsize=11, loc="left")
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    atomic_write(path, buffer.getvalue())
+    figure.write(path)

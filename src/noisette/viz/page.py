@@ -16,12 +16,16 @@ from PIL import Image
 
 from ..files import atomic_write
 
-STYLE = """
+COLOURS = """
 :root { color-scheme: light dark; --paper: #fafaf9; --ink: #292524; --faint: #57534e; --line: #d6d3d1;
   --mark: #fef3c7; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #1c1917; --ink: #f5f5f4; --faint: #a8a29e; --line: #44403c; --mark: #453411; }
 }
+"""
+STYLE = (
+    COLOURS
+    + """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; }
@@ -39,8 +43,10 @@ code { overflow-wrap: anywhere; }
 .maths { font-family: Cambria, "STIX Two Text", "DejaVu Serif", serif; font-style: italic; }
 sub, sup { line-height: 0; } figcaption { margin-top: .5rem; }
 """
+)
 ALONE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 FORMULA = re.compile(r"\$([^$]+)\$")
+CODE = re.compile(r"`([^`]+)`")
 LOWERED = re.compile(r"([_^])(\{[^{}]*\}|\w)")
 
 
@@ -58,7 +64,7 @@ def page(title: str, *parts: str, style: str = "", script: str = "") -> str:
 
 def inline(words: str) -> str:
     """Words in which $x_t = α_t x_0$ is a formula: after _ and ^ one letter, or what stands in {}, is set lower or
-    higher. Everything is escaped."""
+    higher. What stands between backticks is typed so. Everything is escaped."""
 
     def shift(found: re.Match[str]) -> str:
         tag = "sub" if found[1] == "_" else "sup"
@@ -67,7 +73,7 @@ def inline(words: str) -> str:
     def formula(found: re.Match[str]) -> str:
         return f'<span class="maths">{LOWERED.sub(shift, found[1])}</span>'
 
-    return FORMULA.sub(formula, escape(words))
+    return CODE.sub(r"<code>\1</code>", FORMULA.sub(formula, escape(words)))
 
 
 def heading(words: str, anchor: str = "") -> str:

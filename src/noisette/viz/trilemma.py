@@ -8,17 +8,16 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import atomic_write
+from .figure import plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from .figure import Plot
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#000000")  # Okabe & Ito's
 DASHES = ("-", "--", ":", "-.")
@@ -38,16 +37,11 @@ class Point:
     coverage: float
 
 
-def trilemma(path: Path, points: Sequence[Point], best: Point, title: str, floor: float | None = None) -> None:
-    """Draw the sheet as a PNG, wholly or not at all. `best` is ringed; `floor` is what real pictures get."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator, NullFormatter
-    except ImportError as missing:
-        raise InputError(
-            "the plot needs matplotlib, which is not installed: pip install 'noisette[plots]'"
-        ) from missing
-    figure = Figure(figsize=(11, 5.2), dpi=150, layout="constrained")
+def trilemma(points: Sequence[Point], best: Point, title: str, floor: float | None = None) -> "Plot":
+    """The sheet. `best` is ringed; `floor` is what real pictures get."""
+    figure = plot(11, 5.2)
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     quality, diversity = figure.subplots(1, 2)
     samplers, grids = (list(dict.fromkeys(getattr(p, name) for p in points)) for name in ("sampler", "grid"))
     for sampler, grid in dict.fromkeys((p.sampler, p.grid) for p in points):
@@ -78,9 +72,7 @@ def trilemma(path: Path, points: Sequence[Point], best: Point, title: str, floor
                      fontweight="bold", arrowprops={"arrowstyle": "-", "color": "#222222"})  # fmt: skip
     figure.suptitle(title, fontsize=11)
     figure.legend(*quality.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    atomic_write(path, buffer.getvalue())
+    return figure
 
 
 def _panels(quality: "Axes", diversity: "Axes", line: list[Point], style: dict[str, Any]) -> None:

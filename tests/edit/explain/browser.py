@@ -1,5 +1,6 @@
 """A page opened from disk."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ def opened(
     browser: Any, file: Path, width: int = 1440, scheme: str = "light"
 ) -> Iterator[tuple[Any, list[str], list[str]]]:
     """The page, what it asked for beside itself, and what it complained of."""
+    shots = os.environ.get("NOISETTE_SHOTS")  # a folder for screenshots, outside of the repository
     asked: list[str] = []
     wrong: list[str] = []
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -20,4 +22,7 @@ def opened(
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.goto(file.resolve().as_uri())
     yield page, asked, wrong
+    if shots:
+        Path(shots).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(shots) / f"{file.stem}-{width}-{scheme}.png", full_page=True)
     context.close()

@@ -37,6 +37,7 @@ from noisette.oracle import FiniteSet, Gaussian
 from noisette.parametrization import Epsilon, Flow, Parametrization, V
 from noisette.sampler import DDPM, sample
 from noisette.schedule import Cosine, LinearBeta, RectifiedFlow, Schedule, ZeroTerminalSNR
+from noisette.viz.curves import curves
 from noisette.viz.png import read_png
 from noisette.viz.strip import tiles as cut
 from tiny_models import tiny
@@ -94,7 +95,7 @@ def test_noised_is_the_forward_process(told: Subject) -> None:
 
 def test_the_signal_of_a_chain_is_the_product_of_its_betas() -> None:
     chain = Cosine()
-    _, alpha_bar, log_snr = noising.curves(chain, 1001)
+    _, alpha_bar, log_snr = curves(chain, 1001)
     right = torch.cumprod(1 - chain.betas(), 0)
     torch.testing.assert_close(alpha_bar, right, rtol=1e-6, atol=1e-12)
     torch.testing.assert_close(log_snr[:-1], (right / (1 - right)).log()[:-1], rtol=1e-6, atol=1e-6)
@@ -336,3 +337,19 @@ def test_what_a_model_has_not_is_said_in_one_line(bare: Subject, chapter) -> Non
     told = chapter(bare)
     assert told.startswith("<p>") and told.count("<p") == 1
     assert "needs the run folder" in told or "without labels" in told
+
+
+def test_a_run_in_a_notebook(run: Path) -> None:
+    from noisette.edit.notebook import html
+    from noisette.edit.run import Run
+
+    found = Run(run)
+    told = html(found)
+    assert "24, finished" in told and "held-out loss" in told and told.count("<img") >= 12
+    assert torch.equal(found.samples.pixels, growing.grown(run / "samples", found.pictures).pictures[-1])
+    assert found.samples.names[:2] == ("food", "tool") and found.model.pictures == found.pictures
+    (run / "model").rename(run / "away")  # while it still trains, its newest checkpoint is its model
+    try:
+        assert Run(run).model.hash != found.model.hash
+    finally:
+        (run / "away").rename(run / "model")

@@ -5,15 +5,19 @@ import torch
 
 from noisette import checkpoint
 from noisette.cli import main
-from noisette.edit.explain.lessons import LESSONS, OneOff, lesson_page, mistaken
-from noisette.edit.explain.subject import Subject, subject
+from noisette.config import from_json
+from noisette.edit.explain import lessons
+from noisette.edit.explain.learning import still_learning
+from noisette.edit.explain.lessons import LESSONS, OneOff, lesson_page, lessons_page, mistaken
+from noisette.edit.explain.subject import Subject
 from noisette.errors import InputError
+from noisette.files import read_json
 from noisette.grid import karras
 from noisette.guidance import tapped
-from noisette.model import PictureModel
 from noisette.noise import Seeded
 from noisette.oracle import Gaussian
 from noisette.pictures import Pictures
+from noisette.recipe import Recipe
 from noisette.sampler import DDPM, Heun, sample
 from noisette.schedule import VarianceExploding
 
@@ -55,20 +59,22 @@ def test_without_time_the_answer_does_not_depend_on_it(told: Subject) -> None:
     assert all(not m._forward_hooks for m in told.model.net.modules())
 
 
-def test_the_weights_that_were_not_averaged_are_the_checkpoints(run) -> None:
-    """Of the run as it was trained; its checkpoint holds both, and here they are not the same."""
-    found = checkpoint.latest(run)
-    folder = run.parent / "whole"
-    if not folder.exists():
-        model = PictureModel._from_checkpoint(found.folder)
-        folder.mkdir()
-        (folder / "checkpoints").symlink_to(run / "checkpoints")
-        for name in ("data", "data.json", "config.json"):
-            (folder / name).symlink_to(run / name)
-        model.save_pretrained(folder / "model")
-    raw, averaged = found.tensors("model"), found.tensors("ema")
-    assert any(not torch.equal(raw[name], averaged[name]) for name in raw)
-    assert LESSONS["no-ema"].broken(subject(folder)).off > 0
+def test_the_weights_of_a_model_that_is_still_learning(told: Subject, run, tmp_path, monkeypatch) -> None:
+    """They go on from the checkpoint's at the run's highest rate, and lie away from their average; the run stays."""
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    last, average = still_learning(told, 3)
+    again, _ = still_learning(told, 3)
+    start = checkpoint.latest(run).tensors("model")
+    for name, value in last.net.state_dict().items():
+        assert torch.equal(value, again.net.state_dict()[name])
+    moved = [(v - start[n]).abs().max() for n, v in last.net.state_dict().items()]
+    rate = from_json(Recipe, read_json(run / "config.json")["plan"]["recipe"], "").training.lr
+    assert rate < float(max(moved)) < 10 * rate  # of three steps of Adam
+    apart = [(v - average.net.state_dict()[n]).abs().max() for n, v in last.net.state_dict().items()]
+    assert float(max(apart)) > 0.1 * rate
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+    monkeypatch.setattr(lessons, "still_learning", lambda subject: still_learning(subject, 3))
+    assert LESSONS["no-ema"].broken(told).off > 0
 
 
 @pytest.mark.parametrize("name", sorted(set(LESSONS) - {"no-ema"}))
@@ -87,6 +93,10 @@ def test_a_lesson_by_the_command(run, tmp_path, capsys) -> None:
     assert not (tmp_path / "b.html").exists()
 
 
-def test_a_bare_model_has_no_other_weights(bare: Subject) -> None:
+def test_all_lessons_on_one_page(bare: Subject) -> None:
+    """A model without its run has no other weights, and the page says so."""
     with pytest.raises(InputError, match="needs the run folder"):
         LESSONS["no-ema"].broken(bare)
+    page = lessons_page(bare)
+    assert all(f'id="{name}"' in page for name in LESSONS) and page.count("<figure") == len(LESSONS) - 1
+    assert "no-ema needs the run folder" in page

@@ -1,5 +1,6 @@
 """The page: whole, alone, in order; and, in a browser, moved by keys and free of faults that shut people out."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from noisette.cli import main
-from noisette.edit.explain import CHAPTERS, Subject
+from noisette.edit.explain import CHAPTERS, LESSONS, Subject, lesson_page
+from noisette.viz.page import write_page
 from viz.test_page import read
 
 from .browser import opened
@@ -31,7 +33,11 @@ def test_the_page_is_whole_and_asks_for_nothing(page: Path, told: Subject) -> No
     assert not re.search(r"url\((?!data:)|@import|https?:", document)
     titles = [title for title, _ in CHAPTERS.values()]
     assert re.findall(r"<h2 id=\"(\w+)\">\d+\. ([^<]+)</h2>", document) == list(zip(CHAPTERS, titles, strict=True))
-    assert document.count("<figure") == document.count("<figcaption>")
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", document)
+    assert document.count("<figure") == len(captions) > 20
+    for caption in captions:  # a formula and a paper in every one
+        assert 'class="maths"' in caption and re.search(r"\b(19|20)\d\d\b", caption), caption
+    assert "`" not in re.sub(r"<script>.*</script>", "", document, flags=re.S)
     assert told.model.hash[:12] in document and len(document) < 6_000_000
 
 
@@ -70,7 +76,7 @@ def _index(sliders, slider) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("width", "scheme"), [(380, "light"), (1440, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), list(itertools.product((380, 1440), ("light", "dark"))))
 def test_nobody_is_shut_out(browser: Any, page: Path, width: int, scheme: str) -> None:
     """axe finds nothing serious, nothing is wider than the screen, and every pixel of a sprite is a square."""
     from axe_playwright_python.sync_playwright import Axe
@@ -84,3 +90,15 @@ def test_nobody_is_shut_out(browser: Any, page: Path, width: int, scheme: str) -
         )
         assert sizes and all(w == h == int(w) for w, h in sizes)
         assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(380, "dark"), (1440, "light")])
+def test_a_lesson_shuts_nobody_out(browser: Any, told: Subject, tmp_path: Path, width: int, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    write_page(tmp_path / "lesson.html", lesson_page(told, LESSONS["wrong-index"]))
+    with opened(browser, tmp_path / "lesson.html", width, scheme) as (tab, _, wrong):
+        found = Axe().run(tab).response["violations"]
+        assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == [] == wrong
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")

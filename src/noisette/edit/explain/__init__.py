@@ -4,8 +4,8 @@ A chapter computes first (plain functions that return tensors) and then draws wh
 library's own schedules, samplers and metrics.
 """
 
-from .lessons import LESSONS, lesson_page
+from .lessons import LESSONS, lesson_page, lessons_page
 from .report import CHAPTERS, report
 from .subject import Subject, subject
 
-__all__ = ["CHAPTERS", "LESSONS", "Subject", "lesson_page", "report", "subject"]
+__all__ = ["CHAPTERS", "LESSONS", "Subject", "lesson_page", "lessons_page", "report", "subject"]

@@ -66,12 +66,16 @@ def chapter(subject: Subject) -> str:
             "noise changes; down a column, only the label does, and what a seed draws keeps something of itself: its "
             "colours, its weight, its place."
         ),
-        tiles(rows, heads, "Labels and seeds. One noise a column, $p(x_0 | y)$ for one label y a row."),
+        tiles(
+            rows, heads,
+            "Labels and seeds. One noise a column, $p(x_0 | y)$ for one label y a row, by the embedding $e(t) + e(y)$ "
+            "(Nichol & Dhariwal 2021).",
+        ),
         paragraph("Between two labels there is a way: their vectors can be mixed."),
         tiles(
             mixed, [f"{1 - s:.0%} / {s:.0%}" for s in SHARES],
             f"From “{first}” to “{other}”: the embedding is $(1 − m) e_1 + m e_2$. No picture in the data was labelled "
-            "so.",
+            "so. (The embedding is Nichol & Dhariwal's, 2021.)",
         ),
     ]  # fmt: skip
     if guided:

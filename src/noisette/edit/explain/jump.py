@@ -78,7 +78,8 @@ def chapter(subject: Subject) -> str:
                 ],
                 [f"$t$ = {float(found.t[i]):.4f}" for i in picked],
                 "Above, step after step, each from the one before; below, each straight from the picture, with another "
-                "noise. Different noise, same kind of picture.",
+                "noise: different noise, same kind of picture. A step is $x_t = (α_t/α_s) x_s + σ_{t|s} ε$, a jump "
+                "$x_t = α_t x_0 + σ_t ε$ (Ho et al. 2020, eqs. 2 and 4).",
                 side=96,
             ),
             table(

@@ -1,6 +1,7 @@
 """Lessons: a model broken on purpose, one switch each, and the picture of the failure beside what should have come.
 
-Nothing is trained anew: each lesson spoils one thing in the drawing of a model that is in order.
+Each lesson spoils one thing in the drawing of a model that is in order. One needs a model that is still learning, and
+lets this one go on for some steps.
 """
 
 from collections.abc import Callable
@@ -8,19 +9,19 @@ from dataclasses import dataclass
 
 import torch
 
-from ... import checkpoint
 from ...denoiser import Denoiser, Prediction
 from ...errors import InputError
 from ...guidance import Wrapper, tapped
-from ...model import PictureModel
 from ...nn.embedding import Embedding
 from ...noise import Seeded
 from ...sampler import DDPM, Heun, Sampler, sample
 from ...shapes import Grid, Images, Time
 from ...viz import tiles as drawing
-from ...viz.page import page, paragraph
+from ...viz.page import heading, page, paragraph
 from ...viz.tiles import Cells, tiles
 from ..generate import fresh, steered
+from .learning import HALF_LIFE, still_learning
+from .learning import STEPS as MORE
 from .subject import Subject
 
 PICTURES, STEPS, CHAIN, SHORT = 8, 18, 100, 6
@@ -98,14 +99,10 @@ def mistaken(x: Images) -> Images:
 
 
 def no_average(subject: Subject) -> Outcome:
-    found = checkpoint.latest(subject.run) if subject.run is not None else None
-    if found is None:
-        raise InputError("no-ema needs the run folder, whose checkpoints hold the weights that were not averaged")
-    raw = PictureModel(subject.model.config)
-    raw.net.load_state_dict(found.tensors("model"))
-    denoise, grid = _as_it_is(subject)
-    other = steered(raw.eval().requires_grad_(False), subject.condition(PICTURES))
-    return Outcome(drawn(subject, denoise, grid), drawn(subject, other, grid))
+    last, average = still_learning(subject)
+    grid = subject.model.grid(STEPS, "karras")
+    right, wrong = (drawn(subject, steered(model, subject.condition(PICTURES)), grid) for model in (average, last))
+    return Outcome(right, wrong)
 
 
 def no_noise(subject: Subject) -> Outcome:
@@ -133,22 +130,25 @@ LESSONS: dict[str, Lesson] = {
         "The walk is at one step and the network is told of the next, where there is less noise. It takes what noise "
         "there is beyond that for a part of the picture, and leaves it in, at every step.",
         f"Below, $ᾱ$ and the embedding are those of step k + 1 while $x_t$ is at step k, of {STEPS}: the commonest "
-        "mistake in a loop over steps.",
+        "mistake in a loop over steps of $x_s = α_s x̂_0 + σ_s ε̂$ (Song et al. 2021, eq. 12).",
         wrong_index,
     ),
     "not-normalised": Lesson(
         "Pixels from 0 to 1, or from −1 to 1?",
         "The model draws in [−1, 1]. Who forgets to come back from there saves everything below zero as black, and, "
         "where there is alpha, as nothing.",
-        "Below, the same numbers read as if they were in [0, 1]: $x$ where $(x + 1)/2$ was meant.",
+        "Below, the same numbers read as if they were in [0, 1]: $x$ where $(x + 1)/2$ was meant "
+        "(Ho et al. 2020, section 3.3, scale pixels to [−1, 1]).",
         not_normalised,
     ),
     "no-ema": Lesson(
         "The last weights instead of their average",
         "The weights of a model that is still learning wander about a good place. Their average lies nearer to it than "
         "they do: colours that drift and edges that fray are in the last weights, not in the average.",
-        "Below, the weights of the last step; above, their exponential moving average (Ho et al. 2020, section 4; "
-        "Karras et al. 2024). Late in a run, when the steps have become small, the two differ little.",
+        f"From the run's newest checkpoint, {MORE} more steps at the highest rate that the run had. Below, the weights "
+        f"of the last step; above, their average $θ̄ ← γ θ̄ + (1 − γ) θ$, half of it from the last {HALF_LIFE} steps "
+        "(Ho et al. 2020, section 4; Karras et al. 2024). At the end of a run the steps have become small, and the two "
+        "differ little.",
         no_average,
     ),
     "no-added-noise": Lesson(
@@ -161,7 +161,8 @@ LESSONS: dict[str, Lesson] = {
         "T too small",
         "A step of DDPM is right only if it is small: the way back is normal for small steps and nothing simple for "
         "large ones.",
-        f"DDPM in {CHAIN} steps above and in {SHORT} below (Ho et al. 2020, section 2; Sohl-Dickstein et al. 2015).",
+        f"DDPM in {CHAIN} steps above and in {SHORT} below : $p(x_s | x_t)$ is taken for normal (Ho et al. 2020, "
+        "section 2; Sohl-Dickstein et al. 2015).",
         short_chain,
     ),
 }
@@ -169,9 +170,25 @@ LESSONS: dict[str, Lesson] = {
 
 def lesson_page(subject: Subject, lesson: Lesson) -> str:
     """One lesson as a page."""
+    return page(lesson.title, *_told(subject, lesson), style=drawing.STYLE)
+
+
+def lessons_page(subject: Subject, tick: Callable[[str], None] = lambda name: None) -> str:
+    """All of them on one; those that this model cannot show say why. `tick` is called with each one's title."""
+    parts = []
+    for name, lesson in LESSONS.items():
+        tick(lesson.title)
+        parts.append(heading(lesson.title, name))
+        try:
+            parts += _told(subject, lesson)
+        except InputError as error:
+            parts.append(paragraph(f"{error}."))
+    return page(f"{subject.name}, broken on purpose", *parts, style=drawing.STYLE)
+
+
+def _told(subject: Subject, lesson: Lesson) -> list[str]:
     found = lesson.broken(subject)
     heads = [f"seed {subject.seed + i}" for i in range(len(found.right))]
     rows = [Cells("as it should be", subject.shown(found.right)), Cells("broken", subject.shown(found.wrong))]
     told = f"{lesson.caption} Pixels differ by {found.off:.3f} (root mean square, in [−1, 1])."
-    words = [paragraph(lesson.words), tiles(rows, heads, told)]
-    return page(lesson.title, *words, style=drawing.STYLE)
+    return [paragraph(lesson.words), tiles(rows, heads, told)]

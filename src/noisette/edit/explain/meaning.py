@@ -9,6 +9,7 @@ from ...errors import InputError
 from ...noise import Seeded
 from ...sampler import sample
 from ...shapes import Bytes, Images
+from ...viz.chart import Axis, Line, chart, charts
 from ...viz.page import paragraph, table
 from ...viz.tiles import SIDE, View, scatter, scrubber
 from ..generate import fresh, steered
@@ -80,9 +81,10 @@ def chapter(subject: Subject) -> str:
             ),
             scatter(
                 subject.shown(found.pictures), found.at.tolist(), found.labels,
-                f"{len(found.pictures)} samples in the plane of the first two principal components of h, in standard "
-                f"deviations: {found.directions[0].name} across, {found.directions[1].name} up; in brackets their "
-                "shares of all variance (Kwon et al. 2023; Haas et al. 2024).",
+                f"{len(found.pictures)} samples in the plane of the first two principal components of h, at "
+                "$(h − h̄) · Δh/|Δh|^2$, in standard deviations: "
+                f"{found.directions[0].name} across, {found.directions[1].name} up; in brackets their shares of all "
+                "variance (Kwon et al. 2023; Haas et al. 2024).",
             ),
             paragraph(
                 "And one can speak for the bottleneck: add a direction to its answer while a picture is drawn, and the "
@@ -90,6 +92,7 @@ def chapter(subject: Subject) -> str:
                 "means one thing for all pictures, the table says: in a small network it rarely does."
             ),
             *scrubbers,
+            linear(effects),
             table(("direction", "size of change", "R² of a line", "alike for all", "adds up with the next"), rows),
             paragraph(
                 "Size: root mean square change of a pixel at strength 1. Line: how well strength explains the change, "
@@ -99,6 +102,21 @@ def chapter(subject: Subject) -> str:
             ),
         )
     )  # fmt: skip
+
+
+def linear(effects: list[Effect]) -> str:
+    """How far pictures go for each strength, beside the line through it."""
+    lines = []
+    for i, effect in enumerate(effects):
+        lines.append(Line(effect.name, STRENGTHS, effect.shares, i, dots=True, joined=False))
+        middle = sum(effect.shares) / len(STRENGTHS)  # strengths lie around 0
+        along = [middle + effect.slope * s for s in STRENGTHS]
+        lines.append(Line(f"its line, R² {effect.r2:.3f}", STRENGTHS, along, i, dash=1))
+    return charts(
+        chart(Axis("strength s"), Axis("effect"), lines, "Effect over strength for each direction, beside a line"),
+        caption="Linearity: the change's share in the mean change at strength 1, $Δx(s) · Δx(1)/|Δx(1)|$, the mean "
+        "over pictures. On the line, twice the strength is twice the change (Kwon et al. 2023).",
+    )
 
 
 def _slider(subject: Subject, direction: Direction, pictures: Images) -> str:

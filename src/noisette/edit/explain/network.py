@@ -124,7 +124,8 @@ def chapter(subject: Subject) -> str:
                 [ends[0], *shifted, ends[1]],
                 f"A U-Net of {len(cfg.channels)} levels and {len(every)} feature maps, from x_t down to the bottleneck "
                 "and up to its answer",
-                f"To scale: as high as pixels, as wide as channels (the numbers below). {len(every)} feature maps, "
+                f"$F(x_t, t, y)$ to scale: as high as pixels, as wide as channels (the numbers). "
+                f"{len(every)} feature maps, "
                 f"{sum(s.skips_to is not None for s in every)} bridges, {sum(p.numel() for p in net.parameters()):,} "
                 "weights. Orange maps come out of self-attention; green is the bottleneck, whose output is h-space. "
                 "The time and the label enter every block. (Ronneberger et al. 2015; Ho et al. 2020, appendix B.)",
@@ -133,7 +134,9 @@ def chapter(subject: Subject) -> str:
                 rows, [],
                 f"What it sees of $x_t$ at $σ/α$ = {AT}: of each of these maps the {SHOWN} channels that vary most "
                 "over the picture. Mid grey is a channel's mean; every channel has its own scale. Fine maps follow "
-                "edges and colours; the bottleneck has only a few pixels, and says what is there rather than where.",
+                "edges and colours; the bottleneck, h, has only a few pixels, and says what is there rather than "
+                "where. A map on the way up is made of $[u, s]$: what came up, and what a bridge carried over "
+                "(Ronneberger et al. 2015).",
             ),
         )
     )  # fmt: skip
@@ -144,4 +147,5 @@ def _row(stage: Stage, features: Tensor, height: int) -> Cells:
     times = max(1, height // stage.height)
     enlarged = grey.repeat_interleave(times, 2).repeat_interleave(times, 3)
     way = {"down": "down", "mid": "bottleneck", "up": "up"}[stage.part]
-    return Cells(f"{way}, {stage.width}×{stage.height}", enlarged)
+    bridge = ", bridged" if stage.skips_to is not None else ""
+    return Cells(f"{way}, {stage.width}×{stage.height}{bridge}", enlarged)

@@ -9,14 +9,13 @@ from ...config import CHOICES
 from ...noise import Seeded
 from ...schedule import GivenBetas, Schedule
 from ...shapes import Bytes
-from ...viz.chart import COLOURS, DASHES, Axis, Line, chart, charts
+from ...viz.curves import schedule_charts
 from ...viz.page import paragraph
 from ...viz.strip import short
 from ...viz.tiles import Cells, View, scrubber, tiles
 from .subject import Subject
 
 FINE = 48  # places of the scrubber
-POINTS = 201  # of a curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +60,6 @@ def schedules(own: Schedule) -> dict[str, Schedule]:
     return found
 
 
-def curves(schedule: Schedule, points: int = POINTS) -> tuple[Tensor, Tensor, Tensor]:
-    """t, ᾱ_t and ln SNR_t."""
-    t = torch.linspace(0, 1, points, dtype=torch.float64)[1:]
-    alpha, sigma = schedule(t)
-    return t, alpha**2 / (alpha**2 + sigma**2), 2 * (alpha / sigma).log()
-
-
 def chapter(subject: Subject) -> str:
     four = noised(subject, torch.stack([t for _, t in subject.levels]))
     ratios = torch.cat([torch.zeros(1), torch.logspace(-2, 1.9, FINE - 1)]).double()
@@ -100,7 +92,8 @@ def chapter(subject: Subject) -> str:
                 "Noise level",
                 [View("$x_t$", fine.pictures)],
                 [fine.said(i) for i in range(FINE)],
-                "The same picture and the same noise, mixed in every proportion.",
+                "The same picture and the same noise in every proportion: $x_t = α_t x_0 + σ_t ε$ at unit scale, "
+                "divided by √($α_t^2 + σ_t^2$) (Ho et al. 2020, eq. 4; Karras et al. 2022).",
                 start=FINE // 2,
             ),
             paragraph(
@@ -108,28 +101,12 @@ def chapter(subject: Subject) -> str:
                 "how much of the time goes into each noise level: all curves pass through all levels, none at the same "
                 "pace."
             ),
-            _drawn(schedules(subject.schedule)),
+            schedule_charts(
+                schedules(subject.schedule),
+                "Every schedule of the library with its default numbers, $x_t = α_t x_0 + σ_t ε$. LinearBeta: Ho et "
+                "al. 2020; Cosine: Nichol & Dhariwal 2021, eq. 17; VarianceExploding: Karras et al. 2022; "
+                "RectifiedFlow: Liu et al. 2022; ZeroTerminalSNR: Lin et al. 2023; GammaSigmoid: Chen 2023. Where α "
+                "stays 1 (VarianceExploding), ᾱ is that of the same SNR.",
+            ),
         )
     )
-
-
-def _drawn(found: dict[str, Schedule]) -> str:
-    lines = []
-    for i, (name, schedule) in enumerate(found.items()):
-        t, alpha_bar, log_snr = (c.tolist() for c in curves(schedule))
-        style = {"colour": i % COLOURS, "dash": i // 4 % len(DASHES), "marked": i == 0}
-        lines.append((Line(name, t, alpha_bar, **style), Line(name, t, log_snr, **style)))  # type: ignore[arg-type]
-    return charts(
-        chart(
-            Axis("t"), Axis("signal left, $ᾱ_t$", low=0, high=1), [a for a, _ in lines],
-            "Signal left over time for every schedule: from 1 at t = 0 down to about 0 at t = 1",
-        ),
-        chart(
-            Axis("t"), Axis("ln SNR", low=-12, high=12), [b for _, b in lines],
-            "Log signal-to-noise ratio over time for every schedule, falling throughout",
-        ),
-        caption="Every schedule of the library with its default numbers. LinearBeta: Ho et al. 2020; Cosine: Nichol & "
-        "Dhariwal 2021, eq. 17; VarianceExploding: Karras et al. 2022; RectifiedFlow: Liu et al. 2022; "
-        "ZeroTerminalSNR: Lin et al. 2023; GammaSigmoid: Chen 2023. Where α stays 1 (VarianceExploding), ᾱ is that of "
-        "the same SNR.",
-    )  # fmt: skip

@@ -56,9 +56,9 @@ def chapter(subject: Subject) -> str:
             ),
             tiles(
                 rows, [f"{n} steps" for n in STEPS],
-                f"One noise (seed {subject.seed}), {len(SAMPLERS)} samplers. ddpm: Ho et al. 2020; ddim: Song et al. "
-                "2021; heun: Karras et al. 2022; dpm++2m: Lu et al. 2022; unipc: Zhao et al. 2023; ipndm: Zhang & Chen "
-                "2023. Heun asks the network twice a step.",
+                f"One noise (seed {subject.seed}), {len(SAMPLERS)} rules for the way from $x_t$ to $x_s$. ddpm: Ho et "
+                "al. 2020; ddim: Song et al. 2021; heun: Karras et al. 2022; dpm++2m: Lu et al. 2022; unipc: Zhao et "
+                "al. 2023; ipndm: Zhang & Chen 2023. Heun asks the network twice a step.",
             ),
             charts(
                 chart(
@@ -67,7 +67,7 @@ def chapter(subject: Subject) -> str:
                 ),
                 caption=f"Root mean square per pixel in [−1, 1], over {PICTURES} seeds. All solve "
                 "$dx = x̂_0 dα + ε̂ dσ$; a solver of order p halves its step to come $2^p$ times as near. DDPM does "
-                "not come nearer: it draws another picture.",
+                "not come nearer: it draws another picture (Karras et al. 2022, appendix B).",
             ),
         )
     )  # fmt: skip

@@ -111,8 +111,8 @@ def chapter(subject: Subject) -> str:
             ),
             tiles(
                 rows, [f"{w:.0%}" for w in BETWEEN],
-                "From one noise to the other on the sphere and straight through it. Lengths are |z|/√d, which is 1 for "
-                "a normal noise of d numbers, up to chance.",
+                "From one noise to the other on the sphere and straight through it. Lengths are $|z|/√d$, which is 1 "
+                "for a normal noise of d numbers, up to chance (Shoemake 1985; Song et al. 2021).",
             ),
         )
     )  # fmt: skip
