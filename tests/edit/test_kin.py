@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from noisette.config import from_json, to_json
-from noisette.edit.generate import ends, generate, noise_of
+from noisette.edit.generate import Guidance, ends, generate, noise_of
 from noisette.edit.kin import Kin, Turn, Turned
 from noisette.edit.origin import Origin, again
 from noisette.errors import InputError
@@ -60,10 +60,12 @@ def test_a_small_turn_draws_a_picture_like_it() -> None:
 def test_kin_are_drawn_again_from_their_metadata() -> None:
     model = tiny()
     kin, grid = Kin(7).turned(1, 20).turned(2, 5), model.grid(3)
-    walk = generate(model, [kin], model.condition("bread", 1), model.sampler("ddim-half"), grid, 2.0, 1, (0.001, 0.5))
+    how = Guidance(2.0, (0.001, 0.5))
+    walk = generate(model, [kin], model.condition("bread", 1), model.sampler("ddim-half"), grid, how, 1, 0.8)
     origin = Origin(
-        model.hash, 7, "bread", "ddim", "karras", 3, 2.0, 1, eta=0.5, interval=(0.001, 0.5), turns=kin.turns
-    )
+        model.hash, 7, "bread", "ddim", "karras", 3, 2.0, 1,
+        eta=0.5, interval=how.interval, turns=kin.turns, temperature=0.8,
+    )  # fmt: skip
     assert torch.equal(again(model, from_json(Origin, to_json(origin))), ends(walk, grid))
 
 
