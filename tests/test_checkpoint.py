@@ -521,9 +521,9 @@ def steps(net: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: in
 
 @pytest.mark.parametrize("options", [{}, {"fused": True}, {"amsgrad": True}, {"foreach": True}])
 def test_training_goes_on_bit_for_bit(tmp_path: Path, options: dict[str, bool]) -> None:
-    def made() -> tuple[nn.Module, torch.optim.AdamW, list[str]]:
+    def made() -> tuple[nn.Module, torch.optim.Optimizer, dict[str, nn.Parameter]]:
         net = network()
-        return net, torch.optim.AdamW(net.parameters(), 1e-2, **options), [n for n, _ in net.named_parameters()]  # type: ignore[arg-type]
+        return net, torch.optim.AdamW(net.parameters(), 1e-2, **options), dict(net.named_parameters())  # type: ignore[arg-type]
 
     whole, optimizer, _ = made()
     steps(whole, optimizer, 0, 7)
@@ -532,12 +532,12 @@ def test_training_goes_on_bit_for_bit(tmp_path: Path, options: dict[str, bool]) 
     steps(net, optimizer, 0, 4)
     save(tmp_path, 4, {"model": net.state_dict(), "optimizer": checkpoint.optimizer_tensors(optimizer, named)}, {})
 
-    again, other, named = made()
+    again, other, others = made()
     found = latest(tmp_path)
     assert found is not None
     again.load_state_dict(found.tensors("model"))
-    checkpoint.load_optimizer_tensors(other, named, found.tensors("optimizer"))
-    assert equal(checkpoint.optimizer_tensors(other, named), checkpoint.optimizer_tensors(optimizer, named))
+    checkpoint.load_optimizer_tensors(other, others, found.tensors("optimizer"))
+    assert equal(checkpoint.optimizer_tensors(other, others), checkpoint.optimizer_tensors(optimizer, named))
     memory = other.state[next(again.parameters())]["exp_avg"]
     assert memory.is_contiguous(memory_format=torch.channels_last)
     steps(again, other, 4, 7)
@@ -546,7 +546,7 @@ def test_training_goes_on_bit_for_bit(tmp_path: Path, options: dict[str, bool]) 
 
 def test_an_optimizer_keeps_its_options_and_may_remember_nothing() -> None:
     net = network()
-    named = [n for n, _ in net.named_parameters()]
+    named = dict(net.named_parameters())
     optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
     assert checkpoint.optimizer_tensors(optimizer, named) == {}
     checkpoint.load_optimizer_tensors(optimizer, named, {})
@@ -563,7 +563,7 @@ def test_an_optimizer_keeps_its_options_and_may_remember_nothing() -> None:
 
 def test_the_memory_of_another_optimizer_is_refused() -> None:
     net = network()
-    named = [n for n, _ in net.named_parameters()]
+    named = dict(net.named_parameters())
     optimizer = torch.optim.AdamW(net.parameters())
     steps(net, optimizer, 0, 1)
     good = checkpoint.optimizer_tensors(optimizer, named)

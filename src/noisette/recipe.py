@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from . import loss
 from .config import ModelConfig, from_json, to_json
@@ -17,6 +17,7 @@ class Training:
     """How a model is trained. Shares are of the whole run, so that short and long runs end finished alike."""
 
     batch: int = 64  # images an optimizer step, over all processes and accumulation
+    optimizer: Literal["adam", "muon"] = "adam"  # muon: for the matrices, and Adam for the rest
     lr: float = 1e-3  # the highest learning rate
     warmup: float = 0.03  # share of the run in which the learning rate rises
     floor: float = 0.01  # what it decays to, by a cosine, as a share of lr

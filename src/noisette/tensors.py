@@ -1,7 +1,7 @@
 """Named tensors: to bytes and back by safetensors, of a network and of its optimizer. Nothing here can execute."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
@@ -53,27 +53,37 @@ def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], whe
         raise InputError(f"{where} holds a tensor {extra} that this network does not have: it is of another network")
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> dict[str, Tensor]:
-    """What an optimizer remembers, as `exp_avg/NAME`; `names` are those of its parameters, in its own order."""
-    state = optimizer.state_dict()["state"]
-    return {f"{key}/{names[i]}": value for i, values in state.items() for key, value in values.items()}
+def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What an optimizer remembers of its parameters, as `exp_avg/NAME`."""
+    state = optimizer.state
+    return {f"{key}/{name}": value for name, p in parameters.items() for key, value in state.get(p, {}).items()}
 
 
 def load_optimizer_tensors(
-    optimizer: torch.optim.Optimizer, names: Sequence[str], tensors: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Give an optimizer its memory back, bit for bit; its options (lr, betas, …) stay as they are."""
-    parameters = dict(zip(names, (p for group in optimizer.param_groups for p in group["params"]), strict=True))
-    keys = list(dict.fromkeys(name.partition("/")[0] for name in tensors))
-    known = {name.partition("/")[2] for name in tensors}  # a parameter that never had a gradient has no memory
-    wanted = {
-        f"{k}/{n}": torch.zeros(()) if k == "step" else parameters[n] for n in parameters if n in known for k in keys
-    }
+    """Give an optimizer its memory back, bit for bit; its options (lr, betas, …) stay as they are.
+
+    What is remembered of a parameter is the same for all of a group.
+    """
+    names = {id(p): name for name, p in parameters.items()}
+    said = [tuple(name.split("/", 1)) for name in tensors]
+    known = {name for _, name in said}  # a parameter that never had a gradient has no memory
+    wanted: dict[str, Tensor] = {}
+    slots: list[tuple[int, str, str]] = []
+    first = 0
+    for group in optimizer.param_groups:
+        numbers = {names[id(p)]: i for i, p in enumerate(group["params"], first)}
+        first += len(numbers)
+        for key in dict.fromkeys(key for key, name in said if name in numbers):
+            here = [name for name in numbers if name in known]
+            wanted |= {f"{key}/{name}": torch.zeros(()) if key == "step" else parameters[name] for name in here}
+            slots += [(numbers[name], key, f"{key}/{name}") for name in here]
     check_tensors(tensors, wanted, "the optimizer's part of the checkpoint")
     state: dict[int, dict[str, Tensor]] = {}
-    for i, name in enumerate(parameters):
-        for key in keys if name in known else []:
-            tensor, like = tensors[f"{key}/{name}"], wanted[f"{key}/{name}"]
-            # in the parameter's own memory format: updates across two formats are slower
-            state.setdefault(i, {})[key] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+    for number, key, name in slots:
+        # in the parameter's own memory format: updates across two formats are slower
+        state.setdefault(number, {})[key] = torch.empty_like(wanted[name], dtype=tensors[name].dtype).copy_(
+            tensors[name]
+        )
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

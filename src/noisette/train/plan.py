@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..condition import Condition
 from ..data import Dataset
@@ -20,6 +20,7 @@ from ..presets import PRESETS, WANTED
 from ..recipe import Recipe, overlaid, tasked
 from ..task import Draw, Task
 from .checkup import affordable
+from .muon import Muon, matrices
 
 Precision = Literal["fp32", "bf16"]
 
@@ -103,7 +104,7 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     """
     model = PictureModel(recipe.model).to(device).train()
     objective = recipe.loss()
-    optimizer = adam(model, recipe, device)
+    optimizer = optimizer_of(model, recipe, device)
     x0 = torch.zeros(share, *recipe.model.pictures.shape, device=device)
     t, eps = torch.full((share,), 0.01, dtype=torch.float64), torch.randn_like(x0)
     net, wording = recipe.model.net, recipe.model.pictures.wording
@@ -134,18 +135,18 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     return min(times) / share
 
 
-def adam(
-    model: nn.Module, recipe: Recipe, device: torch.device, also: Iterable[nn.Parameter] = ()
-) -> torch.optim.AdamW:
+def optimizer_of(
+    model: nn.Module, recipe: Recipe, device: torch.device, also: Iterable[Tensor] = ()
+) -> torch.optim.Optimizer:
     """The optimiser of a recipe, for the model's parameters and `also` for others."""
     training = recipe.training
-    return torch.optim.AdamW(
-        [*model.parameters(), *also],
-        training.lr,
-        betas=(0.9, training.beta2),
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
+    betas, decay = (0.9, training.beta2), training.weight_decay
+    everything = [*model.parameters(), *also]
+    if training.optimizer == "adam":
+        return torch.optim.AdamW(everything, training.lr, betas=betas, weight_decay=decay, fused=True)
+    wide = matrices(model)
+    taken = {id(w) for w in wide}
+    return Muon(wide, [p for p in everything if id(p) not in taken], training.lr, betas, decay)
 
 
 def precisions(asked: str, device: torch.device) -> tuple[Precision, ...]:

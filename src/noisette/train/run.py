@@ -38,7 +38,7 @@ from .growth import Growth
 from .horizon import Horizon, TimeBox, learning_rate
 from .journal import Journal, Record
 from .observer import FIRST, Moment, Observer
-from .plan import Plan, TrainOptions, adam
+from .plan import Plan, TrainOptions, optimizer_of
 from .progress import Diverged, Interrupted, Progress
 from .settled import holds, no_empty_folder, settle, stored
 from .stop import StopSignals
@@ -95,8 +95,8 @@ class Run:
         self.bare = PictureModel(plan.recipe.model).to(device)
         self.ema = EMA(self.bare, half_life=training.ema * plan.images)
         self.criterion = criterion(plan.recipe, device)
-        self.optimizer = adam(self.bare, plan.recipe, device, self.criterion.parameters.values())
-        self.names = [*(n for n, _ in self.bare.net.named_parameters()), *self.criterion.parameters]
+        self.optimizer = optimizer_of(self.bare, plan.recipe, device, self.criterion.parameters.values())
+        self.learned = dict(self.bare.net.named_parameters()) | self.criterion.parameters
         self.feed = Feed(Examples(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device)
         self.fitting = Fitting.of(plan.recipe, plan.seed)
 
@@ -257,7 +257,7 @@ class Run:
         state = {
             "model": self.bare.net.state_dict(),
             "ema": self.ema.model.net.state_dict(),
-            "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.names),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.learned),
         }
         if beside := self.criterion.tensors():
             state["criterion"] = beside
@@ -275,7 +275,7 @@ class Run:
             return
         self.bare.net.load_state_dict(found.tensors("model"))
         self.ema.model.net.load_state_dict(found.tensors("ema"))
-        checkpoint.load_optimizer_tensors(self.optimizer, self.names, found.tensors("optimizer"))
+        checkpoint.load_optimizer_tensors(self.optimizer, self.learned, found.tensors("optimizer"))
         if self.criterion.tensors():
             self.criterion.restore(found.tensors("criterion"))
         self.images, self.notes = found.images, found.skipped
