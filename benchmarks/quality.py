@@ -133,7 +133,19 @@ def the_peer(data: Dataset, n: int, args: argparse.Namespace) -> peer.PeerRun:
     mark = peer.mark(pixels, args.minutes, n, args.seed)
     if file.is_file() and peer.marked(file) == mark:
         return peer.load(file)
-    words = [pixels, "--minutes", args.minutes, "--n", n, "--seed", args.seed, "--out", file]
+    words = [
+        pixels,
+        "--minutes",
+        args.minutes,
+        "--n",
+        n,
+        "--seed",
+        args.seed,
+        "--out",
+        file,
+        "--steps",
+        *args.peer_steps,
+    ]
     environ = {"GOMP_SPINCOUNT": "10000"} | os.environ  # as our own commands have it
     subprocess.run(
         [sys.executable, str(Path(__file__).with_name("peer.py")), *map(str, words)], check=True, env=environ
@@ -158,6 +170,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="where everything is kept; a temporary folder unless said")
     parser.add_argument("--peer-cache", type=Path, help="an .npz of the peer's samples, read or written")
+    parser.add_argument("--peer-steps", type=int, nargs="+", default=[50, 250], help="of DDIM, by which the peer draws")
     parser.add_argument("--sample", default="", type=str.split, help='options of noisette sample, as "--steps 30"')
     args = parser.parse_args()
     args.work = args.work or Path(tempfile.mkdtemp(prefix="quality-"))

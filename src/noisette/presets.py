@@ -39,7 +39,8 @@ def laptop(width: int, multipliers: tuple[int, ...], batch: int, patch: int = 1)
             pictures=pictures,
             sampling=Sampling(),
         )
-        return Recipe(model, Training(batch=batch, weighting=loss.EDMWeight(sigma_data), fit=0.02))
+        training = Training(batch, "muon", 5e-3, weighting=loss.EDMWeight(sigma_data), fit=0.02)
+        return Recipe(model, training)
 
     return preset
 

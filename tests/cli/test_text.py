@@ -70,6 +70,19 @@ def test_texts_and_labels_together(call, model: Path, tmp_path: Path) -> None:
     assert all(not torch.allclose(a, b, atol=1e-4) for i, a in enumerate(answers) for b in answers[i + 1 :])
 
 
+def test_goes_away_from_words(call, model: Path, tmp_path: Path) -> None:
+    told = ("-n", 1, "--steps", 2, "--text", "a red fish", "--guidance", 2)
+    pictures = []
+    for i, negative in enumerate(((), ("--negative-text", "red"), ("--negative-text", "big blue"))):
+        result = call("sample", model, "--out", tmp_path / str(i), *told, *negative)
+        assert result.code == 0, result.err
+        pictures.append(read_png(tmp_path / str(i) / "a-red-fish-000000.png")[0])
+    assert not torch.equal(pictures[0], pictures[1]) and not torch.equal(pictures[1], pictures[2])
+    like = call("sample", model, "--out", tmp_path / "again", "--like", tmp_path / "2" / "a-red-fish-000000.png")
+    assert like.code == 0, like.err
+    assert torch.equal(read_png(tmp_path / "again" / "a-red-fish-000000.png")[0], pictures[2])
+
+
 def test_a_walk_goes_through_texts(call, model: Path, tmp_path: Path) -> None:
     told = ("--stops", 2, "--frames", 4, "--film", "none", "--steps", 1, "--text", "a red fish", "--text", "tool")
     result = call("edit", "walk", model, "--out", tmp_path, *told)

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from encoders import random_bert
+from noisette.text import open_encoder
 from tiny_models import tiny
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
@@ -32,7 +34,7 @@ class Studio:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of 16×16 with three labels, one without any, a folder of pictures, and a file that is private."""
+    """Models: of 16×16 with three labels, without any, slow, with attributes, with words; pictures; a private file."""
     top = tmp_path_factory.mktemp("studio")
     folder = top / "runs"
     tiny(height=16, width=16).save_pretrained(folder / "tiny")
@@ -40,6 +42,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny(height=32, width=32, channels=(32, 64)).save_pretrained(folder / "slow")
     told = {"attributes": ("hue", "shape=round", "shape=square"), "means": (0.5, 0.0, 0.0), "scales": (0.2, 1.0, 1.0)}
     tiny(**told).save_pretrained(folder / "told")  # type: ignore[arg-type]
+    wording = open_encoder(str(random_bert(top / "bert"))).wording
+    tiny(labels=(), wording=wording, seed=3).save_pretrained(folder / "words")
     rng = np.random.default_rng(0)
     for i in range(40):
         place = folder / "squares" / ("food", "tool")[i % 2]

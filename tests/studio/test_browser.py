@@ -345,6 +345,20 @@ def test_sliders_move_what_is_drawn(visit: Visit) -> None:
     visit.until(lambda: visit.pictures("#moved") == plain, "the pictures as they were")
 
 
+def test_pictures_are_asked_for_in_words(visit: Visit) -> None:
+    page = visit.page
+    choose(visit, "model", "words")
+    visit.said("reads text")
+    visit.ask("number", 2)
+    found = []
+    for text in ("a red fish", "a big blue tool"):
+        page.locator("#text textarea, #text input").first.fill(text)
+        draw(visit)
+        assert page.get_by_text(f"{text}, seed 1").is_visible()
+        found.append(visit.pictures())
+    assert found[0] != found[1]
+
+
 def test_mixtures_and_attributes_are_asked_for(visit: Visit) -> None:
     page = visit.page
     choose(visit, "model", "told")

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+from encoders import Counted
 from noisette.edit.generate import ends, generate
 from noisette.edit.kin import Kin
 from noisette.edit.origin import again
@@ -30,6 +33,26 @@ def test_a_walk_is_what_generate_draws_and_its_pictures_are_drawn_again() -> Non
     for cell in drawing.cells(model, walk):
         assert torch.equal(model.pictures.finished(again(model, cell.origin)), cell.pixels)
     assert [c.origin.label for c in drawing.cells(model, walk)] == ["sword", "bread", "sword"]
+
+
+def test_words_are_asked_for_and_remembered() -> None:
+    encoder = Counted()
+    model = tiny(labels=(), wording=encoder.wording)
+    assert model.reader is not None
+    model.reader.encoder = encoder
+    wish = drawing.wish(model, "words", [], 5, 2, drawing.way(model, steps=3), text="a red fish")
+    assert wish.labels == (None, None) and wish.asked == ("a red fish",) * 2
+    *_, walk = drawing.walk(model, wish)
+    cells = drawing.cells(model, walk)
+    assert [c.origin.text for c in cells] == ["a red fish"] * 2 and cells[0].asked == "a red fish"
+    for cell in cells:
+        assert torch.equal(model.pictures.finished(again(model, cell.origin)), cell.pixels)
+    board = Board().filled(cells)
+    assert breeding.more(board, 0, 20.0).texts == ("a red fish",) * breeding.FAMILY
+    rejected = replace(board, rejected=frozenset([1]))
+    assert breeding.replacements(rejected).texts == ("a red fish",)
+    with pytest.raises(InputError, match="without text"):
+        list(drawing.walk(tiny(), drawing.wish(tiny(), "tiny", [], 0, 1, drawing.way(tiny()), text="a fish")))
 
 
 def test_guidance_outside_of_its_interval_is_none() -> None:

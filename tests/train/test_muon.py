@@ -47,7 +47,7 @@ def test_it_is_pytorchs(shape: tuple[int, int]) -> None:
     start, slopes = torch.randn(shape), gradients(6, *shape)
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
     mine = moved(ours, Muon([ours], [nn.Parameter(torch.ones(1))], 0.01, (0.9, 0.99), 0.1), slopes)
-    torchs = torch.optim.Muon([theirs], 0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    torchs = torch.optim.Muon([theirs], 0.01, weight_decay=0.1, momentum=0.9, adjust_lr_fn="match_rms_adamw")
     way = moved(theirs, torchs, slopes) - start
     assert ((mine - start) - way).norm() < 0.03 * way.norm()
 

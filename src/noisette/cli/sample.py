@@ -61,6 +61,7 @@ def sample(
     interval: steers.Interval = None,
     rescale: steers.Rescale = None,
     negative: steers.Negative = None,
+    negative_text: steers.NegativeText = None,
     away: steers.Away = None,
     classifier: steers.Classifier = None,
     classifier_scale: steers.ClassifierScale = None,
@@ -85,13 +86,14 @@ def sample(
         told: dict[str, object] = {
             "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
             "--sampler": sampler, "--grid": grid, "--guidance": guidance, "--guidance-interval": interval,
-            "--rescale": rescale, "--negative": negative, "--classifier-scale": classifier_scale,
-            "--towards": towards, "--towards-scale": towards_scale, "--batch": batch, "--level": level,
+            "--rescale": rescale, "--negative": negative, "--negative-text": negative_text,
+            "--classifier-scale": classifier_scale, "--towards": towards, "--towards-scale": towards_scale,
+            "--batch": batch, "--level": level,
         }  # fmt: skip
         _alone(told)
         drawn = [_again(loaded, like, out, aides, after)]
     else:
-        led = steers.steering(aides, rescale, negative, classifier_scale, towards, towards_scale)
+        led = steers.steering(aides, rescale, negative, negative_text, classifier_scale, towards, towards_scale)
         when = steers.interval(interval)
         wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, when, led, aides, text)
         writable(out)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Negative = Annotated[
     str | None, typer.Option(help="A label to go away from, or a mixture; from anything unless said. With --guidance.")
 ]
+NegativeText = Annotated[str | None, typer.Option(help='What to go away from, in words: "red". With --guidance.')]
 Interval = Annotated[
     str | None,
     typer.Option(
@@ -54,6 +55,7 @@ def steering(
     with_: "Aides",
     rescale: float | None,
     negative: str | None,
+    negative_text: str | None,
     classifier_scale: float | None,
     towards: str | None,
     towards_scale: float | None,
@@ -73,6 +75,7 @@ def steering(
         own.classifier_scale if classifier_scale is None else classifier_scale,
         () if towards is None else wanted_colours(towards),
         own.towards_scale if towards_scale is None else towards_scale,
+        negative_text,
     )
 
 
@@ -108,6 +111,7 @@ def guides(scale: float, led: "Steering", when: tuple[float, float]) -> None:
 
     said = {
         "--negative": led.negative,
+        "--negative-text": led.negative_text,
         "--away": led.away,
         "--rescale": led.rescale,
         "--guidance-interval": when != ALWAYS,

@@ -22,6 +22,7 @@ class Steering:
     classifier_scale: float = 1.0
     towards: tuple[str, ...] = ()  # a colour, or the colours of a palette: #ff8000
     towards_scale: float = 50.0
+    negative_text: str | None = None  # what to go away from, in words
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,9 @@ def guidance_of(
     if steering.towards:
         wish = towards(colours(steering.towards, model.pictures), model.pictures)
         pulls.append(Pull(lambda rows: wish, steering.towards_scale))
-    negative = None if steering.negative is None else model.condition(steering.negative, len(labels))
+    negative = None
+    if (steering.negative, steering.negative_text) != (None, None):
+        negative = model.condition(steering.negative, len(labels), text=steering.negative_text)
     away = None if aides.away is None else aides.away.to(device)
     return Guidance(scale, interval, steering.rescale, negative, away, tuple(pulls))
 

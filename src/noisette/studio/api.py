@@ -44,11 +44,12 @@ class Api:
         guidance: float | None = None,
         eta: float | None = None,
         attributes: list[str] | None = None,
+        text: str | None = None,
     ) -> Drawn:
         """New pictures: each a PNG in base64, and how it was drawn."""
         loaded = self.workspace.model(model)
         way = drawing.way(loaded, sampler, grid, steps, guidance, eta)
-        return self._drawn(drawing.wish(loaded, model, labels or [], seed, number, way, attributes or []))
+        return self._drawn(drawing.wish(loaded, model, labels or [], seed, number, way, attributes or [], text))
 
     def more(self, model: str, origin: dict[str, Any], number: int = 12, degrees: float = 20.0, seed: int = 0) -> Drawn:
         """Neighbours on the sphere of noises of a picture that `draw` gave, known by its origin."""
@@ -57,8 +58,11 @@ class Api:
         drawing.way(loaded, known.sampler, known.grid, known.steps, known.guidance, known.eta)
         kin = Kin(known.seed, known.turns).children(drawing.several(number), degrees, seed)
         return self._drawn(
-            Wish(model, tuple(kin), (known.label,) * number, way_of(known), (known.attributes,) * number)
-        )
+            Wish(
+                model, tuple(kin), (known.label,) * number, way_of(known), (known.attributes,) * number,
+                (known.text,) * number,
+            )
+        )  # fmt: skip
 
     def runs(self) -> list[str]:
         """Names of what was trained here, or is being trained."""

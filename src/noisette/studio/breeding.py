@@ -48,5 +48,10 @@ def replaced(board: Board, cells: list[Cell]) -> Board:
 
 def _asked(wish: Wish, cells: list[Cell]) -> Wish:
     """The same wish for what each of those pictures was asked to be."""
-    labels, attributes = tuple(c.origin.label for c in cells), tuple(c.origin.attributes for c in cells)
-    return replace(wish, labels=labels, attributes=attributes)
+    asked = [c.origin for c in cells]
+    return replace(
+        wish,
+        labels=tuple(o.label for o in asked),
+        attributes=tuple(o.attributes for o in asked),
+        texts=tuple(o.text for o in asked),
+    )

@@ -34,6 +34,7 @@ class Controls:
 
     labels: gr.Dropdown
     attributes: gr.Textbox
+    text: gr.Textbox
     seed: gr.Number
     number: gr.Slider
     sampler: gr.Dropdown
@@ -45,7 +46,7 @@ class Controls:
     last: gr.Slider
 
     def all(self) -> list[Any]:
-        return [self.labels, self.attributes, self.seed, self.number, *self.way()]
+        return [self.labels, self.attributes, self.text, self.seed, self.number, *self.way()]
 
     def way(self) -> list[Any]:
         return [self.sampler, self.grid, self.steps, self.eta, self.guidance, self.first, self.last]
@@ -60,14 +61,16 @@ class Drawing:
     def chosen(self, name: str | None) -> list[Any]:
         """The model in a line, the controls as it has them, and the labels that a branch may ask for."""
         if name is None:
-            return ["No model yet: train one, under Train.", *[gr.skip()] * 10]
+            return ["No model yet: train one, under Train.", *[gr.skip()] * 11]
         model = self.workspace.model(name)
         own, labels, asks = model.config.sampling, list(model.pictures.labels), bool(model.pictures.attributes)
-        asked = bool(labels)
+        reads = model.pictures.wording is not None
+        asked = bool(labels) or reads
         return [
             _about(model),
-            gr.update(choices=labels, value=[], visible=asked),
+            gr.update(choices=labels, value=[], visible=bool(labels)),
             gr.update(value="", visible=asks),
+            gr.update(value="", visible=reads),
             own.sampler,
             gr.update(choices=[g for g in GRIDS if g != "fitted" or own.fitted], value=own.grid),
             own.steps,
@@ -75,11 +78,11 @@ class Drawing:
             gr.update(value=own.guidance, visible=asked),
             gr.update(value=0, visible=asked),
             gr.update(value=100, visible=asked),
-            gr.update(choices=[SAME, *labels], value=SAME, visible=asked),
+            gr.update(choices=[SAME, *labels], value=SAME, visible=bool(labels)),
         ]
 
     def draw(
-        self, name: str | None, labels: list[str], attributes: str, seed: float, number: int,
+        self, name: str | None, labels: list[str], attributes: str, text: str, seed: float, number: int,
         sampler: str | None, grid: str | None, steps: int, eta: float, guidance: float, first: float, last: float,
         what: str,
     ) -> Iterator[list[Any]]:  # fmt: skip
@@ -89,7 +92,7 @@ class Drawing:
         model = self.workspace.model(name)
         way = way_of(model, sampler, grid, steps, eta, guidance, first, last)
         told = [one.strip() for one in attributes.split(",") if one.strip()]
-        wish = drawing.wish(model, name, labels or [], int(seed or 0), int(number), way, told)
+        wish = drawing.wish(model, name, labels or [], int(seed or 0), int(number), way, told, text.strip() or None)
         yield from self.shown(drawing.walk(model, wish), way.steps, what)
 
     def branched(self, walk: Walk | None, step: float, seed: float | None, label: str | None) -> Iterator[list[Any]]:
@@ -121,7 +124,7 @@ class Drawing:
 
     def canvas(self, walk: Walk, step: int, what: str) -> str:
         pixels = drawing.seen(self.workspace.model(walk.wish.model), walk, step, what == NOISE)
-        captions = [said(label, k.seed) for k, label in zip(walk.wish.kin, walk.wish.labels, strict=True)]
+        captions = [said(asked, k.seed) for k, asked in zip(walk.wish.kin, walk.wish.asked, strict=True)]
         return tiles(pixels, captions, f"Pictures after step {step}")
 
     def status(self, walk: Walk, step: int) -> str:
@@ -160,7 +163,7 @@ def build(handle: Drawing, model: gr.Dropdown, walk: gr.State, board: gr.State) 
             what = gr.Radio([PICTURE, NOISE], value=PICTURE, label="Show")
             label, seed, branch, take, twig, said_so, out = _branch_parts()
     drawn = gr.on(
-        [draw.click, controls.seed.submit], told(handle.draw), [model, *controls.all(), what],
+        [draw.click, controls.seed.submit, controls.text.submit], told(handle.draw), [model, *controls.all(), what],
         [canvas, scrub, walk, status], api_visibility="private", **WATCH, **QUEUE,
     )  # fmt: skip
     drawn.success(told(handle.finished), [walk, board], board, api_visibility="private", queue=False)
@@ -187,6 +190,9 @@ def _controls() -> tuple[Controls, gr.Button]:
         "", label="Attributes", info="Written name=value, with commas between.", visible=False, max_length=400,
         elem_id="attributes",
     )  # fmt: skip
+    text = gr.Textbox(
+        "", label="Text", info="What is to be seen, in words.", visible=False, max_length=400, elem_id="text"
+    )
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
     other = gr.Button("Another seed", size="sm")
     number = gr.Slider(1, drawing.MOST, 8, step=1, label="Pictures", elem_id="number")
@@ -198,7 +204,7 @@ def _controls() -> tuple[Controls, gr.Button]:
         guidance = gr.Slider(0, 8, 1, step=0.1, label="Guidance", info="1: none. More: nearer to the label.")
         first = gr.Slider(0, 100, 0, step=1, label="Guided from", info="Per cent of the walk.")
         last = gr.Slider(0, 100, 100, step=1, label="Guided until", info="Per cent of the walk.")
-    return Controls(labels, attributes, seed, number, sampler, grid, steps, eta, guidance, first, last), other
+    return Controls(labels, attributes, text, seed, number, sampler, grid, steps, eta, guidance, first, last), other
 
 
 def _branch_parts() -> tuple[Any, ...]:
@@ -221,7 +227,8 @@ def _about(model: PictureModel) -> str:
     p = model.pictures
     words = f"{p.mode}, {p.width}×{p.height}" + (f", {len(p.labels)} labels" if p.labels else "")
     words += f", {sum(w.numel() for w in model.parameters()) / 1e6:.2f} million weights"
-    return words + (f"; attributes: {_attributes(model)}" if p.attributes else "")
+    words += f"; attributes: {_attributes(model)}" if p.attributes else ""
+    return words + ("; reads text" if p.wording is not None else "")
 
 
 def _attributes(model: PictureModel) -> str:

@@ -50,17 +50,18 @@ def way(
 
 def wish(
     model: PictureModel, name: str, labels: Sequence[str], seed: int, number: int, way: Way,
-    attributes: Sequence[str] = (),
+    attributes: Sequence[str] = (), text: str | None = None,
 ) -> Wish:  # fmt: skip
-    """`number` pictures of seeds from `seed` on; of several labels one after the other, of none any in turn. All have
-    the same attributes."""
+    """`number` pictures of seeds from `seed` on; of several labels one after the other, of none any in turn, unless
+    there is a text, which says enough. All have the same attributes and the same text."""
     several(number)
     if seed < 0:
         raise InputError(f"the seed is {seed}: give 0 or more")
-    asked: Sequence[str | None] = labels or model.pictures.labels or [None]
+    asked: Sequence[str | None] = labels or (() if text else model.pictures.labels) or [None]
     kin = tuple(Kin(seed + i) for i in range(number))
     told = (tuple(attributes),) * number if attributes else ()
-    return Wish(name, kin, tuple(asked[i % len(asked)] for i in range(number)), way, told)
+    texts = (text,) * number if text else ()
+    return Wish(name, kin, tuple(asked[i % len(asked)] for i in range(number)), way, told, texts)
 
 
 def several(number: int) -> int:
@@ -127,17 +128,20 @@ def cells(model: PictureModel, walk: Walk) -> list[Cell]:
     way, n = walk.wish.way, len(walk.wish.kin)
     times = Origin.own(model, way.grid, way.steps)
     rows, told = seen(model, walk, walk.steps).split(1), walk.wish.attributes or ((),) * n
+    texts = walk.wish.texts or (None,) * n
     return [
         Cell(
             walk.wish.model,
             row,
             Origin(
                 walk.model, kin.seed, label, way.sampler, way.grid, way.steps, way.guidance, n, times, attributes,
-                way.eta, way.interval, kin.turns, temperature=model.config.sampling.temperature,
+                way.eta, way.interval, kin.turns, text=text, temperature=model.config.sampling.temperature,
             ),
             walk.branch,
         )
-        for row, kin, label, attributes in zip(rows, walk.wish.kin, walk.wish.labels, told, strict=True)
+        for row, kin, label, attributes, text in zip(
+            rows, walk.wish.kin, walk.wish.labels, told, texts, strict=True
+        )
     ]  # fmt: skip
 
 
@@ -154,7 +158,8 @@ def _condition(model: PictureModel, wish: Wish) -> Condition | None:
     """What each picture is asked to be."""
     labels = None if set(wish.labels) == {None} else wish.labels
     attributes = [parsed(told) or None for told in wish.attributes]
-    return model.condition(labels, len(wish.kin), attributes=attributes or None)
+    texts = None if set(wish.texts) <= {None} else wish.texts
+    return model.condition(labels, len(wish.kin), attributes=attributes or None, text=texts)
 
 
 def _kept(state: State, device: object = "cpu") -> State:

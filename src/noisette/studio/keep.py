@@ -59,7 +59,7 @@ class Keeping:
     def family(self, board: Board, wish: Wish) -> Iterator[list[Any]]:
         """The board as it is being filled anew; at the end, what it is then."""
         model = self.workspace.model(wish.model)
-        captions = [said(label, k.seed, len(k.turns)) for k, label in zip(wish.kin, wish.labels, strict=True)]
+        captions = [said(asked, k.seed, len(k.turns)) for k, asked in zip(wish.kin, wish.asked, strict=True)]
         for walk in drawing.walk(model, wish):
             if not walk.done:
                 yield [gr.skip(), tiles(drawing.seen(model, walk, walk.steps), captions, "Being drawn"), gr.skip()]

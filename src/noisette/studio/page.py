@@ -44,7 +44,7 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
                 run, parts = runs.build(running)
             with gr.Tab("Train"):
                 source = train.build(starting, run, tabs)
-        way = [about, controls.labels, controls.attributes, *controls.way(), label]
+        way = [about, controls.labels, controls.attributes, controls.text, *controls.way(), label]
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         data, picture, kind = paper
         model.input(told(drawing.chosen), model, way, **quick)

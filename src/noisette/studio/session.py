@@ -36,6 +36,12 @@ class Wish:
     labels: tuple[str | None, ...]  # names, or mixtures: bread:0.5,sword:0.5
     way: Way
     attributes: tuple[tuple[str, ...], ...] = ()  # of each picture, like hue=0.3; none at all where there are none
+    texts: tuple[str | None, ...] = ()  # of each picture; none at all where there are none
+
+    @property
+    def asked(self) -> tuple[str | None, ...]:
+        """What each picture is asked to be, in a word or in some."""
+        return tuple(label or text for label, text in zip(self.labels, self.texts or self.labels, strict=True))
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,18 @@ class Cell:
     branch: Branch | None = None
 
     @property
+    def asked(self) -> str | None:
+        """What it was asked to be, in a word or in some."""
+        return self.origin.label or self.origin.text
+
+    @property
     def kin(self) -> Kin:
         return Kin(self.origin.seed, self.origin.turns)
 
     def alike(self, kin: Sequence[Kin]) -> Wish:
         """The same wish for other noises."""
         n, o = len(kin), self.origin
-        return Wish(self.name, tuple(kin), (o.label,) * n, way_of(o), (o.attributes,) * n)
+        return Wish(self.name, tuple(kin), (o.label,) * n, way_of(o), (o.attributes,) * n, (o.text,) * n)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ def board(value: Board) -> str:
 
 
 def _cell(i: int, cell: Cell, kept: bool, rejected: bool) -> str:
-    caption = said(cell.origin.label, cell.origin.seed, len(cell.origin.turns))
+    caption = said(cell.asked, cell.origin.seed, len(cell.origin.turns))
     state = " n-kept" if kept else " n-rejected" if rejected else ""
     buttons = (
         _button("keep", i, "Keep", f"Keep {caption}", kept)
@@ -80,7 +80,7 @@ def shelf(value: Board) -> str:
         f'<li class="n-cell"><figure>{image(cell.pixels, caption, SIDE // 2)}</figure>'
         f"{_button('edit', i, 'Edit', f'Edit {caption}')}{_button('drop', i, 'Remove', f'Remove {caption}')}</li>"
         for i, cell in enumerate(value.kept)
-        for caption in [said(cell.origin.label, cell.origin.seed, len(cell.origin.turns))]
+        for caption in [said(cell.asked, cell.origin.seed, len(cell.origin.turns))]
     )
     return f'<ul class="n-tiles n-small" aria-label="Kept pictures">{"".join(rows)}</ul>'
 

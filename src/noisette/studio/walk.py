@@ -80,7 +80,7 @@ def build(handle: Walking, board: gr.State) -> list[gr.Dropdown]:
 
 
 def _caption(cell: Cell) -> str:
-    return said(cell.origin.label, cell.origin.seed, len(cell.origin.turns))
+    return said(cell.asked, cell.origin.seed, len(cell.origin.turns))
 
 
 def _frames(frames: Bytes, what: str) -> str:

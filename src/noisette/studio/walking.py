@@ -43,7 +43,9 @@ def between(model: PictureModel, one: Cell, other: Cell, frames: int, loop: bool
         raise InputError("a walk is between two pictures of one model, as it is now: choose others")
     way, found = way_of(one.origin), places(2, frames, closed=loop)
     wishes = [parsed(c.origin.attributes) or None for c in (one, other)]
-    asked = model.condition([one.origin.label, other.origin.label], 2, attributes=wishes)
+    texts = [c.origin.text for c in (one, other)]
+    text = texts if any(texts) else None
+    asked = model.condition([one.origin.label, other.origin.label], 2, attributes=wishes, text=text)
     grid, sampler = model.grid(way.steps, way.grid), with_eta(model.sampler(way.sampler), way.eta)
 
     def drawn(tell: Tell) -> Film:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST = 16  # rows and columns of what counts as a matrix
-MOMENTUM = 0.95
+MOMENTUM = 0.9
 ITERATION = (3.4445, -4.7750, 2.0315)  # Jordan's coefficients: singular values come to lie about 1, and fast
 ITERATIONS = 5
 LIKE_ADAM = 0.2  # the root mean square of a step of Adam, so that both take one learning rate (Liu et al. 2025)
