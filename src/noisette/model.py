@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import card, checkpoint, hub
+from . import card, checkpoint, hub, shipped
 from .card import Licences
 from .condition import Condition
 from .config import GRIDS, SAMPLERS, ModelConfig, Sampling, from_json, to_json
@@ -186,11 +186,17 @@ class PictureModel(DiffusionModel, Displayed):
 
 
 def _model_folder(folder: str | Path) -> Path:
-    """The folder itself, or a run folder's `model`; of a model of the hub, the folder that it is kept in."""
+    """The folder itself, or a run folder's `model`; of a model of the hub, the folder that it is kept in; and of one
+    that comes with the package, where there is no folder of that name, its own."""
     path = hub.download(folder) if hub.is_place(folder) else Path(folder)
+    if not path.exists():
+        path = shipped.place(str(folder)) or path
     return path / "model" if (path / "model" / "config.json").is_file() else path
 
 
 def load(path: str | Path) -> PictureModel:
-    """Open a run folder, a model folder or a checkpoint of a run: `noisette.load("runs/emoji")`."""
+    """Open a run folder, a model folder or a checkpoint of a run: `noisette.load("runs/emoji")`.
+
+    Or one that comes with the package, by its name: `noisette.load("emoji-32")`.
+    """
     return PictureModel.from_pretrained(path)

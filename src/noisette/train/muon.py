@@ -28,15 +28,25 @@ def matrices(model: nn.Module) -> list[Tensor]:
 def orthogonal(matrix: Tensor) -> Tensor:
     """A matrix of the same singular vectors and of singular values about 1 (0.7 to 1.2), of each in a stack.
 
-    By Newton and Schulz's iteration, in the precision of what is given. `matrix` is ... × rows × columns; it is fastest
-    where there are no more rows than columns.
+    By Newton and Schulz's iteration, X ← (a + b XXᵀ + c (XXᵀ)²) X, in the precision of what is given. `matrix` is
+    ... × rows × columns, and has no more rows than columns. Where it has far more columns, what X is multiplied by is
+    gathered first: all of it are polynomials of one small matrix, XXᵀ, which commute.
     """
     a, b, c = ITERATION
     x = matrix / (matrix.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(ITERATIONS):
-        square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
-    return x
+    square, rows = x @ x.mT, x.shape[-2]
+    if x.shape[-1] < 2 * rows:
+        for _ in range(ITERATIONS - 1):
+            x = a * x + (b * square + c * square @ square) @ x
+            square = x @ x.mT
+        return a * x + (b * square + c * square @ square) @ x
+    one = torch.eye(rows, dtype=x.dtype, device=x.device)
+    factor = whole = a * one + b * square + c * square @ square
+    for _ in range(ITERATIONS - 1):
+        square = factor @ square @ factor
+        factor = a * one + b * square + c * square @ square
+        whole = factor @ whole
+    return whole @ x
 
 
 class Muon(torch.optim.Optimizer):
@@ -57,27 +67,27 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         if closure is not None:
             raise TypeError("Muon takes one gradient a step, and no closure")
-        group = self.param_groups[0]
+        wide = [w for w in self.param_groups[0]["params"] if w.grad is not None]
+        lr, decay = self.param_groups[0]["lr"], self.param_groups[0]["weight_decay"]
         self.adam.param_groups, self.adam.state = self.param_groups[1:], self.state
         self.adam.step()
         alike: defaultdict[tuple[int, int], list[Tensor]] = defaultdict(list)
-        for weight in group["params"]:
-            if weight.grad is not None:
-                alike[weight.shape[0], weight[0].numel()].append(weight)
+        for weight in wide:
+            alike[weight.shape[0], weight[0].numel()].append(weight)
         for (rows, columns), weights in alike.items():
-            turned = rows > columns
-            ahead = torch.stack([self._ahead(w).flatten(1) for w in weights])
-            steps = orthogonal(ahead.mT).mT if turned else orthogonal(ahead)
-            size = -group["lr"] * LIKE_ADAM * max(rows, columns) ** 0.5
-            for weight, step in zip(weights, steps, strict=True):
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(step.reshape(weight.shape), alpha=size)
+            ahead = torch.stack([slope.flatten(1) for slope in self._ahead(weights)])
+            steps = orthogonal(ahead.mT).mT if rows > columns else orthogonal(ahead)
+            if decay:
+                torch._foreach_mul_(weights, 1 - lr * decay)
+            size = -lr * LIKE_ADAM * max(rows, columns) ** 0.5
+            torch._foreach_add_(weights, [s.reshape(w.shape) for s, w in zip(steps, weights, strict=True)], alpha=size)
 
-    def _ahead(self, weight: Tensor) -> Tensor:
+    def _ahead(self, weights: list[Tensor]) -> tuple[Tensor, ...]:
         """Nesterov's momentum: the mean of gradients as it will be if the next one is like this one."""
-        assert weight.grad is not None
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        mean: Tensor = state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
-        return weight.grad.lerp(mean, MOMENTUM)
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        slopes = [w.grad for w in weights if w.grad is not None]
+        means = [self.state[w]["momentum"] for w in weights]
+        torch._foreach_lerp_(means, slopes, 1 - MOMENTUM)
+        return torch._foreach_lerp(slopes, means, MOMENTUM)
