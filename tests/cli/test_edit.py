@@ -61,6 +61,29 @@ def test_vary(call, model, picture, tmp_path) -> None:
     assert far[0] < far[1]
 
 
+def test_edits_are_led_as_drawings_are(call, refused, model, picture, tmp_path) -> None:
+    """By all that noisette sample has; what led them is in the files. What would lead nowhere is refused."""
+    ways = {
+        "vary": (picture, "--strength", 1.0),
+        "inpaint": (picture, "--rounds", 1),
+        "tile": ("--rounds", 1),
+    }
+    for edit, more in ways.items():
+        told = ("edit", edit, model, *more, *FAST, "--label", "sword", "--guidance", 2)
+        found = []
+        for i, led in enumerate(((), ("--negative", "bread", "--rescale", 0.5), ("--towards", "#00ff00"))):
+            out = tmp_path / f"{edit}-{i}"
+            result = call(*told, *led, "--out", out)
+            assert result.code == 0, result.err
+            found.append(read_png(next(out.glob("*-000000.png"))))
+        (plain, _), (away, said), (green, hue) = found
+        assert not torch.equal(plain, away) and not torch.equal(plain, green)
+        assert said["steering"]["negative"] == "bread" and said["steering"]["rescale"] == 0.5
+        assert hue["steering"]["towards"] == ["#00ff00"]
+    idle = refused("edit", "vary", model, picture, "--out", tmp_path / "no", "--negative", "bread")
+    assert "--negative change nothing at guidance 1" in idle and not (tmp_path / "no").exists()
+
+
 def read_png_pixels(path: Path) -> torch.Tensor:
     with Image.open(path) as image:
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]

@@ -7,7 +7,7 @@ import typer
 
 from ...errors import InputError, known
 from .job import begin, note, positive, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Picture, Rounds, asks
+from .options import Led, Model, Number, Out, Picture, Rounds, asks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ def inpaint(
     rounds: Rounds = 5,
     n: Number = 8,
     *,
-    asked: Asked,
+    asked: Led,
 ) -> None:
     """Fill in a part of a picture. The other pixels stay as they are, byte for byte.
 

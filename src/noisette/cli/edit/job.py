@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
-from ..sample import Wish, condition, on_device, wished, writable
+from ..sample import Wish, condition, guidance_of, on_device, wished, writable
 from ..terminal import complain, console, machine, wrote
 from .options import Asked
 
@@ -44,7 +44,7 @@ class Job:
         from ...noise import Seeded
 
         wish, model = self.wish, self.model
-        grid, cond = model.grid(wish.steps, wish.grid), condition(model, wish)
+        grid, cond, guidance = model.grid(wish.steps, wish.grid), condition(model, wish), guidance_of(model, wish)
         device, screen = next(model.parameters()).device, console(to_stderr=True)
         batches = range(0, len(wish.seeds), wish.batch)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -54,7 +54,7 @@ class Job:
                 rows = slice(first, first + wish.batch)
                 asked = None if cond is None else cond[rows].to(device)
                 seeds = wish.seeds[rows]
-                denoise = steered(model, asked, wish.guidance)
+                denoise = steered(model, asked, guidance.of(rows, device))
                 temperature = model.config.sampling.temperature
                 yield Turn(denoise, sampler, grid, Seeded(seeds), len(seeds), device, first, temperature)
 
@@ -75,13 +75,15 @@ class Job:
     def write(self, name: str, number: int, pixels: "Bytes", size: int, more: Mapping[str, Any]) -> "Written":
         """One picture, with what it is inside."""
         from ...edit.origin import Origin
+        from ...edit.steering import Steering
         from ...viz.png import write_png
 
         wish = self.wish
         origin = Origin(
             self.model.hash, wish.seeds[number], wish.labels[number], wish.sampler, wish.grid, wish.steps,
             wish.guidance, size, Origin.own(self.model, wish.grid, wish.steps), wish.attributes,
-            text=wish.texts[number] if wish.texts else None,
+            interval=wish.interval, steering=wish.steering or Steering(),
+            text=wish.texts[number] if wish.texts else None, temperature=self.model.config.sampling.temperature,
         )  # fmt: skip
         path = self.out / f"{name}-{wish.seeds[number]:06d}.png"
         told = {"edit": self.edit} | dict(self.told) | dict(more) | asdict(origin)
@@ -132,10 +134,11 @@ def begun(
     image: "Images | None" = None,
 ) -> Job:
     """`begin`, of a model that is open, with the picture that its task needs."""
+    led = asked.led()
     wish = wished(
         model, n, asked.label or [None], asked.seed, asked.steps, asked.sampler,
         guidance=asked.guidance, batch=asked.batch, attributes=asked.attribute, texts=asked.text,
-        image=image,
+        interval=led.interval, steering=led.steering, aides=led.aides, image=image,
     )  # fmt: skip
     return Job(model, wish, edit, out, told)
 

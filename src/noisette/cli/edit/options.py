@@ -5,9 +5,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+from .. import steering as steers
+
+if TYPE_CHECKING:
+    from ...edit.steering import Aides, Steering
 
 Model = Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)]
 Picture = Annotated[
@@ -49,15 +54,50 @@ class Asked:
     batch: Batch = None
     as_json: Json = False
 
+    def led(self) -> "Leading":
+        """How the walk is led beside being asked."""
+        return Leading()
+
+
+@dataclass(frozen=True)
+class Led(Asked):
+    """What is asked of a model that may be led beside: every way to steer that noisette sample has."""
+
+    interval: steers.Interval = None
+    rescale: steers.Rescale = None
+    negative: steers.Negative = None
+    negative_text: steers.NegativeText = None
+    away: steers.Away = None
+    classifier: steers.Classifier = None
+    classifier_scale: steers.ClassifierScale = None
+    towards: steers.Towards = None
+    towards_scale: steers.TowardsScale = None
+
+    def led(self) -> "Leading":
+        aides = steers.aides(self.away, self.classifier)
+        said = (self.rescale, self.negative, self.negative_text, self.classifier_scale, self.towards)
+        steering = steers.steering(aides, *said, self.towards_scale)
+        return Leading(steers.interval(self.interval), steering, aides)
+
+
+@dataclass(frozen=True)
+class Leading:
+    """How a walk is led, and the models that help."""
+
+    interval: tuple[float, float] = (0.0, 1.0)
+    steering: "Steering | None" = None
+    aides: "Aides | None" = None
+
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command, with an option for each field of `Asked` in place of its parameter `asked`."""
-    plain, hints = inspect.signature(command), get_type_hints(Asked, include_extras=True)
-    mine = {f.name: f.default for f in fields(Asked)}
+    """The same command, with an option for each field of its parameter `asked`, an Asked, in place of it."""
+    plain = inspect.signature(command)
+    kind: type[Asked] = plain.parameters["asked"].annotation
+    hints, mine = get_type_hints(kind, include_extras=True), {f.name: f.default for f in fields(kind)}
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        asked = Asked(**{name: given.pop(name) for name in mine})
+        asked = kind(**{name: given.pop(name) for name in mine})
         command(**given, asked=asked)
 
     options = [p.replace(kind=p.KEYWORD_ONLY) for p in plain.parameters.values() if p.name != "asked"]

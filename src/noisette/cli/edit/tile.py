@@ -7,7 +7,7 @@ import typer
 
 from ...errors import InputError
 from .job import Job, begin, note, positive, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Rounds, asks
+from .options import Led, Model, Number, Out, Rounds, asks
 
 if TYPE_CHECKING:
     from ...edit.retouch import Turn
@@ -28,7 +28,7 @@ def tile(
     rounds: Rounds = 5,
     n: Number = 8,
     *,
-    asked: Asked,
+    asked: Led,
 ) -> None:
     """Draw pictures without a seam, or take the seam out of one.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .job import begun, encoded, note, opened, positive, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Picture, asks
+from .options import Led, Model, Number, Out, Picture, asks
 
 
 @asks
@@ -19,7 +19,7 @@ def upscale(
     ] = None,
     n: Number = 8,
     *,
-    asked: Asked,
+    asked: Led,
 ) -> None:
     """Draw a small picture at the model's size: shrunk again, what comes out is the small picture.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .job import begin, note, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Picture, asks
+from .options import Led, Model, Number, Out, Picture, asks
 
 
 @asks
@@ -17,7 +17,7 @@ def vary(
     strength: Annotated[float, typer.Option(help="From near 0, a little, to 1, nothing stays.")] = 0.5,
     n: Number = 8,
     *,
-    asked: Asked,
+    asked: Led,
 ) -> None:
     """Draw pictures like this one: noise is put on it, and the model takes it off again (SDEdit).
 

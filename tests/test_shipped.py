@@ -1,0 +1,30 @@
+"""Models that come with the package."""
+
+from pathlib import Path
+
+import pytest
+
+import noisette
+from noisette import shipped
+from noisette.errors import InputError
+from tiny_models import tiny
+
+
+def test_a_model_is_opened_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless there is a folder of that name."""
+    monkeypatch.setattr(shipped, "HOME", tmp_path / "home")
+    monkeypatch.chdir(tmp_path)
+    assert shipped.names() == () and shipped.place("small") is None
+    tiny().save_pretrained(tmp_path / "home" / "small")
+    assert shipped.names() == ("small",)
+    assert noisette.load("small").folder == tmp_path / "home" / "small"
+    tiny(seed=5).save_pretrained(tmp_path / "small")
+    assert noisette.load("small").folder == Path("small")
+    for name in ("other", "../home/small/x", ""):
+        assert shipped.place(name) is None
+    with pytest.raises(InputError):
+        noisette.load("other")
+
+
+def test_those_that_come_are_small() -> None:
+    assert sum(path.stat().st_size for path in shipped.HOME.rglob("*") if path.is_file()) < 20e6
