@@ -86,7 +86,7 @@ def reach(visit: Visit, selector: str, words: str = "") -> None:
 
 
 def test_the_keyboard_alone_suffices(visit: Visit) -> None:
-    """To draw, to keep, to mark what is to be drawn anew, and to come to the button that draws it."""
+    """To draw, to keep, to mark what is to be drawn anew, and to draw that; on the way the keys pass everything."""
     page, press = visit.page, visit.page.keyboard.press
     reach(visit, "#draw")
     press("Enter")
@@ -110,6 +110,9 @@ def test_the_keyboard_alone_suffices(visit: Visit) -> None:
     press("Space")
     visit.said("4 of 256 pixels are marked")
     reach(visit, "#go")
+    visit.said("4 of 256 pixels are marked")
+    press("Enter")
+    visit.until(lambda: len(visit.pictures("#edited")) == 4, "what was drawn there")
 
 
 def test_branches_keeps_breeds_and_exports(visit: Visit, studio: Studio, tmp_path: Any) -> None:

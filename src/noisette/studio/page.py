@@ -47,10 +47,17 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
         way = [about, controls.labels, controls.attributes, controls.text, *controls.way(), label]
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         data, picture, kind = paper
-        model.input(told(drawing.chosen), model, way, **quick)
-        model.input(told(editing.chosen), [model, data, kind], own, **quick)
+        known, parts_of_model = gr.State(model.value), [*way, *own, *axes]
+
+        def chosen(name: str | None, before: str | None, picture: bytes | None, what: str) -> list[Any]:
+            """What another model changes. Gradio tells of input, too, when the keyboard leaves a list without having
+            chosen: then nothing is changed."""
+            if name == before:
+                return [gr.skip()] * (1 + len(parts_of_model))
+            return [name, *drawing.chosen(name), *editing.chosen(name, picture, what), *sliding.chosen(name)]
+
+        model.input(told(chosen), [model, known, data, kind], [known, *parts_of_model], **quick)
         grid[1].select(told(editing.kept), [board, model, kind], [data, picture, tabs], **quick)
-        model.input(told(sliding.chosen), model, axes, **quick)
         between.select(walking.stops, [board, *ends], ends, **quick)
         choosing.select(keeping.show, board, grid, **quick)
         shown.select(told(running.refreshed), run, run, **quick).then(told(running.chosen), run, parts, **quick)
