@@ -26,5 +26,15 @@ def test_a_model_is_opened_by_its_name(tmp_path: Path, monkeypatch: pytest.Monke
         noisette.load("other")
 
 
+def test_the_emoji_are_drawn_at_once() -> None:
+    """By name, without training, as the README says; and a card says where the model is from."""
+    model = noisette.load("emoji-16")
+    drawn = noisette.draw(model, 2, "Flags", seed=3)
+    assert model.pictures.shape == (4, 16, 16) and len(model.pictures.labels) == 9
+    assert drawn.pixels.shape == (2, 4, 16, 16) and drawn.pixels[:, 3].float().mean() > 40
+    card = (shipped.HOME / "emoji-16" / "README.md").read_text("utf8")
+    assert "noisette train emoji --size 16 --for 10m" in card and "CC-BY 4.0" in card and "cc-by-4.0" in card
+
+
 def test_those_that_come_are_small() -> None:
     assert sum(path.stat().st_size for path in shipped.HOME.rglob("*") if path.is_file()) < 20e6

@@ -197,6 +197,6 @@ def _model_folder(folder: str | Path) -> Path:
 def load(path: str | Path) -> PictureModel:
     """Open a run folder, a model folder or a checkpoint of a run: `noisette.load("runs/emoji")`.
 
-    Or one that comes with the package, by its name: `noisette.load("emoji-32")`.
+    Or one that comes with the package, by its name: `noisette.load("emoji-16")`.
     """
     return PictureModel.from_pretrained(path)
