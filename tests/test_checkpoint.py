@@ -580,21 +580,25 @@ def test_the_memory_of_another_optimizer_is_refused() -> None:
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_saving_takes_little_beside_the_hashing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 M parameters with their average and their optimizer, 32 MB: about 2.5 times the hash of these bytes.
+def test_saving_takes_little_beside_what_it_cannot_do_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 M parameters with their average and optimizer, 32 MB: about 3 times a copy, a hash and a file of these bytes.
 
-    Without the flushing, and in processor time, as others share the machine.
+    Without the flushing, and in processor time, as others share the machine. A machine that has little memory at hand
+    takes as long over a page of either.
     """
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     weights, average = ({f"{i}": torch.randn(20_000) for i in range(100)} for _ in range(2))
     optimizer = {f"{k}/{i}": torch.randn(20_000) for k in ("exp_avg", "exp_avg_sq") for i in range(100)}
-    data, hashing, saving = bytes(32_000_000), [], []
-    for n in range(1, 6):
+    data, least, saving = bytes(range(256)) * 125_000, [], []
+    for n in range(1, 9):
         start = time.process_time()
-        hashlib.sha256(data)
+        copied = bytearray(data)
+        hashlib.sha256(copied)
+        (tmp_path / f"plain-{n}").write_bytes(copied)
+        del copied
         middle = time.process_time()
         save(tmp_path, n, {"model": weights, "ema": average, "optimizer": optimizer}, {})
-        hashing.append(middle - start)
+        least.append(middle - start)
         saving.append(time.process_time() - middle)
-    print(f"hashing {min(hashing) * 1e3:.0f} ms, saving {min(saving) * 1e3:.0f} ms")
-    assert min(saving) < 5 * min(hashing)
+    print(f"without which nothing goes {min(least) * 1e3:.0f} ms, saving {min(saving) * 1e3:.0f} ms")
+    assert min(saving) < 6 * min(least)
