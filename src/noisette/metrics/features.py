@@ -7,6 +7,7 @@ Figures made with it are comparable with each other, not with a published FID or
 """
 
 import hashlib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -69,12 +70,8 @@ class EfficientNetLite:
     def hash(self) -> str:
         return self._hash
 
-    @torch.no_grad()
     def __call__(self, pixels: Bytes) -> Features:
-        if len(pixels) == 0:
-            raise InputError("there is no picture to take features of: give at least one")
-        parts = [torch.cat([self._pooled(view) for view in opaque(some)], dim=1) for some in pixels.split(self.BATCH)]
-        return torch.cat(parts)
+        return of_views(self._pooled, pixels, self.BATCH)
 
     def _pooled(self, view: Images) -> Features:
         h, w = view.shape[-2:]
@@ -114,6 +111,14 @@ class Remembered:
             )
             self.known |= dict(zip(new, found, strict=True))
         return torch.stack([self.known[key] for key in keys])
+
+
+@torch.no_grad()
+def of_views(pooled: Callable[[Images], Features], pixels: Bytes, batch: int) -> Features:
+    """Features of pictures, `batch` at a time; with alpha, those of each view that `opaque` gives, joined."""
+    if len(pixels) == 0:
+        raise InputError("there is no picture to take features of: give at least one")
+    return torch.cat([torch.cat([pooled(view) for view in opaque(some)], dim=1) for some in pixels.split(batch)])
 
 
 def light(pixels: Bytes) -> Images:

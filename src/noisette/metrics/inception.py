@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..shapes import Bytes, Images
-from .features import Features, opaque
+from .features import Features, of_views
 
 Size = int | tuple[int, int]
 
@@ -174,12 +174,8 @@ class Inception:
     def hash(self) -> str:
         return self._hash
 
-    @torch.no_grad()
     def __call__(self, pixels: Bytes) -> Features:
-        if len(pixels) == 0:
-            raise InputError("there is no picture to take features of: give at least one")
-        parts = [torch.cat([self._pooled(view) for view in opaque(some)], dim=1) for some in pixels.split(self.BATCH)]
-        return torch.cat(parts)
+        return of_views(self._pooled, pixels, self.BATCH)
 
     def _pooled(self, view: Images) -> Features:
         x = F.interpolate(view, (299, 299), mode="bilinear", align_corners=False)
