@@ -336,7 +336,8 @@ def test_sliders_move_what_is_drawn(visit: Visit) -> None:
     page.locator("#find").click()
     visit.said("7 directions")  # four components, three labels
     page.locator("#move").click()
-    visit.until(lambda: len(visit.pictures("#moved")) == 4, "the pictures as they are")
+    page.get_by_label("Pictures moved along the directions").wait_for()  # and not those that are being drawn
+    assert len(visit.pictures("#moved")) == 4
     plain = visit.pictures("#moved")
     page.locator("#slide-1 input[type=range]").focus()
     for _ in range(8):

@@ -86,7 +86,7 @@ class EditApi:
         if wrong := next((name for name in along if name not in names), None):
             raise InputError(f"no direction is called {wrong!r}: there are {', '.join(names)}")
         strengths = [float(along.get(name, 0)) for name in names]
-        *_, made = sliding.gone(loaded, known, strengths, drawing.way(loaded, steps=steps), label, seed, number)
+        *_, (made, _) = sliding.gone(loaded, known, strengths, drawing.way(loaded, steps=steps), label, seed, number)
         return [_text(png(row)) for row in made.split(1)]
 
     def _edit(self, model: str, picture: str, ask: Ask, steps: int | None) -> Drawn:

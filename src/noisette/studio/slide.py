@@ -58,8 +58,8 @@ class Sliding:
         going = sliding.gone(
             model, known, strengths[: len(known)], way_of(model, *way), asked, first, int(number)
         )  # fmt: skip
-        for seen in going:
-            yield tiles(seen, captions, "Pictures moved along the directions")
+        for seen, done in going:
+            yield tiles(seen, captions, "Pictures moved along the directions" if done else "Being drawn")
 
     def _sliders(self, name: str) -> list[Any]:
         known = self.directions.of(self.workspace.model(name))

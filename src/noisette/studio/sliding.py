@@ -59,8 +59,11 @@ class Directions:
 def gone(
     model: PictureModel, directions: Sequence[Direction], strengths: Sequence[float], way: Way, label: str | None,
     seed: int, number: int,
-) -> Iterator[Bytes]:  # fmt: skip
-    """Pictures moved along directions, each as strongly as said; what is seen of them on the way, first."""
+) -> Iterator[tuple[Bytes, bool]]:  # fmt: skip
+    """Pictures moved along directions, each as strongly as said; what is seen of them on the way, first.
+
+    With each: whether they are done.
+    """
     if any(abs(s) > STRONGEST for s in strengths):
         raise InputError(f"a direction is gone along by {-STRONGEST:g} to {STRONGEST:g}")
     if not 1 <= number <= BATCH or seed < 0:
@@ -71,4 +74,4 @@ def gone(
         return moved(model.pictures, turn(model, way, label, seed, number, tell), mid, along)
 
     for seen in watched(drawn):
-        yield model.pictures.decode(seen.preview.cpu()) if isinstance(seen, State) else seen
+        yield (model.pictures.decode(seen.preview.cpu()), False) if isinstance(seen, State) else (seen, True)
