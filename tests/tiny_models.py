@@ -12,6 +12,7 @@ from noisette.nn.classifier import ClassifierConfig
 from noisette.parametrization import EDM
 from noisette.pictures import Mode, Pictures, Wording
 from noisette.schedule import VarianceExploding
+from noisette.task import Draw, Task
 
 LABELS = ("bread", "health potion", "sword")
 
@@ -27,10 +28,11 @@ def tiny(
     scales: tuple[float, ...] = (),
     wording: Wording | None = None,
     channels: tuple[int, int] = (8, 8),
+    task: Task = Draw(),  # noqa: B008, a value
 ) -> PictureModel:
     pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales, wording=wording)
     net = UNetConfig(
-        in_channels=pictures.channels,
+        in_channels=pictures.channels + task.stacked(pictures),
         out_channels=pictures.channels,
         channels=channels,
         blocks=1,
@@ -41,7 +43,7 @@ def tiny(
         groups=4,
         time_channels=8,
     )
-    config = ModelConfig(net, VarianceExploding(), EDM(0.5), pictures, Sampling(steps=4))
+    config = ModelConfig(net, VarianceExploding(), EDM(0.5), pictures, Sampling(steps=4), task=task)
     model = PictureModel(config)
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():  # the last layer starts at 0: the model would ignore all that it is told

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from encoders import random_bert
+from noisette.pictures import Pictures
+from noisette.task import Segment, Upscale
 from noisette.text import open_encoder
 from tiny_models import tiny
 
@@ -34,7 +36,8 @@ class Studio:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models: of 16×16 with three labels, without any, slow, with attributes, with words; pictures; a private file."""
+    """Models: of 16×16 with three labels, without any, slow, with attributes, with words, one that
+    enlarges, one that finds masks; pictures; a private file."""
     top = tmp_path_factory.mktemp("studio")
     folder = top / "runs"
     tiny(height=16, width=16).save_pretrained(folder / "tiny")
@@ -44,6 +47,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny(**told).save_pretrained(folder / "told")  # type: ignore[arg-type]
     wording = open_encoder(str(random_bert(top / "bert"))).wording
     tiny(labels=(), wording=wording, seed=3).save_pretrained(folder / "words")
+    tiny(height=16, width=16, task=Upscale(2)).save_pretrained(folder / "larger")
+    tiny("L", (), 16, 16, task=Segment(Pictures("RGBA", 16, 16))).save_pretrained(folder / "finder")
     rng = np.random.default_rng(0)
     for i in range(40):
         place = folder / "squares" / ("food", "tool")[i % 2]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from noisette import shipped
 from noisette.config import from_json
 from noisette.edit.origin import Origin, again
 from noisette.model import load
@@ -41,7 +42,7 @@ def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes
 
 
 def test_draws_what_the_library_draws(client: Any, studio: Studio, tmp_path: Path) -> None:
-    assert set(client.predict(api_name="/models")) >= {"grey", "tiny"}
+    assert set(client.predict(api_name="/models")) >= {"grey", "tiny", *shipped.names()}
     drawn = client.predict(
         model="tiny", labels=["sword"], seed=4, number=2, steps=3, sampler="ddim", eta=0.5, api_name="/draw"
     )
@@ -127,13 +128,16 @@ def test_nothing_is_shared_counted_or_fetched_from_elsewhere(studio: Studio) -> 
 
 
 def test_beyond_loopback_a_token_is_asked_for(workspace: Path) -> None:
-    process, address = opened("--workspace", workspace, "--host", "0.0.0.0", "--port", 0)
+    process, address = opened("emoji-16", "--workspace", workspace, "--host", "0.0.0.0", "--port", 0)
     try:
         bare, _, token = address.replace("0.0.0.0", "127.0.0.1").partition("?token=")
         assert len(token) >= 24
         assert get(bare)[0] == 401
         assert get(f"{bare}config", Authorization=f"Bearer {token}")[0] == 200
-        assert get(f"{bare}config", Cookie=f"noisette={token}")[0] == 200
+        status, config = get(f"{bare}config", Cookie=f"noisette={token}")
+        assert status == 200
+        props = [part.get("props", {}) for part in json.loads(config)["components"]]
+        assert [one["value"] for one in props if one.get("elem_id") == "model"] == ["emoji-16"]  # asked for by its name
     finally:
         process.terminate()
         process.wait(20)

@@ -303,6 +303,45 @@ def test_a_kept_picture_is_edited(visit: Visit) -> None:
     visit.said("a whole number, 2 or more")
 
 
+def test_models_do_what_they_learned(visit: Visit, studio: Studio, tmp_path: Any) -> None:
+    """One that reads, one that enlarges, one that finds masks: the page offers what each can do, and does it."""
+    page = visit.page
+    pictures = {side: tmp_path / f"{side}.png" for side in (8, 16)}
+    for side, path in pictures.items():
+        rng = np.random.default_rng(side)
+        Image.fromarray(rng.integers(0, 256, (side, side, 4), dtype=np.uint8)).save(path)
+    offered = page.locator("#kind label")
+
+    def edit(model: str, side: int, number: int, what: str) -> None:
+        before = visit.pictures("#edited")
+        choose(visit, "model", model)
+        visit.settle()
+        page.locator("#picture input[type=file]").set_input_files(pictures[side])
+        page.locator("#brush canvas").wait_for(timeout=READY)
+        page.locator("#go").click()
+        buttons = page.locator("#edited button")  # beside what is done
+        visit.until(lambda: buttons.count() == number and visit.pictures("#edited") != before, what)
+        page.locator(
+            "#picture button[aria-label='Remove this file'], #picture button[aria-label='Clear']"
+        ).first.click()
+        page.locator("#brush canvas").wait_for(state="hidden", timeout=READY)
+
+    visit.tab("Edit")
+    visit.ask("edit-number", 3)
+    for text in ("a red fish", "a big blue tool"):
+        choose(visit, "model", "words")
+        page.locator("#edit-text textarea, #edit-text input").first.fill(text)
+        edit("words", 8, 3, text)
+    assert offered.count() == 5  # and the two texts gave two things, or edit() had waited in vain
+    edit("larger", 8, 3, "what was enlarged")
+    assert offered.all_inner_texts() == ["enlarge it"]
+    edit("finder", 16, 5, "the mask")
+    assert offered.all_inner_texts() == ["find its mask"]
+    assert page.locator("#edited").get_by_text("where they differ").is_visible()
+    choose(visit, "model", "tiny")
+    visit.until(lambda: offered.count() == 5, "what this one can do")
+
+
 def test_walks_between_two_that_were_kept(visit: Visit, studio: Studio, tmp_path: Any) -> None:
     page = visit.page
     visit.ask("number", 2)

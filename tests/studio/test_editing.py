@@ -7,15 +7,21 @@ import pytest
 import torch
 from PIL import Image
 
+from encoders import random_bert
 from noisette.edit.hspace import Direction, bottleneck
-from noisette.edit.retouch import Turn, moved, varied
+from noisette.edit.retouch import Turn, enlarged, moved, varied
 from noisette.errors import InputError
+from noisette.model import PictureModel
 from noisette.noise import Seeded
+from noisette.pictures import Pictures
 from noisette.sampler import State
 from noisette.shapes import Bytes
 from noisette.studio import brush, drawing, editing
-from noisette.studio.editing import AROUND, ENLARGE, FILL, TILE, VARY, Ask, Edited
+from noisette.studio.editing import Edited
+from noisette.studio.kinds import AROUND, ENLARGE, FILL, FIND, LARGEST, TILE, VARY, Ask, read
 from noisette.studio.live import watched
+from noisette.task import Segment, Upscale
+from noisette.text import open_encoder
 from tiny_models import tiny
 
 
@@ -43,12 +49,38 @@ def edit(data: bytes, ask: Ask) -> tuple[list[Bytes], list[Edited]]:
 def test_what_is_not_marked_comes_back_byte_for_byte() -> None:
     data, mask = picture(), "0" * 24 + "1" * 16 + "0" * 24
     seen, made = edit(data, Ask(FILL, "sword", seed=5, number=3, rounds=2, mask=mask))
-    assert seen and len(made) == 3 and [e.seed for e in made] == [5, 6, 7]
+    assert seen and len(made) == 3 and [e.told["seed"] for e in made] == [5, 6, 7]
     wanted = torch.tensor([one == "1" for one in mask]).reshape(8, 8)
     for one in made:
         assert torch.equal(one.pixels[0][:, ~wanted], pixels(data)[0][:, ~wanted])
     assert not torch.equal(made[0].pixels[0][:, wanted], made[1].pixels[0][:, wanted])
     assert made[0].told["edit"] == "inpaint" and made[0].told["label"] == "sword"
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> PictureModel:
+    """A model that reads text."""
+    wording = open_encoder(str(random_bert(tmp_path_factory.mktemp("words") / "bert"))).wording
+    return tiny(labels=(), wording=wording, seed=3)
+
+
+def test_what_it_should_be_is_said_by_attributes_and_in_words(words: PictureModel) -> None:
+    """As the library draws it; and the file says what was asked for."""
+    told = tiny(attributes=("hue", "shape=round", "shape=square"), means=(0.5, 0.0, 0.0), scales=(0.2, 1.0, 1.0))
+    for model, ask, cond in (
+        (told, Ask(VARY, number=2, attributes=("hue=0.3", "shape=round")),
+         told.condition(None, 2, attributes={"hue": 0.3, "shape": "round"})),
+        (words, Ask(VARY, number=2, text="a red fish"), words.condition(None, 2, text="a red fish")),
+    ):  # fmt: skip
+        way = drawing.way(model, guidance=1.0)
+        *_, made = editing.edited(model, picture(), ask, way)
+        assert isinstance(made, list)
+        turn = editing.turn(model, way, cond, 0, 2, lambda state: None)
+        wanted = varied(model.pictures, turn, read(picture(), model).pixels, 0.5)
+        assert torch.equal(torch.cat([e.pixels for e in made]), wanted)
+        assert (made[0].told["attributes"], made[0].told["text"]) == (ask.attributes, ask.text)
+    with pytest.raises(InputError, match="hue"):
+        edit(picture(), Ask(VARY, attributes=("hue=0.3",)))
 
 
 def test_drawn_around_it_is_in_the_middle() -> None:
@@ -67,6 +99,33 @@ def test_enlarged_it_shrinks_to_what_it_was() -> None:
         edit(picture(), Ask(ENLARGE))
 
 
+def test_a_model_that_learned_to_enlarge_is_given_the_small_picture() -> None:
+    model, data = tiny(task=Upscale(2)), picture(4, 4)
+    way = drawing.way(model)
+    *_, made = editing.edited(model, data, Ask(ENLARGE, number=2, rounds=5), way)
+    assert isinstance(made, list)
+    small = pixels(data)
+    cond = model.condition(None, 2, image=model.pictures.encode(small))
+    turn = editing.turn(model, way, cond, 0, 2, lambda state: None)
+    assert torch.equal(torch.cat([e.pixels for e in made]), enlarged(model.pictures, turn, small, 2, rounds=1))
+    assert made[0].told["rounds"] == 1
+    with pytest.raises(InputError, match="this model cannot vary it: it can enlarge it"):
+        list(editing.edited(model, data, Ask(VARY), way))
+
+
+def test_a_model_that_finds_masks_says_how_sure_it_is() -> None:
+    model = tiny("L", (), task=Segment(Pictures("RGBA", 8, 8)))
+    *seen, made = editing.edited(model, picture(), Ask(FIND, number=5, seed=3), drawing.way(model))
+    assert isinstance(made, list) and seen
+    mask, doubt, *samples = made
+    white = torch.cat([e.pixels for e in samples]).float() / 255
+    share = white.mean(0, keepdim=True)
+    assert torch.equal(mask.pixels, torch.where(share > 0.5, 255, 0).to(torch.uint8))
+    assert (doubt.pixels / 255 - 4 * share * (1 - share)).abs().max() < 0.01
+    assert [e.caption for e in made] == ["the mask", "where they differ", *(f"seed {i}" for i in range(3, 8))]
+    assert [e.stem for e in made[1:3]] == ["segment-where-they-differ", "segment-000003"]
+
+
 def test_seamless_keeps_the_middle_and_a_variation_nothing() -> None:
     _, made = edit(picture(), Ask(TILE, number=1, rounds=1, axes="x"))
     assert torch.equal(made[0].pixels[..., 2:-2], pixels(picture())[..., 2:-2])
@@ -81,7 +140,7 @@ def test_edits_are_those_of_the_library() -> None:
     from noisette.edit.generate import steered
 
     turn = Turn(steered(model, cond), model.sampler(), model.grid(), Seeded([2, 3]), 2, torch.device("cpu"))
-    same = varied(model.pictures, turn, editing.read(picture(), model).pixels, 0.6)
+    same = varied(model.pictures, turn, read(picture(), model).pixels, 0.6)
     assert torch.equal(torch.cat([e.pixels for e in made]), same)
 
 
@@ -111,7 +170,7 @@ def test_what_cannot_be_is_refused() -> None:
         (lambda: edit(picture(), Ask(AROUND, margin=9)), "up to 8"),
         (lambda: edit(picture(), Ask(VARY, "hat")), "no label is called"),
         (lambda: edit(b"no picture", Ask(VARY)), "^the picture "),
-        (lambda: edit(b"x" * (editing.LARGEST + 1), Ask(VARY)), "16 MB at most"),
+        (lambda: edit(b"x" * (LARGEST + 1), Ask(VARY)), "16 MB at most"),
         (lambda: brush.known_of("x" * 64, 8, 8), "that marking is none"),
     ):
         with pytest.raises(InputError, match=words):

@@ -48,3 +48,10 @@ def test_what_was_given_is_first_wherever_it_lies(workspace: Path) -> None:
 
 def test_a_workspace_need_not_exist(tmp_path: Path) -> None:
     assert Workspace(tmp_path / "none").models() == []
+
+
+def test_models_that_come_along_are_last_and_hide_nothing(workspace: Path) -> None:
+    away = workspace.parent / "outside"
+    found = Workspace(workspace, beside={"shipped": away, "tiny": away})
+    assert found.models() == ["grey", "tiny", "shipped"] and found.runs() == []
+    assert (found.model("shipped").pictures.width, found.model("tiny").pictures.width) == (8, 16)

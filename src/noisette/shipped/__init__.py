@@ -10,6 +10,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in HOME.glob("*/model.safetensors")))
 
 
+def places() -> dict[str, Path]:
+    """Their folders, by name."""
+    return {name: HOME / name for name in names()}
+
+
 def place(name: str) -> Path | None:
     """The folder of a model that comes with the package; None if there is none of this name."""
     return HOME / name if name in names() else None

@@ -99,8 +99,8 @@ class Api:
 def offered(api: Api, edits: EditApi) -> None:
     """Under the page that is being built."""
     walks: list[Callable[..., Any]] = [
-        api.draw, api.more, edits.vary, edits.inpaint, edits.outpaint, edits.upscale, edits.tile, edits.walk,
-        edits.directions, edits.slide,
+        api.draw, api.more, edits.vary, edits.inpaint, edits.outpaint, edits.upscale, edits.tile, edits.segment,
+        edits.walk, edits.directions, edits.slide,
     ]  # fmt: skip
     others: list[Callable[..., Any]] = [api.models, api.runs, api.run, api.train, api.stop, api.resume]
     for slow in walks:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import Any
 
 from ..config import from_json
@@ -11,7 +12,7 @@ from ..errors import InputError
 from ..model import PictureModel
 from ..viz.png import png
 from . import drawing, editing, sliding, walking
-from .editing import AROUND, ENLARGE, FILL, TILE, VARY, Ask
+from .kinds import AROUND, ENLARGE, FILL, FIND, TILE, VARY, Ask
 from .session import Cell
 from .sliding import Directions
 from .walking import Film
@@ -28,38 +29,58 @@ class EditApi:
 
     def vary(
         self, model: str, picture: str, strength: float = 0.5, label: str | None = None, seed: int = 0,
-        number: int = 1, steps: int | None = None,
+        number: int = 1, steps: int | None = None, attributes: list[str] | None = None,
+        text: str | None = None,
     ) -> Drawn:  # fmt: skip
         """Pictures like this one: strength near 0 changes little, 1 all."""
-        return self._edit(model, picture, Ask(VARY, label, seed, number, strength), steps)
+        ask = Ask(VARY, label, seed, number, strength)
+        return self._edit(model, picture, ask, steps, attributes, text)
 
     def inpaint(
         self, model: str, picture: str, mask: list[str], label: str | None = None, seed: int = 0, number: int = 1,
-        rounds: int = 5, steps: int | None = None,
+        rounds: int = 5, steps: int | None = None, attributes: list[str] | None = None,
+        text: str | None = None,
     ) -> Drawn:  # fmt: skip
         """Draw what is marked in it. The mask is a text of 0 and 1 for each row of pixels, 1 where it is marked."""
-        return self._edit(model, picture, Ask(FILL, label, seed, number, rounds=rounds, mask="".join(mask)), steps)
+        return self._edit(
+            model, picture, Ask(FILL, label, seed, number, rounds=rounds, mask="".join(mask)), steps, attributes, text
+        )
 
     def outpaint(
         self, model: str, picture: str, margin: int = 4, label: str | None = None, seed: int = 0, number: int = 1,
-        rounds: int = 5, steps: int | None = None,
+        rounds: int = 5, steps: int | None = None, attributes: list[str] | None = None,
+        text: str | None = None,
     ) -> Drawn:  # fmt: skip
         """Draw so many pixels more on every side of it."""
-        return self._edit(model, picture, Ask(AROUND, label, seed, number, rounds=rounds, margin=margin), steps)
+        return self._edit(
+            model, picture, Ask(AROUND, label, seed, number, rounds=rounds, margin=margin), steps, attributes, text
+        )
 
     def upscale(
         self, model: str, picture: str, label: str | None = None, seed: int = 0, number: int = 1, rounds: int = 3,
-        steps: int | None = None,
+        steps: int | None = None, attributes: list[str] | None = None,
+        text: str | None = None,
     ) -> Drawn:  # fmt: skip
         """A small picture at the model's size."""
-        return self._edit(model, picture, Ask(ENLARGE, label, seed, number, rounds=rounds), steps)
+        ask = Ask(ENLARGE, label, seed, number, rounds=rounds)
+        return self._edit(model, picture, ask, steps, attributes, text)
 
     def tile(
         self, model: str, picture: str, axes: str = "xy", label: str | None = None, seed: int = 0, number: int = 1,
-        rounds: int = 5, steps: int | None = None,
+        rounds: int = 5, steps: int | None = None, attributes: list[str] | None = None,
+        text: str | None = None,
     ) -> Drawn:  # fmt: skip
         """The same picture without a seam in x, in y or in both."""
-        return self._edit(model, picture, Ask(TILE, label, seed, number, rounds=rounds, axes=axes), steps)
+        return self._edit(
+            model, picture, Ask(TILE, label, seed, number, rounds=rounds, axes=axes), steps, attributes, text
+        )
+
+    def segment(
+        self, model: str, picture: str, label: str | None = None, seed: int = 0, number: int = 8,
+        steps: int | None = None,
+    ) -> Drawn:  # fmt: skip
+        """Where in it the thing is that the model learned to find: the mask, where the samples differ, the samples."""
+        return self._edit(model, picture, Ask(FIND, label, seed, number), steps, None, None)
 
     def walk(
         self, model: str, first: dict[str, Any], last: dict[str, Any], frames: int = 16, loop: bool = False
@@ -89,8 +110,11 @@ class EditApi:
         *_, (made, _) = sliding.gone(loaded, known, strengths, drawing.way(loaded, steps=steps), label, seed, number)
         return [_text(png(row)) for row in made.split(1)]
 
-    def _edit(self, model: str, picture: str, ask: Ask, steps: int | None) -> Drawn:
+    def _edit(
+        self, model: str, picture: str, ask: Ask, steps: int | None, attributes: list[str] | None, text: str | None
+    ) -> Drawn:  # fmt: skip
         loaded = self.workspace.model(model)
+        ask = replace(ask, attributes=tuple(attributes or ()), text=text)
         *_, made = editing.edited(loaded, _bytes(picture), ask, drawing.way(loaded, steps=steps))
         assert isinstance(made, list)
         return [{"png": _text(png(e.pixels, e.told)), "origin": e.told} for e in made]

@@ -15,6 +15,7 @@ from ..model import PictureModel
 from ..sampler import DDIM
 from . import drawing
 from .fold import fold
+from .kinds import VARY, kinds
 from .live import EVERY
 from .session import Board, Walk, Way
 from .tiles import said, tiles
@@ -63,14 +64,12 @@ class Drawing:
         if name is None:
             return ["No model yet: train one, under Train.", *[gr.skip()] * 11]
         model = self.workspace.model(name)
-        own, labels, asks = model.config.sampling, list(model.pictures.labels), bool(model.pictures.attributes)
-        reads = model.pictures.wording is not None
-        asked = bool(labels) or reads
+        own, labels = model.config.sampling, list(model.pictures.labels)
+        asked = bool(labels) or model.pictures.wording is not None
         return [
             _about(model),
             gr.update(choices=labels, value=[], visible=bool(labels)),
-            gr.update(value="", visible=asks),
-            gr.update(value="", visible=reads),
+            *asked_by(model),
             own.sampler,
             gr.update(choices=[g for g in GRIDS if g != "fitted" or own.fitted], value=own.grid),
             own.steps,
@@ -91,7 +90,7 @@ class Drawing:
             raise InputError("there is no model yet to draw with: train one, under Train")
         model = self.workspace.model(name)
         way = way_of(model, sampler, grid, steps, eta, guidance, first, last)
-        told = [one.strip() for one in attributes.split(",") if one.strip()]
+        told = drawing.listed(attributes)
         wish = drawing.wish(model, name, labels or [], int(seed or 0), int(number), way, told, text.strip() or None)
         yield from self.shown(drawing.walk(model, wish), way.steps, what)
 
@@ -186,13 +185,7 @@ def _controls() -> tuple[Controls, gr.Button]:
         [], multiselect=True, allow_custom_value=True, label="Labels", elem_id="labels",
         info="One after the other; none: all in turn. A mixture is written a:0.5,b:0.5.",
     )  # fmt: skip
-    attributes = gr.Textbox(
-        "", label="Attributes", info="Written name=value, with commas between.", visible=False, max_length=400,
-        elem_id="attributes",
-    )  # fmt: skip
-    text = gr.Textbox(
-        "", label="Text", info="What is to be seen, in words.", visible=False, max_length=400, elem_id="text"
-    )
+    attributes, text = asking()
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
     other = gr.Button("Another seed", size="sm")
     number = gr.Slider(1, drawing.MOST, 8, step=1, label="Pictures", elem_id="number")
@@ -205,6 +198,26 @@ def _controls() -> tuple[Controls, gr.Button]:
         first = gr.Slider(0, 100, 0, step=1, label="Guided from", info="Per cent of the walk.")
         last = gr.Slider(0, 100, 100, step=1, label="Guided until", info="Per cent of the walk.")
     return Controls(labels, attributes, text, seed, number, sampler, grid, steps, eta, guidance, first, last), other
+
+
+def asking(where: str = "") -> tuple[gr.Textbox, gr.Textbox]:
+    """What a picture should be, by attributes and in words. Shown for models that can be asked so."""
+    attributes = gr.Textbox(
+        "", label="Attributes", info="Written name=value, with commas between.", visible=False, max_length=400,
+        elem_id=f"{where}attributes",
+    )  # fmt: skip
+    text = gr.Textbox(
+        "", label="Text", info="What is to be seen, in words.", visible=False, max_length=400, elem_id=f"{where}text"
+    )
+    return attributes, text
+
+
+def asked_by(model: PictureModel) -> list[Any]:
+    """Both boxes, empty, as a model has them."""
+    return [
+        gr.update(value="", visible=bool(model.pictures.attributes)),
+        gr.update(value="", visible=model.pictures.wording is not None),
+    ]
 
 
 def _branch_parts() -> tuple[Any, ...]:
@@ -228,7 +241,8 @@ def _about(model: PictureModel) -> str:
     words = f"{p.mode}, {p.width}×{p.height}" + (f", {len(p.labels)} labels" if p.labels else "")
     words += f", {sum(w.numel() for w in model.parameters()) / 1e6:.2f} million weights"
     words += f"; attributes: {_attributes(model)}" if p.attributes else ""
-    return words + ("; reads text" if p.wording is not None else "")
+    words += "; reads text" if p.wording is not None else ""
+    return words + ("" if VARY in kinds(model) else f"; it can {' and '.join(kinds(model))}, under Edit")
 
 
 def _attributes(model: PictureModel) -> str:

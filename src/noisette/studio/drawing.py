@@ -64,6 +64,11 @@ def wish(
     return Wish(name, kin, tuple(asked[i % len(asked)] for i in range(number)), way, told, texts)
 
 
+def listed(attributes: str) -> tuple[str, ...]:
+    """Attributes that are written with commas between."""
+    return tuple(one.strip() for one in attributes.split(",") if one.strip())
+
+
 def several(number: int) -> int:
     """That many pictures, if so many are drawn at once."""
     if not 1 <= number <= MOST:

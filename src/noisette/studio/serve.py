@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from .. import shipped
 from ..errors import InputError
 from .workspace import Workspace
 
@@ -31,7 +32,7 @@ def serve(
     # before it is imported: no news of us, and no file anywhere but there
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_TEMP_DIR": str(cache)}
     try:
-        _run(Workspace(workspace, given_model), sock, token, host, lambda: opened(address))
+        _run(Workspace(workspace, given_model, shipped.places()), sock, token, host, lambda: opened(address))
     finally:
         sock.close()
         shutil.rmtree(cache, ignore_errors=True)
@@ -92,4 +93,4 @@ def _model(given: Path) -> Path:
     from ..model import load
 
     load(given)
-    return given
+    return given if given.exists() else shipped.place(str(given)) or given

@@ -69,9 +69,10 @@ def gone(
     if not 1 <= number <= BATCH or seed < 0:
         raise InputError(f"{number} pictures of seed {seed} are not drawn here: ask for 1 to {BATCH}, and 0 or more")
     along, mid = list(zip(directions, strengths, strict=True)), bottleneck(model.net)
+    cond = model.condition(label, number)
 
     def drawn(tell: Tell) -> Bytes:
-        return moved(model.pictures, turn(model, way, label, seed, number, tell), mid, along)
+        return moved(model.pictures, turn(model, way, cond, seed, number, tell), mid, along)
 
     for seen in watched(drawn):
         yield (model.pictures.decode(seen.preview.cpu()), False) if isinstance(seen, State) else (seen, True)

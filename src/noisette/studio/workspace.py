@@ -5,6 +5,7 @@ What a page asks for is a name, looked up among what lies in the folder. It is n
 
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,10 +19,10 @@ NAME = re.compile(r"\w[\w -]{0,63}")  # of a new run: nothing that a path could 
 
 
 class Workspace:
-    """Runs and models by name: the sub-folders of `folder`, and `given`, which may lie anywhere."""
+    """Runs and models by name: the sub-folders of `folder`; `given`, which may lie anywhere; and those `beside`."""
 
-    def __init__(self, folder: Path, given: Path | None = None) -> None:
-        self.folder = folder.resolve()
+    def __init__(self, folder: Path, given: Path | None = None, beside: Mapping[str, Path] | None = None) -> None:
+        self.folder, self.beside = folder.resolve(), beside or {}
         self.given = None if given is None else given.resolve()
         self.loaded: dict[tuple[Path, int], PictureModel] = {}
         self.lock = threading.Lock()
@@ -31,13 +32,14 @@ class Workspace:
         return self.folder / OWN
 
     def places(self) -> dict[str, Path]:
-        """Every folder that may hold a run, by name; the given one first. Links that lead out are not there."""
+        """Every folder that may hold a run, by name: the given one first, those beside the workspace last. Links that
+        lead out are not there."""
         found = {} if self.given is None else {self.given.name: self.given}
         inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         for path in inside:
             if path.is_dir() and not path.name.startswith(".") and path.resolve().parent == self.folder:
                 found.setdefault(path.name, path)
-        return found
+        return found | {name: path for name, path in self.beside.items() if name not in found}
 
     def models(self) -> list[str]:
         """Names of what can be drawn with."""
