@@ -234,6 +234,23 @@ def test_walk_in_frames_and_as_a_film(call, model, tmp_path, film) -> None:
     assert (loaded.pictures.finished(right).int() - frames[2][0].int()).abs().max() <= 1
 
 
+def test_a_walk_is_led_as_pictures_are(call, model, tmp_path) -> None:
+    """Frames at its stops are what noisette sample draws, told the same."""
+    asked = ("--label", "sword", "--label", "bread", "--guidance", 2, "--seed", 3, "--steps", 3)
+    led = ("--guidance-interval", "0,0.9", "--negative", "health potion", "--rescale", 0.5, "--towards", "#ff8000")
+    given = ("--stops", 2, "--frames", 2, "--film", "none")
+    walk, plain, free = (tmp_path / name for name in ("walk", "plain", "free"))
+    assert call("edit", "walk", model, "--out", walk, *given, *asked, *led).code == 0
+    assert call("sample", model, "--out", plain, "-n", 2, *asked, *led).code == 0
+    assert call("edit", "walk", model, "--out", free, *given, *asked).code == 0
+    for i, label in enumerate(("sword", "bread")):
+        frame, told = read_png(walk / f"frame-{i}.png")
+        drawn, _ = read_png(plain / f"{label}-{3 + i:06d}.png")
+        assert (frame.int() - drawn.int()).abs().max() <= 1
+        assert told["steering"]["negative"] == "health potion" and told["interval"] == [0, 0.9]
+        assert not torch.equal(frame, read_png(free / f"frame-{i}.png")[0])
+
+
 def test_walk_of_a_model_without_labels(call, other_model, tmp_path) -> None:
     result = call("edit", "walk", other_model, "--out", tmp_path, "--stops", 3, "--frames", 3, "--steps", 1,
                   "--one-way", "--film", "none", "--json")  # fmt: skip

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from . import steering as steers
 from .drawn import Drawn, grid_of
 from .opening import opened
+from .spread import spread
+from .steering import Judged, guides
 from .terminal import console, machine, wrote
 from .then import Level, Then, cascade
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LONGEST = 60  # characters of a file's name that say what was asked for
 
 
+@spread
 def sample(
     model: Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The folder to write into.", show_default=False)],
@@ -58,15 +60,8 @@ def sample(
         float | None,
         typer.Option(help="How much further to go towards the label: 1 to 4. The model's own unless said."),
     ] = None,
-    interval: steers.Interval = None,
-    rescale: steers.Rescale = None,
-    negative: steers.Negative = None,
-    negative_text: steers.NegativeText = None,
-    away: steers.Away = None,
-    classifier: steers.Classifier = None,
-    classifier_scale: steers.ClassifierScale = None,
-    towards: steers.Towards = None,
-    towards_scale: steers.TowardsScale = None,
+    *,
+    leads: Judged,
     then: Then = None,
     level: Level = None,
     like: Annotated[Path | None, typer.Option(help="Draw this picture again: a PNG that this command wrote.")] = None,
@@ -80,22 +75,21 @@ def sample(
 
     Each PNG says how it was drawn, so that `--like PICTURE` can draw it again. Picture i depends on its seed alone.
     """
-    loaded, aides = opened(model, snapshot), steers.aides(away, classifier)
+    loaded, led = opened(model, snapshot), leads.led()
     after = cascade(loaded, [opened(one) for one in then or ()], level)
     if like is not None:
         told: dict[str, object] = {
             "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
-            "--sampler": sampler, "--grid": grid, "--guidance": guidance, "--guidance-interval": interval,
-            "--rescale": rescale, "--negative": negative, "--negative-text": negative_text,
-            "--classifier-scale": classifier_scale, "--towards": towards, "--towards-scale": towards_scale,
-            "--batch": batch, "--level": level,
+            "--sampler": sampler, "--grid": grid, "--guidance": guidance, **leads.said(), "--batch": batch,
+            "--level": level,
         }  # fmt: skip
         _alone(told)
-        drawn = [_again(loaded, like, out, aides, after)]
+        drawn = [_again(loaded, like, out, led.aides, after)]
     else:
-        led = steers.steering(aides, rescale, negative, negative_text, classifier_scale, towards, towards_scale)
-        when = steers.interval(interval)
-        wish = wished(loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, when, led, aides, text)
+        wish = wished(
+            loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, led.interval, led.steering,
+            led.aides, text,
+        )  # fmt: skip
         writable(out)
         drawn = list(_with_bar(loaded, wish, out, after))
     paths = [d.path for d in drawn]
@@ -173,7 +167,7 @@ def wished(
     model.sampler(wish.sampler)
     model.grid(wish.steps, wish.grid)
     if steering is not None:
-        steers.guides(wish.guidance, steering, interval)
+        guides(wish.guidance, steering, interval)
     steered(model, condition(model, wish), guidance_of(model, wish))
     return wish
 
@@ -274,9 +268,10 @@ def _with_bar(model: "PictureModel", wish: Wish, out: Path, after: "Cascade") ->
             yield drawn
 
 
-def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides", after: "Cascade") -> Drawn:
+def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides | None", after: "Cascade") -> Drawn:
     from ..config import from_json
     from ..edit.origin import Origin, again
+    from ..edit.steering import Aides
     from ..viz.png import read_text
 
     told = read_text(like)
@@ -285,7 +280,7 @@ def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides", after: 
             f"{like} is an edit, by noisette edit {told['edit']}: only what noisette sample drew is drawn again"
         )
     origin = from_json(Origin, told, f"the metadata of {like}")
-    drawn = again(model, origin, aides, after.models)
+    drawn = again(model, origin, aides or Aides(), after.models)
     writable(out)
     return write(out, origin, after.last(model).pictures.finished(drawn).cpu())
 

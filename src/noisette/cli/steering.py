@@ -1,11 +1,13 @@
-"""What leads a walk beside a label, as flags of noisette sample."""
+"""What leads a walk beside a label, as flags of noisette sample and of the edits."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from .spread import Options
 
 if TYPE_CHECKING:
     from ..edit.steering import Aides, Steering
@@ -41,6 +43,72 @@ Towards = Annotated[
 TowardsScale = Annotated[float | None, typer.Option(help="How hard: the colour is met within 1/√(2 scale). 50.")]
 
 
+@dataclass(frozen=True)
+class Leading:
+    """How a walk is led, and the models that help."""
+
+    interval: tuple[float, float] = (0.0, 1.0)  # the times at which guidance guides
+    steering: "Steering | None" = None
+    aides: "Aides | None" = None
+
+
+@dataclass(frozen=True)
+class Leads(Options):
+    """What leads a walk, whatever its pictures are asked to be."""
+
+    interval: Interval = None
+    rescale: Rescale = None
+    negative: Negative = None
+    negative_text: NegativeText = None
+    away: Away = None
+    towards: Towards = None
+    towards_scale: TowardsScale = None
+
+    def led(self) -> Leading:
+        """All of it, checked; the models that help are opened."""
+        return self._led(None, None)
+
+    def said(self) -> dict[str, object]:
+        """What was said, by flag. The models that help are no part of it: a picture names them itself."""
+        return {
+            "--guidance-interval": self.interval, "--rescale": self.rescale, "--negative": self.negative,
+            "--negative-text": self.negative_text, "--towards": self.towards, "--towards-scale": self.towards_scale,
+        }  # fmt: skip
+
+    def _led(self, classifier: Path | None, classifier_scale: float | None) -> Leading:
+        from ..edit.steering import Steering
+
+        own, there = Steering(), aides(self.away, classifier)
+        if classifier_scale is not None and classifier is None:
+            raise InputError("--classifier-scale is of a --classifier: give its folder")
+        if self.towards_scale is not None and self.towards is None:
+            raise InputError("--towards-scale is of --towards: give a colour or a palette")
+        steering = Steering(
+            own.rescale if self.rescale is None else self.rescale,
+            self.negative,
+            *there.hashes,
+            own.classifier_scale if classifier_scale is None else classifier_scale,
+            () if self.towards is None else wanted_colours(self.towards),
+            own.towards_scale if self.towards_scale is None else self.towards_scale,
+            self.negative_text,
+        )
+        return Leading(interval(self.interval), steering, there)
+
+
+@dataclass(frozen=True)
+class Judged(Leads):
+    """The same, and a classifier's gradient towards each picture's label."""
+
+    classifier: Classifier = None
+    classifier_scale: ClassifierScale = None
+
+    def led(self) -> Leading:
+        return self._led(self.classifier, self.classifier_scale)
+
+    def said(self) -> dict[str, object]:
+        return super().said() | {"--classifier-scale": self.classifier_scale}
+
+
 def aides(away: Path | None, classifier: Path | None) -> "Aides":
     """The models that help, opened."""
     from ..classifier import PictureClassifier
@@ -49,34 +117,6 @@ def aides(away: Path | None, classifier: Path | None) -> "Aides":
 
     judge = None if classifier is None else PictureClassifier.from_pretrained(classifier)
     return Aides(None if away is None else load(away), judge)
-
-
-def steering(
-    with_: "Aides",
-    rescale: float | None,
-    negative: str | None,
-    negative_text: str | None,
-    classifier_scale: float | None,
-    towards: str | None,
-    towards_scale: float | None,
-) -> "Steering":
-    """What was said, and what is so unless it is said."""
-    from ..edit.steering import Steering
-
-    own = Steering()
-    if classifier_scale is not None and with_.classifier is None:
-        raise InputError("--classifier-scale is of a --classifier: give its folder")
-    if towards_scale is not None and towards is None:
-        raise InputError("--towards-scale is of --towards: give a colour or a palette")
-    return Steering(
-        own.rescale if rescale is None else rescale,
-        negative,
-        *with_.hashes,
-        own.classifier_scale if classifier_scale is None else classifier_scale,
-        () if towards is None else wanted_colours(towards),
-        own.towards_scale if towards_scale is None else towards_scale,
-        negative_text,
-    )
 
 
 def interval(text: str | None) -> tuple[float, float]:

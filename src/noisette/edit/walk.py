@@ -5,7 +5,7 @@ model has ever seen. Every draw is turned so, not only the first: any sampler wi
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -110,12 +110,18 @@ def walked(
     guidance: float | Guidance = 1.0,
     batch: int = 16,
 ) -> Iterator[Bytes]:
-    """The frames at these places, `batch` at a time, on the CPU; stop i has seed i, and row i of `asked`."""
-    device = next(model.parameters()).device
+    """The frames at these places, `batch` at a time, on the CPU; stop i has seed i, and row i of `asked`.
+
+    Of `guidance`, row i of what is gone away from is stop i's, too; what pulls has to pull all pictures alike.
+    """
+    how = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
+    device, classes = next(model.parameters()).device, model.config.net.classes
     for first in range(0, len(found), batch):
         part = found[first : first + batch]
-        cond = None if asked is None else condition_at(asked, part, model.config.net.classes).to(device)
-        denoise, noise = steered(model, cond, guidance), noise_at(seeds, part)
+        cond, away = (
+            None if stops is None else condition_at(stops, part, classes).to(device) for stops in (asked, how.negative)
+        )
+        denoise, noise = steered(model, cond, replace(how, negative=away)), noise_at(seeds, part)
         blank = torch.empty(len(part), *model.pictures.shape, device=device)
         x = fresh(denoise, grid, blank, noise, model.config.sampling.temperature)
         yield model.pictures.finished(sample(denoise, sampler, grid, x, noise)).cpu()

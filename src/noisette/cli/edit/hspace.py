@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InputError
+from ..spread import spread
 from ..terminal import console, machine, wrote
 from .job import Job, begin, positive, ready, report, sheet_of
-from .options import Asked, Model, Number, Out, asks
+from .options import Asked, Model, Number, Out
 
 if TYPE_CHECKING:
     from ...denoiser import Denoiser
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 TESTED = 8  # pictures on which a direction is measured
 
 
-@asks
+@spread
 def hspace(
     model: Model,
     out: Out,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InputError, known
+from ..spread import spread
 from .job import begin, note, positive, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Picture, Rounds, asks
+from .options import Led, Model, Number, Out, Picture, Rounds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 WIDEST = 256  # pixels of a margin
 
 
-@asks
+@spread
 def inpaint(
     model: Model,
     picture: Picture,

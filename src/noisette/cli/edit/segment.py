@@ -4,15 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..spread import spread
 from .job import begun, note, opened, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Picture, asks
+from .options import Asked, Model, Number, Out, Picture
 
 if TYPE_CHECKING:
     from ...edit.retouch import Turn
     from ...shapes import Bytes
 
 
-@asks
+@spread
 def segment(
     model: Model,
     picture: Picture,

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import InputError
+from ..spread import spread
 from .job import Job, begin, note, positive, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Rounds, asks
+from .options import Led, Model, Number, Out, Rounds
 
 if TYPE_CHECKING:
     from ...edit.retouch import Turn
     from ...shapes import Bytes
 
 
-@asks
+@spread
 def tile(
     model: Model,
     out: Out,

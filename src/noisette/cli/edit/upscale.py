@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from ..spread import spread
 from .job import begun, encoded, note, opened, positive, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Picture, asks
+from .options import Led, Model, Number, Out, Picture
 
 
-@asks
+@spread
 def upscale(
     model: Model,
     picture: Picture,

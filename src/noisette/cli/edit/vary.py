@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from ..spread import spread
 from .job import begin, note, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Picture, asks
+from .options import Led, Model, Number, Out, Picture
 
 
-@asks
+@spread
 def vary(
     model: Model,
     picture: Picture,

@@ -1,14 +1,16 @@
 """noisette edit walk: from noise to noise, from label to label, as a film."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import InputError
-from ..sample import condition
+from ..sample import condition, guidance_of
+from ..spread import spread
 from .job import Job, Written, begin, positive, ready, report
-from .options import Asked, Model, Out, asks
+from .options import Guided, Model, Out
 
 if TYPE_CHECKING:
     from ...edit.walk import Place
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 FILMS = ("gif", "png", "mp4", "none")
 
 
-@asks
+@spread
 def walk(
     model: Model,
     out: Out,
@@ -27,7 +29,7 @@ def walk(
     film: Annotated[str, typer.Option(help="gif, png (animated), mp4 (needs noisette\\[mp4]), or none.")] = "gif",
     each: Annotated[int, typer.Option("--ms", help="How long a frame is shown, in milliseconds.")] = 80,
     *,
-    asked: Asked,
+    asked: Guided,
 ) -> None:
     """Walk through what the model can draw, frame by frame; through labels or texts, if several are given.
 
@@ -61,7 +63,9 @@ def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
 
     wish, model, screen = job.wish, job.model, console(to_stderr=True)
     grid, sampler = model.grid(wish.steps, wish.grid), model.sampler(wish.sampler)
-    parts = walked(model, wish.seeds, condition(model, wish), found, sampler, grid, wish.guidance, wish.batch)
+    parts = walked(
+        model, wish.seeds, condition(model, wish), found, sampler, grid, guidance_of(model, wish), wish.batch
+    )
     number = -(-len(found) // wish.batch)
     for part in track(parts, "walk", number, console=screen, transient=True, disable=not screen.is_terminal):
         yield from part.split(1)
@@ -70,6 +74,7 @@ def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
 def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> Written:
     """One frame, with where it lies."""
     from ... import __version__
+    from ...edit.steering import Steering
     from ...viz.png import write_png
 
     wish, place = job.wish, found[number]
@@ -79,6 +84,7 @@ def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> 
     told |= {f"{end}_label": wish.labels[i] for end, i in ends.items()}
     told |= {f"{end}_text": wish.texts[i] for end, i in ends.items()} if wish.texts else {}
     told |= {"attributes": wish.attributes, "sampler": wish.sampler, "grid": wish.grid, "steps": wish.steps}
+    told |= {"interval": wish.interval, "steering": asdict(wish.steering or Steering())}
     told |= {"guidance": wish.guidance, "batch": wish.batch, "noisette": __version__} | dict(job.told)
     path = job.out / f"frame-{number:0{len(str(len(found) - 1))}d}.png"
     write_png(path, pixels, told)
