@@ -60,6 +60,13 @@ def test_a_loss_brings_the_channels_that_it_needs(laid) -> None:
         ({"training": {"wieghting": {}}}, "did you mean 'weighting'"),
         ({"training": {"times": {"is": "LogNorml"}}}, "did you mean 'LogNormal'"),
         ({"model": {"pictures": {}}}, "sets model.pictures"),
+        ({"model": 5}, "has 5 as its model"),
+        ({"model": None}, "has None as its model"),
+        ({"model": {"net": "big"}}, "has 'big' as its net"),
+        ({"training": [1]}, "as its training"),
+        ({"training": {"beta2": 2}}, "training.beta2 is 2.*below 1"),
+        ({"training": {"clip": -1}}, "training.clip is -1.*above 0"),
+        ({"training": {"lr": float("nan")}}, "training.lr is nan"),
         ([], "should be an object of JSON"),
     ],
 )

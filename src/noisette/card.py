@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import snapshots
 from .config import ModelConfig, to_json
 from .data.manifest import Manifest
 from .files import atomic_write, read_json
@@ -108,7 +109,9 @@ def recipe(config: ModelConfig, run: Path | None) -> dict[str, Any]:
     rows = {"schedule": named(to_json(config.schedule)), "parametrization": named(to_json(config.parametrization))}
     rows["network"] = type(config.net).__name__.removesuffix("Config")
     plan = read_json(run / "config.json").get("plan", {}) if run is not None else {}
-    rows |= {name: plan[name] for name in ("preset", "images", "precision", "seed") if name in plan}
+    rows |= {name: plan[name] for name in ("preset", "precision", "seed") if name in plan}
+    if told := journal(run):
+        rows["images"] = told[-1]["images"]
     training = plan.get("recipe", {}).get("training", {})
     return rows | {k: named(v) for k, v in training.items()}
 
@@ -122,14 +125,19 @@ def named(value: Any) -> str:
 
 
 def held_out(run: Path | None) -> dict[str, str]:
-    """The last held-out loss that the run wrote down."""
-    path = run / "metrics.jsonl" if run is not None else None
-    if path is None or not path.is_file():
-        return {}
-    rows = [
-        json.loads(line) for line in path.read_text("utf-8").splitlines() if '"held_out"' in line and line[-1] == "}"
-    ]
+    """The held-out loss that the run wrote down last, of the weights that are its model."""
+    rows = [row for row in journal(run) if "held_out" in row]
     if not rows:
         return {}
     last = rows[-1]
     return {f"held-out loss after {last['images']:,} images": f"{last['held_out']['all']:.4f}"}
+
+
+def journal(run: Path | None) -> list[dict[str, Any]]:
+    """What the run wrote down until its model was what it is; [] where there is no run."""
+    path = run / "metrics.jsonl" if run is not None else None
+    if run is None or path is None or not path.is_file():
+        return []
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
+    pick = snapshots.chosen(run)
+    return [row for row in rows if pick is None or row["images"] <= pick.images]

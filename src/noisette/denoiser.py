@@ -3,6 +3,7 @@
 `Denoiser` is the waist of the project: models, guidance and consistency are denoisers, and samplers see nothing else.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -32,9 +33,19 @@ class Prediction:
         """Change the image and re-derive the noise from it."""
         return replace(self, x0=x0, eps=(x_t - alpha * x0) / sigma)
 
+    def each(self, do: Callable[[Tensor], Tensor]) -> "Prediction":
+        """The same done to all that is there."""
+        return Prediction(do(self.x0), do(self.eps), None if self.variance is None else do(self.variance))
+
     def __getitem__(self, rows: slice) -> "Prediction":
         """Some of the batch."""
-        return Prediction(self.x0[rows], self.eps[rows], None if self.variance is None else self.variance[rows])
+        return self.each(lambda part: part[rows])
+
+    def __add__(self, other: "Prediction") -> "Prediction":
+        """Sums; of two of one kind."""
+        both = (self.variance, other.variance)
+        variance = None if both[0] is None or both[1] is None else both[0] + both[1]
+        return Prediction(self.x0 + other.x0, self.eps + other.eps, variance)
 
 
 @runtime_checkable

@@ -34,6 +34,22 @@ class Training:
     uncertainty: bool = False  # learn how uncertain each noise level is, beside the model (EDM2)
     fit: float = 0.0  # share of the run's work that goes into a time grid for the finished model; 0: none
 
+    def __post_init__(self) -> None:
+        for name, good, wanted in (
+            ("batch", self.batch >= 1, "1 or more"),
+            ("lr", self.lr > 0, "above 0"),
+            ("warmup", 0 <= self.warmup <= 1, "0 to 1"),
+            ("floor", 0 <= self.floor <= 1, "0 to 1"),
+            ("weight_decay", self.weight_decay >= 0, "0 or more"),
+            ("beta2", 0 <= self.beta2 < 1, "0 or more, below 1"),
+            ("clip", self.clip > 0, "above 0"),
+            ("ema", self.ema > 0, "above 0"),
+            ("forget", 0 <= self.forget <= 1, "0 to 1"),
+            ("fit", 0 <= self.fit < 1, "0 or more, below 1"),
+        ):
+            if not good:  # which NaN is not either
+                raise InputError(f"training.{name} is {getattr(self, name)}: give {wanted}")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -73,6 +89,9 @@ def overlaid(recipe: Recipe, file: str) -> Recipe:
     said = read_json(file)
     if not isinstance(said, dict):
         raise InputError(f"{file} is no recipe: it should be an object of JSON, with the keys model and training")
+    for key, inside in (("model", said), ("net", said.get("model")), ("training", said)):
+        if isinstance(inside, dict) and not isinstance(inside.get(key, {}), dict):
+            raise InputError(f"{file} has {inside[key]!r} as its {key}: it should be an object of JSON")
     if isinstance(model := said.get("model"), dict) and (fixed := {"pictures", "sampling", "task"} & model.keys()):
         raise InputError(f"{file} sets model.{fixed.pop()}: the pictures and how they are drawn are not of a recipe")
     data = _laid(to_json(recipe), said)

@@ -1,6 +1,7 @@
 """noisette edit …, at tiny size, with models that have learned nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from PIL import Image
 
 import noisette
+from noisette.edit.picture import read_picture
 from noisette.operator import AveragePool
 from noisette.viz.png import read_png
+from tiny_models import tiny
 
 FAST = ("--steps", 2, "-n", 3)
 
@@ -232,6 +235,53 @@ def test_walk_in_frames_and_as_a_film(call, model, tmp_path, film) -> None:
     grid = loaded.grid(2)  # a frame at a stop is the picture of that stop's seed and label
     right = ends(generate(loaded, [1], loaded.condition("bread", 1), loaded.sampler(), grid), grid)
     assert (loaded.pictures.finished(right).int() - frames[2][0].int()).abs().max() <= 1
+
+
+def test_a_mask_lies_where_its_picture_does(call, tmp_path) -> None:
+    """Of pixel art, too, which is not stretched: what is marked is drawn, and nothing else."""
+    plain = tiny(height=16, width=16)
+    plain.config = replace(plain.config, pictures=replace(plain.pictures, pixel_art=True))
+    plain.save_pretrained(tmp_path / "model")
+    rng = np.random.default_rng(0)
+    for side in (12, 16, 32):  # padded, as it is, and shrunk
+        given, mask = tmp_path / f"given{side}.png", tmp_path / f"mask{side}.png"
+        pixels = rng.integers(0, 256, (side, side, 4), dtype=np.uint8)
+        pixels[..., 3] = 255
+        marked = np.zeros((side, side), np.uint8)
+        marked[: side // 4, : side // 2] = 255
+        Image.fromarray(pixels).save(given)
+        Image.fromarray(marked).save(mask)
+        out = tmp_path / f"out{side}"
+        done = call("edit", "inpaint", tmp_path / "model", given, "--mask", mask, "--out", out, "-n", 1, "--steps", 2,
+                    "--rounds", 1)  # fmt: skip
+        assert done.code == 0, done.err
+        drawn, _ = read_png(next(out.glob("given*.png")))
+        model = noisette.load(tmp_path / "model").pictures
+        there = read_picture(given, model).pixels
+        as_picture = tmp_path / "marked.png"
+        Image.fromarray(np.dstack([marked] * 3 + [np.full_like(marked, 255)])).save(as_picture)
+        wanted = read_picture(as_picture, model).pixels[0, 0] > 127
+        assert torch.equal(drawn[0][:, ~wanted], there[0][:, ~wanted])
+        assert not torch.equal(drawn[0][:, wanted], there[0][:, wanted])
+
+
+def test_files_say_the_temperature_that_was_used(call, tmp_path) -> None:
+    """The model's own where a picture begins with its noise; where a picture is given, none."""
+    cool = tiny()
+    cool.config = replace(cool.config, sampling=replace(cool.config.sampling, temperature=0.8))
+    cool.save_pretrained(tmp_path / "model")
+    given = tmp_path / "given.png"
+    Image.fromarray(np.full((8, 8, 4), 128, np.uint8)).save(given)
+    for words, file, wanted in (
+        (("tile",), "tile-000000.png", 0.8),
+        (("walk", "--film", "none", "--frames", 2, "--stops", 2), "frame-0.png", 0.8),
+        (("vary", given), "given-000000.png", 1.0),
+    ):
+        edit, *rest = words
+        more = () if edit == "walk" else ("-n", 1)
+        done = call("edit", edit, tmp_path / "model", *rest, "--out", tmp_path / edit, "--steps", 2, *more)
+        assert done.code == 0, done.err
+        assert read_png(tmp_path / edit / file)[1]["temperature"] == wanted
 
 
 def test_a_walk_is_led_as_pictures_are(call, model, tmp_path) -> None:

@@ -1,6 +1,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -64,6 +65,24 @@ def test_what_cannot_be(refused, mine, sprites, trained, tmp_path) -> None:
     assert "too few to say anything" in refused("steps", trained[0])
     assert "no config.json" in refused("steps", tmp_path / "nothing")
     assert not (mine / "steps.json").exists()
+
+
+def test_a_model_that_comes_along_is_left_as_it_is(refused, sprites, tmp_path, monkeypatch) -> None:
+    """And no folder of its name is made, which would hide it."""
+    monkeypatch.chdir(tmp_path)
+    for words in ((), ("--keep",), ("--out", "figures")):
+        assert "give --out, and --keep" in refused("steps", "emoji-16", "--data", sprites, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_grids_that_a_model_has_are_not_lost(call, mine, sprites) -> None:
+    own = noisette.load(mine)
+    grid = tuple(own.grid(5).tolist())
+    own.keep_sampling(mine, replace(own.config.sampling, fitted=(grid,)))
+    assert call("steps", mine, "--data", sprites, *FEW).code == 0
+    assert noisette.load(mine).config.sampling.fitted == (grid,)
+    assert call("steps", mine, "--data", sprites, *FEW, "--grid", "fitted").code == 0
+    assert [len(times) for times in noisette.load(mine).config.sampling.fitted] == [3, 6]
 
 
 def test_without_matplotlib_everything_but_the_plot(call, mine, sprites, monkeypatch) -> None:

@@ -53,7 +53,8 @@ def test_training_says_what_to_do_with_it(call, large, tmp_path) -> None:
 
 def test_a_trained_upscaler_enlarges_and_agrees(call, runs, sprites, tmp_path) -> None:
     picture = sprites / "food" / "00.png"
-    done = call("edit", "upscale", runs["up"], picture, "--out", tmp_path, "-n", 2, "--steps", 2)
+    led = ("--label", "food", "--guidance", 2, "--negative", "tool")
+    done = call("edit", "upscale", runs["up"], picture, "--out", tmp_path, "-n", 2, "--steps", 2, *led)
     assert done.code == 0, done.err
     given = np.asarray(Image.open(picture).convert("RGBA")).astype(float)
     for seed in (0, 1):

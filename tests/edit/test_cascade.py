@@ -64,6 +64,8 @@ def test_labels_are_passed_on_to_who_knows_them(models) -> None:
     without = posed(Upscale(2), 16, 1, labels=())
     a, b = (Cascade((without,)).enlarged(base, x, [0], [label]) for label in ("sword", None))
     assert torch.equal(a, b)
+    unlabelled = posed(Draw(), 8, labels=())  # a label that a classifier alone knows
+    Cascade((without,)).enlarged(unlabelled, x, [0], ["sword"])
 
 
 def test_models_that_do_not_follow_each_other(models) -> None:

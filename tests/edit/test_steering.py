@@ -12,7 +12,7 @@ from noisette.denoiser import Denoiser
 from noisette.edit.colour import colours, towards, written
 from noisette.edit.generate import Guidance, Pull, ends, generate, steered
 from noisette.edit.origin import Origin, again
-from noisette.edit.steering import Aides, Steering, early, guidance_of
+from noisette.edit.steering import Aides, Steering, asked, early, guidance_of
 from noisette.errors import InputError
 from noisette.guidance import Clipped, GradientGuided, Guided
 from noisette.pictures import Pictures
@@ -64,6 +64,34 @@ def test_each_image_is_led_to_its_own_label_in_any_batch() -> None:
     without = ends(generate(model, [1, 2, 3], cond, DDIM(), grid, plain, 3), grid)
     moved = (without - drawn[0]).flatten(1).abs().amax(1)
     assert moved[1] < 1e-3 and moved[0] > 1e-2 and moved[2] > 1e-2  # what has no label is not led
+
+
+def test_what_helps_must_understand_what_is_asked() -> None:
+    model = tiny()
+    with pytest.raises(InputError, match="must know the same labels"):
+        guidance_of(model, ["sword"], 2.0, aides=Aides(away=tiny(labels=("x", "bread", "y"))))
+    told = {"attributes": ("hue",), "means": (0.5,), "scales": (0.2,)}
+    with pytest.raises(InputError, match="must know the same labels"):
+        guidance_of(tiny(**told), ["sword"], 2.0, aides=Aides(away=tiny(**(told | {"means": (0.1,)}))))
+    guidance_of(model, ["sword"], 2.0, aides=Aides(away=tiny(seed=1)))
+    judge = judge_of(model, ("red", "bread"))
+    assert asked(model, ["red", "sword", "bread", "bread:1,sword:1", None], judge) == (
+        None, "sword", "bread", "bread:1,sword:1", None,
+    )  # fmt: skip
+    assert asked(model, ["red"], judge) is None and asked(tiny(labels=()), ["red", "red:1,bread:1"], judge) is None
+    with pytest.raises(InputError, match="blue"):
+        model.condition(asked(model, ["blue"], judge), 1)
+
+
+def test_guidance_at_one_moment_is_drawn_again() -> None:
+    """Where a share of the walk was asked for that is less than a step."""
+    model = tiny()
+    grid = model.grid()
+    at = float(grid[1])
+    origin = Origin(model.hash, 3, "sword", "ddim", "karras", 4, 3.0, 1, interval=(at, at))
+    how = guidance_of(model, ["sword"], 3.0, (at, at))
+    drawn = ends(generate(model, [3], model.condition("sword"), DDIM(), model.grid(4, "karras"), how), model.grid(4))
+    assert torch.equal(again(model, origin), drawn)
 
 
 def test_the_classifier_reads_a_mixture_by_its_weights() -> None:

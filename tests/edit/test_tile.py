@@ -1,16 +1,18 @@
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from closed_forms import Correlated, gaussian
-from noisette.denoiser import Denoiser
+from noisette.denoiser import Denoiser, Prediction
 from noisette.edit.tile import Rolled, Windowed, border, seam, starts
 from noisette.errors import InputError
 from noisette.grid import karras
 from noisette.noise import Seeded
+from noisette.posterior import LearnedRange
 from noisette.sampler import DDIM, DDPM, DPMSolver2M, Heun, sample
-from noisette.schedule import Cosine, RectifiedFlow
+from noisette.schedule import Cosine, RectifiedFlow, Schedule
 
 
 def grain(size: int = 8, width: int = 8, reach: float = 12.0) -> torch.Tensor:
@@ -64,6 +66,31 @@ def test_a_windowed_denoiser_says_of_large_pictures_what_it_says_of_small_ones()
     torch.testing.assert_close((got.x0, got.eps), (right.x0, right.eps))
     with pytest.raises(InputError, match="smaller than the model's 8"):
         Windowed(d, 8, 8)(x[..., :6], t)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A denoiser that tells a variance of its own: where a pixel is, as a number."""
+
+    inner: Denoiser
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.inner.schedule
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor) -> Prediction:
+        return replace(self.inner(x, t), variance=2 * x)
+
+
+def test_a_learned_variance_is_passed_on() -> None:
+    d, t = Learned(gaussian(Cosine())), torch.tensor(0.4, dtype=torch.float64)
+    x = torch.randn(2, 3, 13, 21, dtype=torch.float64)
+    for around in (Rolled(d), Windowed(d, 8, 8)):
+        found = around(x, t).variance
+        assert found is not None
+        torch.testing.assert_close(found, 2 * x)
+    drawn = sample(Rolled(d), DDPM(LearnedRange()), karras(d.schedule, 4), torch.randn(2, 3, 8, 8), Seeded([0, 1]))
+    assert drawn.isfinite().all()
 
 
 def test_a_border_is_what_is_drawn_anew() -> None:

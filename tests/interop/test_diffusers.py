@@ -160,6 +160,21 @@ def test_there_and_back_is_exact(label: str | None, tmp_path: Path) -> None:
         torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_attributes_stay_behind(tmp_path: Path) -> None:
+    """diffusers has no place for them: what comes back is the model that is asked for none."""
+    net = UNetConfig(channels=(16, 32), blocks=1, attention=(False, True), groups=8, time_channels=16, vector=1)
+    pictures = Pictures("RGB", 8, 8, attributes=("hue",), means=(0.5,), scales=(0.2,))
+    model = PictureModel(ModelConfig(net, schedule.VarianceExploding(), EDM(0.6), pictures))
+    randomised(model)
+    write(exported(model), tmp_path / "there")
+    back, _ = ours_of(tmp_path / "there")
+    assert back.pictures == Pictures("RGB", 8, 8)
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.3, dtype=torch.float64)
+    with torch.no_grad():
+        nothing = Condition(vector=torch.full((2, 1), torch.nan))
+        torch.testing.assert_close(back(x, t), model(x, t, nothing), rtol=1e-4, atol=1e-4)
+
+
 def test_flows_and_edm(tmp_path: Path) -> None:
     flow, _ = ours_of(written(tmp_path / "flow", unet(), FlowMatchEulerDiscreteScheduler()))
     assert (flow.config.schedule, flow.config.parametrization) == (schedule.RectifiedFlow(), Flow())

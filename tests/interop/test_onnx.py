@@ -106,7 +106,7 @@ def test_the_walk(folders, name: str):
     expected = sample(denoise, sampler, grid, begin, lambda like: noise_again(start))
     torch.testing.assert_close(torch.from_numpy(x), expected, rtol=0, atol=1e-3)
     drawn = torch.from_numpy(pixels(x, table)).permute(0, 3, 1, 2)
-    assert (drawn.int() - model.pictures.decode(expected).int()).abs().max() <= 1
+    assert (drawn.int() - model.pictures.finished(expected).int()).abs().max() <= 1
     assert bool(report.notes) == learned
 
 

@@ -109,6 +109,7 @@ def test_the_bias_of_few_pictures_is_taken_out() -> None:
     x, y = normal(4000, 10, seed=1), normal(400, 10, seed=2)
     biased, infinite = frechet(x, y), frechet_infinity(x, y)
     assert biased > 0.15 and abs(infinite) < biased / 3
+    assert abs(frechet_infinity(x, normal(20, 10, seed=2))) < 12  # the fewest that it takes
     shifted = y + 2.0
     assert frechet_infinity(x, shifted) == pytest.approx(40, rel=0.05)
 

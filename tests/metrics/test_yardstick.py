@@ -56,3 +56,26 @@ def test_each_defect_shows(scores: dict[str, Score]) -> None:
 
 def test_a_plain_fid_is_refused_to_so_few(scores: dict[str, Score]) -> None:
     assert all(score.fid is None for score in scores.values())
+
+
+class Lightness:
+    """How light each pixel is."""
+
+    name, hash = "lightness", "0"
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.float().flatten(1)
+
+
+def test_fewer_samples_than_held_out_pictures_are_compared_with_all_kinds() -> None:
+    """Held-out pictures lie in the order of their labels: dark ones first, here."""
+    g = torch.Generator().manual_seed(0)
+
+    def kind(n: int, low: int) -> torch.Tensor:
+        return torch.randint(low, low + 60, (n, 1, 8, 8), generator=g, dtype=torch.uint8)
+
+    def both(n: int) -> torch.Tensor:
+        return torch.cat([kind(n, 0), kind(n, 180)])
+
+    found = Yardstick(both(60), both(40), Lightness())(Set("half as many", both(20)))
+    assert found.fidelity.precision > 0.8 and found.fidelity.recall > 0.8

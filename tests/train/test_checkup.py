@@ -63,6 +63,9 @@ def test_snapshots_are_models(checked: tuple[Path, list[Progress]]):
     ours, last = noisette.load(snapshots.named(out, "last")), noisette.load(out / "checkpoints" / "000000096")
     for name, value in ours.state_dict().items():
         assert torch.equal(value, last.state_dict()[name]), name
+    assert {noisette.load(snapshots.place(out, c.images)).config.sampling for c in kept} == {
+        noisette.load(out).config.sampling  # what is compared with the run's model draws as it does
+    }
 
 
 def test_an_interrupted_run_keeps_what_an_uninterrupted_one_does(

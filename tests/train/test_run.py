@@ -39,6 +39,7 @@ def assert_same_run(a: Path, b: Path) -> None:
     theirs = weights(b)
     for name, value in weights(a).items():
         assert torch.equal(value, theirs[name]), name
+    assert sorted(p.name for p in (a / "samples").iterdir()) == sorted(p.name for p in (b / "samples").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +120,14 @@ ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes=2", "--mix
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
 def test_two_processes_give_the_loss_curve_of_one(whole: Path, sprites: Path, tmp_path: Path, launcher):
+    """And end well with a tracker beside the journal, too."""
+    pytest.importorskip("tensorboard")
     launcher = (*launcher, "--main_process_port=29571") if launcher is ACCELERATE else launcher
-    done = run("train", sprites, "--out", tmp_path / "run", "--images", "240", *TINY, launcher=launcher)
+    done = run(
+        "train", sprites, "--out", tmp_path / "run", "--images", "240", "--log", "tensorboard", *TINY, launcher=launcher
+    )
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
     assert losses(tmp_path / "run") == pytest.approx(losses(whole), abs=1e-5)
     theirs = weights(whole)
     for name, value in weights(tmp_path / "run").items():
@@ -163,6 +169,10 @@ def test_another_option_on_the_same_folder_is_refused(sprites: Path, tmp_path: P
 def test_a_batch_that_cannot_be_shared_is_refused(sprites: Path, tmp_path: Path):
     with pytest.raises(InputError, match="multiple of 3"):
         train(sprites, tmp_path / "run", options(accumulate=3))
+    train(sprites, tmp_path / "run", options(images=16))
+    for parts in (3, 16):  # a run that goes on, too
+        with pytest.raises(InputError, match=f"multiple of {parts}"):
+            train(sprites, tmp_path / "run", options(images=16, accumulate=parts))
 
 
 def test_a_time_or_a_number_of_images_and_not_both():

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+import noisette
 from commands import TINY, run
 from noisette import checkpoint
+from noisette.data import Dataset
 from noisette.errors import InputError
 from noisette.lock import RunLock
 from noisette.train import Progress, TrainOptions, train
+from noisette.train.growth import Growth
+from noisette.train.journal import Journal
+from noisette.train.observer import Moment
 
-from .test_run import assert_same_run, losses, options
+from .test_run import assert_same_run, losses, options, rows
 
 
 class Crash(Exception):
@@ -72,6 +77,44 @@ def test_a_full_disk_is_one_sentence(sprites: Path, small_disk: Path):
     assert "Traceback" not in done.stderr
     assert str(small_disk) in done.stderr
     assert not list(small_disk.rglob("*.part*"))
+
+
+def test_a_journal_that_cannot_be_written_is_one_sentence(tmp_path: Path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no full device here")
+    journal = Journal(tmp_path / "metrics.jsonl", 0)
+    journal.path = full
+    with pytest.raises(InputError, match="cannot write /dev/full"):
+        journal.write({"images": 8})
+
+
+def test_sheets_of_what_a_run_has_not_done_yet_are_removed(sprites: Path, tmp_path: Path):
+    """And the one that is due at the first step after is drawn."""
+    train(sprites, tmp_path / "run", options(images=16))
+    model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
+    sheets = tmp_path / "run" / "samples"
+    for path in sheets.iterdir():
+        path.unlink()
+    for images in (0, 160, 320, 480):
+        (sheets / f"{images:09d}.png").write_bytes(b"a sheet")
+    growth = Growth(tmp_path / "run", model, data, 0, 320)
+    assert sorted(int(p.stem) for p in sheets.iterdir()) == [0, 160, 320]
+    growth(Moment(328, 0.299, 0.301))  # of a mark, but hardly after the last one
+    assert not (sheets / "000000328.png").exists()
+    growth = Growth(tmp_path / "run", model, data, 0, 392)
+    growth(Moment(400, 0.299, 0.301))
+    assert (sheets / "000000400.png").exists()
+
+
+def test_one_held_out_picture_tells_no_gap(sprites: Path, tmp_path: Path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(sprites.rglob("*.png"))[:9]:
+        (few / path.name).write_bytes(path.read_bytes())
+    train(few, tmp_path / "run", options(images=16))
+    assert len(Dataset.open(tmp_path / "run").held_out) == 1
+    assert rows(tmp_path / "run", "seen") and not rows(tmp_path / "run", "gap")
 
 
 def test_a_config_of_a_newer_version(sprites: Path, tmp_path: Path):

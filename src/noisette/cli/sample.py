@@ -140,14 +140,17 @@ def wished(
 ) -> Wish:
     """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
     from ..edit.generate import steered
+    from ..edit.origin import LARGEST
 
     own = model.config.sampling
     for name, value, least in (("-n", n, 1), ("--batch", batch, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
             raise InputError(f"{name} is {value}: give {least} or more")
+    if batch is not None and batch > LARGEST:
+        raise InputError(f"--batch is {batch}: give {LARGEST} or less")
     number = 64 if n is None else n
     judge = None if aides is None else aides.classifier
-    names = model.pictures.labels or (judge.config.pictures.labels if judge else ())
+    names = model.pictures.labels if judge is None else judge.config.pictures.labels
     asked: Sequence[str | None] = labels or (() if texts else names) or [None]  # a text says enough
     wish = Wish(
         seeds=range(seed or 0, (seed or 0) + number),
@@ -187,7 +190,8 @@ def guidance_of(model: "PictureModel", wish: Wish) -> "Guidance":
     """Where all the walks are led."""
     from ..edit import steering
 
-    return steering.guidance_of(model, wish.labels, wish.guidance, wish.interval, wish.steering, wish.aides)
+    how = (wish.interval, wish.steering, wish.aides, wish.image)
+    return steering.guidance_of(model, wish.labels, wish.guidance, *how)
 
 
 def on_device(model: "PictureModel") -> "PictureModel":

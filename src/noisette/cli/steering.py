@@ -129,6 +129,8 @@ def interval(text: str | None) -> tuple[float, float]:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"--guidance-interval is {text!r}: write two times like 0.001,0.04") from error
+    if not 0 <= low < high <= 1:
+        raise InputError(f"guidance from {low:g} to {high:g} is never: give two times, 0 ≤ A < B ≤ 1")
     return low, high
 
 

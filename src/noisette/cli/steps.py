@@ -1,5 +1,6 @@
 """noisette steps: how many steps does this model need, and of which sampler?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,11 @@ def steps(
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}: give more")
     loaded, folder = on_device(load(model)), out or model
+    if not model.is_dir() and (out is None or not keep):
+        raise InputError(
+            f"{model} is no folder of yours that figures and a default could be kept in: give --out, and --keep"
+        )
+    before = loaded.config.sampling
     plan = QUICK if quick else Contest()
     ways = Contest(
         tuple(sampler or plan.samplers), tuple(grid or plan.grids), tuple(number or plan.steps), plan.reference
@@ -70,7 +76,9 @@ def steps(
     report = _with_bar(bench, ways, path)
     best = recommended(report.rows)
     if not keep:
-        loaded.keep_sampling(model, report.sampling)
+        grids = {len(times): times for times in (*before.fitted, *report.fitted)}  # those that it had, too
+        fitted = tuple(grids[length] for length in sorted(grids))
+        loaded.keep_sampling(model, replace(report.sampling, fitted=fitted))
     paths = [path, *_plot(report, best, path.with_suffix(".png"))]
     if as_json:
         machine(read_json(path))

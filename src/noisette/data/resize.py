@@ -20,9 +20,21 @@ BAND = 2**20  # pixels that are held as float64 at a time
 
 def fit(pixels: Pixels, height: int, width: int, pixel_art: bool = False) -> Resized:
     """Scale a picture to height × width. Its proportions are kept; what is left over is filled by `pad`."""
-    h, w = pixels.shape[:2]
-    scaled = _whole(pixels, height, width) if pixel_art else area(pixels, *inside(h, w, height, width))
-    return pad(scaled, height, width)
+    size = fitted(pixels.shape[0], pixels.shape[1], height, width, pixel_art)
+    return pad(_whole(pixels, *size) if pixel_art else area(pixels, *size), height, width)
+
+
+def fitted(h: int, w: int, height: int, width: int, pixel_art: bool = False) -> tuple[int, int]:
+    """The size to which `fit` scales a picture of h × w before it is padded. Raises InputError where there is none."""
+    if not pixel_art:
+        return inside(h, w, height, width)
+    k = whole_factor(h, w, height, width)
+    if k == 0:
+        raise InputError(
+            f"a picture of {w}×{h} cannot become pixel art of {width}×{height} by a whole factor: "
+            f"ask for {reachable(h, w)}, or do without pixel art"
+        )
+    return (h * k, w * k) if k > 0 else (h // -k, w // -k)
 
 
 def inside(h: int, w: int, height: int, width: int) -> tuple[int, int]:
@@ -86,16 +98,12 @@ def whole_factor(h: int, w: int, height: int, width: int) -> int:
 
 
 def _whole(pixels: Pixels, height: int, width: int) -> Resized:
-    h, w = pixels.shape[:2]
-    k = whole_factor(h, w, height, width)
-    if k == 0:
-        raise InputError(
-            f"a picture of {w}×{h} cannot become pixel art of {width}×{height} by a whole factor: "
-            f"ask for {reachable(h, w)}, or do without pixel art"
-        )
+    """At height × width, which is its size times a whole number, or divided by one."""
+    k = height // pixels.shape[0]
     if k > 0:
         return pixels.repeat(k, axis=0).repeat(k, axis=1)
-    return pixels[-k // 2 :: -k, -k // 2 :: -k]
+    k = pixels.shape[0] // height
+    return pixels[k // 2 :: k, k // 2 :: k]
 
 
 def is_enlarged(pixels: Pixels, height: int, width: int) -> bool:

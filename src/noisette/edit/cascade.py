@@ -53,7 +53,8 @@ class Cascade:
         """What `base` drew for `seeds`, as large as the last model's pictures. Image i depends on its seed alone."""
         large = x
         for number, model in enumerate(self.models):
-            asked = labels if model.pictures.labels == base.pictures.labels else [None]
+            names = model.pictures.labels
+            asked = labels if names and names == base.pictures.labels else [None]
             large = self._by(model, large, [key(seed, "then", number) for seed in seeds], asked, batch)
         return large
 

@@ -81,7 +81,8 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None, then:
     guidance = guidance_of(model, labels, origin.guidance, origin.interval, origin.steering, aides)
     walk = generate(model, seeds, cond, sampler, grid, guidance, origin.batch, origin.temperature)
     drawn = ends(walk, grid)
-    return Cascade(tuple(then), origin.level).enlarged(model, drawn, [origin.seed] * origin.batch, labels)[:1]
+    seeds_then, after = [origin.seed] * origin.batch, Cascade(tuple(then), origin.level)
+    return after.enlarged(model, drawn, seeds_then, labels, origin.batch)[:1]
 
 
 def _short(hashes: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..data.decode import stored
 from ..data.entry import BadPicture, Pixels
 from ..data.modes import MODES, as_mode
-from ..data.resize import fit
+from ..data.resize import area, fit, fitted, pad
 from ..errors import InputError
 from ..files import read_bytes
 from ..pictures import Pictures
@@ -76,7 +76,12 @@ def read_mask(path: str | Path, given: Given, pictures: Pictures) -> Float[Tenso
         raise InputError(f"{path} is {w}×{h} and the picture {given.size[1]}×{given.size[0]}: give them one size")
     alpha = pixels[..., -1:] if channels in (2, 4) else np.full((h, w, 1), 255, np.uint8)
     wanted = alpha < 128 if (alpha < 255).any() else as_mode(pixels, "L") >= 128
-    return (_tensor(fit(wanted * np.uint8(255), pictures.height, pictures.width)) == 0).float()
+    height, width = pictures.height, pictures.width
+    marked = area(wanted * np.uint8(255), *fitted(h, w, height, width, pictures.pixel_art))  # where its pixels are
+    around = pad(
+        np.repeat(marked, 2 if pictures.has_alpha else 1, axis=2), height, width
+    )  # clear, as around the picture
+    return (_tensor(around[..., :1]) == 0).float()
 
 
 def palette_of(path: str | Path) -> Float[Tensor, "n 3"]:

@@ -7,6 +7,7 @@ from ..classifier import PictureClassifier
 from ..errors import InputError
 from ..guidance import LogProb
 from ..model import PictureModel, load
+from ..task import Given
 from .colour import colours, towards
 from .generate import ALWAYS, Guidance, Pull
 
@@ -70,15 +71,27 @@ def guidance_of(
     interval: tuple[float, float] = ALWAYS,
     steering: Steering | None = None,
     aides: Aides | None = None,
+    image: Given | None = None,
 ) -> Guidance:
-    """Guidance for images that are asked to be `labels`, one each. Refuses what does not go together."""
+    """Guidance for images that are asked to be `labels`, one each. Refuses what does not go together.
+
+    `image` is the picture that the model's task needs, in model space.
+    """
     steering, aides, pulls = steering or Steering(), aides or Aides(), []
     device = next(model.parameters()).device
-    if not 0 <= interval[0] < interval[1] <= 1:
-        raise InputError(f"guidance from {interval[0]:g} to {interval[1]:g} is never: give two times, 0 ≤ A < B ≤ 1")
+    if len(interval) != 2 or not 0 <= interval[0] <= interval[1] <= 1:
+        raise InputError(f"guidance at times of {interval} is never: give two times, 0 ≤ A < B ≤ 1")
     for other in (aides.away, aides.classifier):
         if other is not None and other.config.pictures.shape != model.pictures.shape:
             raise InputError("the models that help must be of the pictures that are drawn: of one mode and one size")
+    if aides.away is not None and any(
+        getattr(aides.away.pictures, what) != getattr(model.pictures, what)
+        for what in ("labels", "attributes", "means", "scales", "wording")
+    ):
+        raise InputError(
+            "the model to go away from must know the same labels, attributes and texts as the one that draws, since "
+            "it is asked for the same: give RUN/early"
+        )
     if (judge := aides.classifier) is not None:
         if judge.config.schedule != model.schedule:
             raise InputError(
@@ -96,7 +109,7 @@ def guidance_of(
         pulls.append(Pull(lambda rows: wish, steering.towards_scale))
     negative = None
     if (steering.negative, steering.negative_text) != (None, None):
-        negative = model.condition(steering.negative, len(labels), text=steering.negative_text)
+        negative = model.condition(steering.negative, len(labels), text=steering.negative_text, image=image)
     away = None if aides.away is None else aides.away.to(device)
     return Guidance(scale, interval, steering.rescale, negative, away, tuple(pulls))
 
@@ -104,7 +117,8 @@ def guidance_of(
 def asked(
     model: PictureModel, labels: Sequence[str | None], classifier: PictureClassifier | None
 ) -> tuple[str | None, ...] | None:
-    """The labels that the model itself is asked for: none of it, where a classifier alone knows of labels."""
-    if set(labels) == {None} or (classifier is not None and not model.pictures.labels):
-        return None
-    return tuple(labels)
+    """The labels that the model itself is asked for: none where a classifier alone knows of them."""
+    own = model.pictures.labels
+    others = () if classifier is None else [name for name in classifier.config.pictures.labels if name not in own]
+    found = tuple(None if label in others or (others and not own) else label for label in labels)
+    return None if set(found) == {None} else found

@@ -3,9 +3,11 @@
 Both work with every network and every sampler, since they change what a denoiser is asked, not how it computes.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -32,16 +34,19 @@ class Rolled(Wrapper):
 
     def __call__(self, x: Images, t: Time) -> Prediction:
         height, width = x.shape[2:]
-        x0, eps, total = torch.zeros_like(x), torch.zeros_like(x), x.new_zeros(1, 1, height, width)
+        answers: list[Prediction] = []
+        total = x.new_zeros(1, 1, height, width)
         trust = _inner(height, self.y)[:, None] * _inner(width, self.x)
         for half in (0, 1):
             down, right = _distance(t, height, "y", half) * self.y, _distance(t, width, "x", half) * self.x
-            pred = self.denoiser(x.roll((down, right), (2, 3)), t)
-            weight = trust.to(x)
-            x0 += (weight * pred.x0).roll((-down, -right), (2, 3))
-            eps += (weight * pred.eps).roll((-down, -right), (2, 3))
-            total += weight.roll((-down, -right), (0, 1))
-        return Prediction(x0 / total, eps / total)
+            pred, back, weight = self.denoiser(x.roll((down, right), (2, 3)), t), (-down, -right), trust.to(x)
+            answers.append(pred.each(functools.partial(_rolled, weight=weight, by=back)))
+            total += weight.roll(back, (0, 1))
+        return (answers[0] + answers[1]).each(lambda part: part / total)
+
+
+def _rolled(part: Tensor, weight: Tensor, by: tuple[int, int]) -> Tensor:
+    return (weight * part).roll(by, (2, 3))
 
 
 def _distance(t: Time, size: int, axis: str, half: int) -> int:
@@ -63,14 +68,18 @@ class Windowed(Wrapper):
     width: int
 
     def __call__(self, x: Images, t: Time) -> Prediction:
-        total, count = torch.zeros_like(x), torch.zeros_like(x[:1, :1])
-        for top in starts(x.shape[2], self.height):
-            for left in starts(x.shape[3], self.width):
+        count, tall, wide = torch.zeros_like(x[:1, :1]), x.shape[2], x.shape[3]
+        total: Prediction | None = None
+        for top in starts(tall, self.height):
+            for left in starts(wide, self.width):
                 part = (..., slice(top, top + self.height), slice(left, left + self.width))
-                total[part] += self.denoiser(x[part].contiguous(), t).x0
+                around = (left, wide - left - self.width, top, tall - top - self.height)
+                pred = self.denoiser(x[part].contiguous(), t).each(functools.partial(F.pad, pad=around))
+                total = pred if total is None else total + pred
                 count[part] += 1
-        x0 = total / count
-        return Prediction(x0, x0).with_x0(x0, x, *self.schedule.at(t, x))
+        assert total is not None
+        mean = total.each(lambda part: part / count)
+        return mean.with_x0(mean.x0, x, *self.schedule.at(t, x))
 
 
 def starts(size: int, window: int) -> list[int]:

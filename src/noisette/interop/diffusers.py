@@ -98,7 +98,7 @@ def _back(path: Path) -> Converted:
     config = from_json(ModelConfig, told.get("model"), f"{path / OURS}: model")
     if not isinstance(config.net, UNetConfig):
         raise InputError(f"{path / OURS} describes a {type(config.net).__name__}, which diffusers has none of")
-    net, pictures = replace(config.net, vector=0), replace(config.pictures, attributes=())
+    net, pictures = replace(config.net, vector=0), replace(config.pictures, attributes=(), means=(), scales=())
     if told.get("label") is not None:  # one label went into the weights
         net, pictures = replace(net, classes=0), replace(pictures, labels=())
     tensors, changed = weights(path / "unet")

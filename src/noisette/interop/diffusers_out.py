@@ -184,7 +184,8 @@ def refuse_what_it_lacks(net: UNetConfig, pictures: Pictures) -> None:
     other = next((f.name for f in fields(net) if f.name not in CARRIED and getattr(net, f.name) != f.default), None)
     if other is not None:
         value = getattr(net, other)
-        raise InputError(f"diffusers' UNet2DModel has nothing like this network's {other}, {value!r}: export to ONNX")
+        way = "keep it as it is, or --to hub" if other == "tokens" else "export to ONNX"
+        raise InputError(f"diffusers' UNet2DModel has nothing like this network's {other}, {value!r}: {way}")
     if net.time_channels != net.channels[0]:
         raise InputError(
             f"diffusers' UNet2DModel embeds time in as many channels as its first level has, {net.channels[0]}, and "
@@ -197,8 +198,8 @@ def refuse_what_it_lacks(net: UNetConfig, pictures: Pictures) -> None:
         )
     if net.in_channels != pictures.channels:
         raise InputError(
-            "diffusers has no pipeline that gives its UNet2DModel a picture to start from, as this network needs: "
-            "export to ONNX"
+            "diffusers has no pipeline that gives its UNet2DModel a picture to start from, as this network needs: keep "
+            "it as it is, or --to hub"
         )
 
 

@@ -51,12 +51,12 @@ def walk(net: Any, told: Any, inputs: dict[str, Array], guidance: float, noise: 
 
 
 def pixels(x: Array, told: Any) -> Array:
-    """[-1, 1], colours premultiplied by alpha, to 8 bits with straight alpha, (n, height, width, channels)."""
+    """[-1, 1], colours premultiplied by alpha, to 8 bits, straight alpha (snapped), (n, height, width, channels)."""
     x = np.clip((x + 1) / 2, 0, 1)
     if told["pictures"]["mode"] in ("LA", "RGBA"):
-        alpha = np.round(x[:, -1:]) if told["pictures"]["binary_alpha"] else x[:, -1:]
-        colour = np.where(alpha > 0.5 / 255, x[:, :-1] / np.maximum(x[:, -1:], 1e-6), 0)
-        x = np.concatenate([np.clip(colour, 0, 1), alpha], axis=1)
+        a, near = x[:, -1:], 0.5 if told["pictures"]["binary_alpha"] else 4.5 / 255
+        alpha = np.select([a <= near, a > 1 - near], [0, 1], a)
+        x = np.concatenate([np.where(alpha > 0.5 / 255, np.clip(x[:, :-1] / np.maximum(a, 1e-6), 0, 1), 0), alpha], 1)
     return np.round(x * 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 

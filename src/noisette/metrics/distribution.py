@@ -116,7 +116,7 @@ def frechet_infinity(x: Features, y: Others, *, sizes: int = 15, seed: int = 0) 
             f"mostly measure their number: give at least {least} of each, or read KID"
         )
     generator = keyed("frechet infinity", seed)
-    numbers = torch.linspace(max(least / 2, len(y) / 10), len(y), sizes).long()
+    numbers = torch.linspace(max(0.75 * least, len(y) / 10), len(y), sizes).long()  # all above the dimensions
     distances = [frechet(x, y[torch.randperm(len(y), generator=generator)[:n]]) for n in numbers.tolist()]
     inverse = 1 / numbers.double()
     line = torch.stack([torch.ones_like(inverse), inverse], 1)

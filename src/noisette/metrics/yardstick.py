@@ -12,13 +12,13 @@ from ..shapes import Bytes
 from .agreement import Labels, Reader
 from .colour import Drift, Palette, drift, palette
 from .distribution import Fidelity, Principal, fidelity, frechet, frechet_infinity, least_for_fid
-from .features import Extractor, Features
+from .features import Extractor, Features, Others
 from .interval import Interval
 from .kid import Gaussian, kid_interval
 from .memorisation import Memorisation, closer, memorisation
 
 DIMS = 64  # principal directions of the Fréchet distance that small sets can bear
-DRAWS = 20  # random halves of a row, as many pictures as are held out, that fidelity is averaged over
+DRAWS = 20  # random choices of as many pictures of a row as are held out, that fidelity is averaged over
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,11 @@ class Yardstick:
     def fidelity(self, features: Features) -> Fidelity:
         """With as many pictures as are held out, since these figures compare only at equal numbers: DRAWS choices."""
         generator, n = keyed("fidelity"), min(len(features), len(self.reference))
-        reference = self.reference[:n]
-        draws = [features[torch.randperm(len(features), generator=generator)[:n]] for _ in range(DRAWS)]
-        found = [asdict(fidelity(reference, some)) for some in draws]
+
+        def some(of: Features) -> Others:  # pictures lie in the order of their labels
+            return of[torch.randperm(len(of), generator=generator)[:n]]
+
+        found = [asdict(fidelity(some(self.reference), some(features))) for _ in range(DRAWS)]
         return Fidelity(**{key: sum(one[key] for one in found) / DRAWS for key in found[0]})
 
     def fd(self, features: Features) -> float | None:

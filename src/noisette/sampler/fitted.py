@@ -54,5 +54,5 @@ def jumps(denoise: Denoiser, fine: Grid, x: Images, noise: Noise) -> Tensor:
         for j in range(i + 1, n):
             alpha, sigma = denoise.schedule(fine[j])
             off = (alpha * pred.x0 + sigma * pred.eps - states[j - 1].x) / alpha
-            cost[i, j] = off.flatten(1).norm(dim=1).mean().double()
+            cost[i, j] = off.flatten(1).norm(dim=1).mean().cpu()
     return cost

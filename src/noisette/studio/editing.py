@@ -67,7 +67,6 @@ def _samples(model: PictureModel, way: Way, ask: Ask, todo: Work, drawn: Bytes) 
         origin = Origin(
             model.hash, seed, ask.label, way.sampler, way.grid, way.steps, way.guidance, ask.number, times,
             ask.attributes, eta=way.eta, interval=way.interval, text=ask.text,
-            temperature=model.config.sampling.temperature,
         )  # fmt: skip
         made.append(Edited(row, {**todo.told, **asdict(origin)}, f"seed {seed}", f"{todo.told['edit']}-{seed:06d}"))
     return made

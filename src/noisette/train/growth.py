@@ -24,11 +24,16 @@ NEAR = 10  # steps of the run within which it does not draw twice
 class Growth:
     """A sheet at native size, at MARKS."""
 
-    def __init__(self, folder: Path, model: PictureModel, data: Dataset, seed: int) -> None:
-        self.folder, self.model = folder, model
+    def __init__(self, folder: Path, model: PictureModel, data: Dataset, seed: int, images: int = 0) -> None:
+        """Of a run that goes on from `images` images: sheets of what it has not done yet are removed."""
+        self.sheets, self.model = folder / "samples", model
         self.seeds = range(seed, seed + COLUMNS * COLUMNS)
         self.x, self.cond = Examples(data.held_out, model.config.task).wishes(model, len(self.seeds))
-        self.shown = self.last = 0  # images seen when it last drew, and when it was last asked
+        drawn = {path: int(path.stem) for path in self.sheets.glob("[0-9]*.png")}
+        for path in (p for p, at in drawn.items() if at > images):
+            path.unlink()
+        # images seen when it last drew, and when it was last asked
+        self.shown, self.last = max((at for at in drawn.values() if at <= images), default=0), images
         self.cost = 0.0
 
     def __call__(self, moment: Moment) -> Found:
@@ -43,11 +48,10 @@ class Growth:
     def draw(self, images: int) -> None:
         self.shown, grid = images, self.model.grid(STEPS)
         drawn = ends(generate(self.model, self.seeds, self.cond, self.model.sampler(), grid), grid)
-        folder = self.folder / "samples"
-        folder.mkdir(exist_ok=True)
+        self.sheets.mkdir(exist_ok=True)
         text = {"images": images, "columns": COLUMNS, "untrained": images == 0}
         shown = self.model.config.task.shown(self.model.pictures, self.x, drawn)
-        write_png(folder / f"{images:09d}.png", sheet(shown, COLUMNS), text)
+        write_png(self.sheets / f"{images:09d}.png", sheet(shown, COLUMNS), text)
 
 
 def sheet(pixels: Bytes, columns: int = 4) -> UInt8[Tensor, "1 c tall wide"]:

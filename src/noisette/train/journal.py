@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import atomic_write, explained
 from .observer import Moment, Observer
 
 Row = Mapping[str, object]
@@ -17,10 +18,10 @@ class Journal:
         """Open a run's journal where it is resumed: rows that lie after `images` were not saved with it, and go."""
         self.path, self.also = path, also
         kept = [line for line in lines(path) if json.loads(line)["images"] <= images] if images else []
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        atomic_write(path, "".join(f"{line}\n" for line in kept).encode())
 
     def write(self, row: Row) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with explained(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         self.also(row)
 

@@ -158,6 +158,17 @@ def precisions(asked: str, device: torch.device) -> tuple[Precision, ...]:
     return ("bf16",) if asked == "bf16" else ("fp32",)
 
 
+def share_of(batch: int, processes: int, parts: int) -> int:
+    """Images of each part of a step, on each process. Raises InputError where some would be left over."""
+    share, rest = divmod(batch, processes * parts)
+    if rest or share < 1:
+        raise InputError(
+            f"a batch of {batch} cannot be shared by {processes} processes in {parts} parts: "
+            f"use a multiple of {processes * parts}"
+        )
+    return share
+
+
 def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processes: int, left: float | None) -> Plan:
     """Choose preset, precision and horizon. `left`: the seconds of the time box that remain, where there is one."""
     budget = 1.0 if left is None else min(1.0, left / 100)  # seconds to measure a preset for
@@ -167,12 +178,7 @@ def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processe
         if best is not None and best.images < WANTED[name]:
             break  # a larger one would see fewer still
         recipe = recipe_of(name, data, options)
-        share = recipe.training.batch // (processes * options.accumulate)
-        if share * processes * options.accumulate != recipe.training.batch or share < 1:
-            raise InputError(
-                f"a batch of {recipe.training.batch} cannot be shared by {processes} processes in {options.accumulate} "
-                f"parts: use a multiple of {processes * options.accumulate}"
-            )
+        share = share_of(recipe.training.batch, processes, options.accumulate)
         cost = {
             p: seconds_per_image(recipe, p, device, share, budget) / processes
             for p in precisions(options.precision, device)
@@ -192,5 +198,5 @@ def draw_up(data: Dataset, options: TrainOptions, device: torch.device, processe
     seconds = best.images / best.rate if left is None else left
     model = best.recipe.model  # one that is given a picture is not judged by what it draws out of noise
     asked = options.checkups if model.task.wanted(model.pictures) is None else 0
-    times, samples = affordable(data, seconds, 1 / (best.rate * processes), asked)
+    times, samples = affordable(data, seconds, processes / best.rate, asked)  # one process draws
     return replace(best, checkups=times, samples=samples)

@@ -38,7 +38,7 @@ from .growth import Growth
 from .horizon import Horizon, TimeBox, learning_rate
 from .journal import Journal, Record
 from .observer import FIRST, Moment, Observer
-from .plan import Plan, TrainOptions, optimizer_of
+from .plan import Plan, TrainOptions, optimizer_of, share_of
 from .progress import Diverged, Interrupted, Progress
 from .settled import holds, no_empty_folder, settle, stored
 from .stop import StopSignals
@@ -92,6 +92,7 @@ class Run:
         self.folder, self.data, self.plan, self.options, self.accelerator = folder, data, plan, options, accelerator
         training, device = plan.recipe.training, accelerator.device
         torch.manual_seed(key(plan.seed, "weights"))
+        self.share = share_of(training.batch, accelerator.num_processes, options.accumulate)
         self.bare = PictureModel(plan.recipe.model).to(device)
         self.ema = EMA(self.bare, half_life=training.ema * plan.images)
         self.criterion = criterion(plan.recipe, device)
@@ -121,7 +122,7 @@ class Run:
         model, plan, data = self.ema.model, self.plan, self.data
         found: list[Observer] = [
             Exam(model, self.bare, data, self.criterion.plain, plan.seed),
-            Growth(self.folder, model, data, plan.seed),
+            Growth(self.folder, model, data, plan.seed, self.images),
             Early(self.folder, model),
         ]
         if plan.checkups:
@@ -172,8 +173,7 @@ class Run:
     def step(self, progress: float, signal: int) -> tuple[float, int]:
         """One optimiser step: the global batch's mean loss, and the signal that any process was sent."""
         training, accelerator = self.plan.recipe.training, self.accelerator
-        parts, processes = self.options.accumulate, accelerator.num_processes
-        share = training.batch // (parts * processes)
+        parts, processes, share = self.options.accumulate, accelerator.num_processes, self.share
         number = self.images // training.batch
         for group in self.optimizer.param_groups:
             group["lr"] = training.lr * learning_rate(progress, training.warmup, training.floor)
@@ -195,7 +195,7 @@ class Run:
             parameter.grad = accelerator.reduce(parameter.grad, "mean")
         norm = accelerator.clip_grad_norm_(self.model.parameters(), training.clip)
         mine = torch.cat(losses)
-        both = torch.stack([mine.mean().double(), torch.as_tensor(float(signal), dtype=torch.float64).to(mine.device)])
+        both = torch.stack([mine.mean(), mine.new_tensor(float(signal))])
         mean, signals = accelerator.reduce(both, "sum").tolist()
         if not (math.isfinite(mean) and math.isfinite(norm)):
             self.diverged(number, mine, batches)
@@ -291,8 +291,12 @@ class Run:
         self.save()
         folder = self.folder / "model"
         if self.record is not None and not holds(folder, model := self.best()):
-            self.fitting(model, self.data.train, self.data.held_out, self.images).save_pretrained(folder)
-        if self.options.log != "jsonl":
-            self.accelerator.end_training()
+            model = self.fitting(model, self.data.train, self.data.held_out, self.images)
+            for kept in snapshots.found(self.folder):  # so that they can be compared with it
+                at = snapshots.place(self.folder, kept.images)
+                PictureModel.from_pretrained(at).keep_sampling(at, model.config.sampling)
+            model.save_pretrained(folder)
         self.accelerator.wait_for_everyone()
+        if self.options.log != "jsonl":
+            self.accelerator.end_training()  # which takes the processes apart: nobody waits after it
         return folder

@@ -87,7 +87,7 @@ def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
     job = job.telling({"along": {d.name: s for d, s in moves}})
     ready(job)
     mid = bottleneck(job.model.net)
-    made = job.draw(lambda turn: moved(job.model.pictures, turn, mid, moves), "hspace")
+    made = job.draw(lambda turn: moved(job.model.pictures, turn, mid, moves), "hspace", temperature=job.temperature)
     report(made, [sheet_of(job.out / "grid.png", [m.pixels for m in made])], as_json)
 
 

@@ -31,6 +31,11 @@ class Job:
     out: Path
     told: Mapping[str, Any]  # of the edit itself, for the files: strength, mask, …
 
+    @property
+    def temperature(self) -> float:
+        """Of the noise that the model's own pictures begin with."""
+        return self.model.config.sampling.temperature
+
     def telling(self, more: Mapping[str, Any]) -> "Job":
         """The same, with more to say in the files."""
         return replace(self, told=dict(self.told) | dict(more))
@@ -64,15 +69,19 @@ class Job:
         name: str,
         passes: int = 1,
         about: "Callable[[Bytes], Mapping[str, Any]]" = lambda pixels: {},
+        temperature: float = 1.0,
     ) -> "list[Written]":
-        """Draw every batch by `one`, and write NAME-SEED.png; `about` is what there is to say of each."""
+        """Draw every batch by `one`, and write NAME-SEED.png; `about` is what there is to say of each, `temperature`
+        that of the noise which `one` begins with."""
         made = []
         for turn in self.turns(passes):
             for i, row in enumerate(one(turn).cpu().split(1)):
-                made.append(self.write(name, turn.first + i, row, turn.size, about(row)))
+                made.append(self.write(name, turn.first + i, row, turn.size, about(row), temperature))
         return made
 
-    def write(self, name: str, number: int, pixels: "Bytes", size: int, more: Mapping[str, Any]) -> "Written":
+    def write(
+        self, name: str, number: int, pixels: "Bytes", size: int, more: Mapping[str, Any], temperature: float
+    ) -> "Written":
         """One picture, with what it is inside."""
         from ...edit.origin import Origin
         from ...edit.steering import Steering
@@ -83,7 +92,7 @@ class Job:
             self.model.hash, wish.seeds[number], wish.labels[number], wish.sampler, wish.grid, wish.steps,
             wish.guidance, size, Origin.own(self.model, wish.grid, wish.steps), wish.attributes,
             interval=wish.interval, steering=wish.steering or Steering(),
-            text=wish.texts[number] if wish.texts else None, temperature=self.model.config.sampling.temperature,
+            text=wish.texts[number] if wish.texts else None, temperature=temperature,
         )  # fmt: skip
         path = self.out / f"{name}-{wish.seeds[number]:06d}.png"
         told = {"edit": self.edit} | dict(self.told) | dict(more) | asdict(origin)

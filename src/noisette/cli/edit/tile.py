@@ -52,7 +52,11 @@ def _new(job: Job, axes: str) -> list[Any]:
 
     ready(job)
     pictures = job.model.pictures
-    return job.draw(lambda turn: seamless(pictures, turn, axes), "tile", about=lambda pixels: _seams(job, pixels))
+
+    def one(turn: "Turn") -> "Bytes":
+        return seamless(pictures, turn, axes)
+
+    return job.draw(one, "tile", about=lambda pixels: _seams(job, pixels), temperature=job.temperature)
 
 
 def _repaired(job: Job, axes: str, picture: Path, band: int | None, rounds: int) -> list[Any]:

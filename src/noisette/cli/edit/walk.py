@@ -74,6 +74,7 @@ def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
 def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> Written:
     """One frame, with where it lies."""
     from ... import __version__
+    from ...edit.origin import Origin
     from ...edit.steering import Steering
     from ...viz.png import write_png
 
@@ -84,6 +85,7 @@ def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> 
     told |= {f"{end}_label": wish.labels[i] for end, i in ends.items()}
     told |= {f"{end}_text": wish.texts[i] for end, i in ends.items()} if wish.texts else {}
     told |= {"attributes": wish.attributes, "sampler": wish.sampler, "grid": wish.grid, "steps": wish.steps}
+    told |= {"temperature": job.temperature, "times": Origin.own(job.model, wish.grid, wish.steps)}
     told |= {"interval": wish.interval, "steering": asdict(wish.steering or Steering())}
     told |= {"guidance": wish.guidance, "batch": wish.batch, "noisette": __version__} | dict(job.told)
     path = job.out / f"frame-{number:0{len(str(len(found) - 1))}d}.png"
