@@ -128,8 +128,11 @@ def _word(name: str, value: Value, words: Mapping[str, int]) -> str:
     raise InputError(f"the attribute {name!r} is never {said[-1]!r}{nearest(said[-1], words)}")
 
 
+LARGEST = 1e30  # that single precision holds, whatever the unit
+
+
 def _standardised(name: str, value: Value, entry: int, pictures: Pictures) -> float:
-    if isinstance(value, str) or not math.isfinite(value):
+    if isinstance(value, str) or not abs(value) < LARGEST:  # which NaN is not either
         raise InputError(f"the attribute {name!r} is a number, not {value!r}")
     if not pictures.scales:
         raise InputError(

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import re
+import signal
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,7 +21,7 @@ from noisette.config import from_json
 from noisette.edit.origin import Origin, again
 from noisette.model import load
 from noisette.viz.png import read_png
-from studio.conftest import Studio, opened
+from studio.conftest import ENV, Studio, opened
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +92,9 @@ def test_what_cannot_be_is_said(client: Any) -> None:
         ({"model": "../outside"}, "no model is called"),
         ({"model": "tiny", "labels": ["swrod"]}, "did you mean 'sword'"),
         ({"model": "tiny", "steps": 10**6}, "1 to 1000"),
+        ({"model": "tiny", "steps": 2.5}, "steps is 2.5: give a whole number"),
+        ({"model": "tiny", "seed": "4"}, "seed is '4'"),
+        ({"model": "tiny", "guidance": 1e6}, "a guidance of 1e"),
         ({"model": "tiny", "attributes": ["hue=1"]}, "without attributes"),
     ):
         with pytest.raises(AppError, match=words):
@@ -99,8 +103,9 @@ def test_what_cannot_be_is_said(client: Any) -> None:
         client.predict("tiny", "/etc/passwd", api_name="/vary")
     with pytest.raises(AppError, match="no direction is called"):
         client.predict("tiny", {"smile": 1.0}, api_name="/slide")
-    with pytest.raises(AppError, match="no name of a run"):
-        client.predict("../../etc/passwd", api_name="/run")
+    for name in ("../../etc/passwd", "mien"):
+        with pytest.raises(AppError, match="no run is called"):
+            client.predict(name, api_name="/run")
     with pytest.raises(AppError, match="no folder of pictures is called"):
         client.predict("new", "../outside", 1.0, api_name="/train")
 
@@ -127,7 +132,9 @@ def test_nothing_is_shared_counted_or_fetched_from_elsewhere(studio: Studio) -> 
     assert loaded == []
 
 
-def test_beyond_loopback_a_token_is_asked_for(workspace: Path) -> None:
+def test_beyond_loopback_a_token_is_asked_for(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever ends it, by whatever signal, nothing stays behind."""
+    monkeypatch.setitem(ENV, "TMPDIR", str(tmp_path))
     process, address = opened("emoji-16", "--workspace", workspace, "--host", "0.0.0.0", "--port", 0)
     try:
         bare, _, token = address.replace("0.0.0.0", "127.0.0.1").partition("?token=")
@@ -138,9 +145,11 @@ def test_beyond_loopback_a_token_is_asked_for(workspace: Path) -> None:
         assert status == 200
         props = [part.get("props", {}) for part in json.loads(config)["components"]]
         assert [one["value"] for one in props if one.get("elem_id") == "model"] == ["emoji-16"]  # asked for by its name
+        assert [p.name[:16] for p in tmp_path.iterdir()] == ["noisette-studio-"]
     finally:
         process.terminate()
-        process.wait(20)
+        assert process.wait(20) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_upload_that_is_too_large_is_refused(studio: Studio) -> None:

@@ -1,3 +1,5 @@
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -5,12 +7,16 @@ import torch
 
 from encoders import Counted
 from noisette.edit.generate import ends, generate
+from noisette.edit.hspace import Direction
 from noisette.edit.kin import Kin
-from noisette.edit.origin import again
+from noisette.edit.origin import Origin, again
 from noisette.errors import InputError
-from noisette.studio import breeding, drawing, export
-from noisette.studio.session import Board, Walk
-from noisette.viz.png import read_png
+from noisette.studio import breeding, drawing, editing, export, sliding, walking
+from noisette.studio.kinds import Ask
+from noisette.studio.live import WALKING, stepped
+from noisette.studio.session import Board, Came, Walk
+from noisette.studio.told import typed
+from noisette.viz.png import png, read_png
 from tiny_models import tiny
 
 
@@ -79,7 +85,8 @@ def test_branches_share_the_way_there() -> None:
     *_, other = drawing.branch(model, walk, 2, seed=9, label="health potion")
     assert torch.equal(other.states[1].x, walk.states[1].x)
     assert not torch.equal(other.states[-1].x, walk.states[-1].x)
-    assert other.steps == walk.steps and other.done and set(other.wish.labels) == {"health potion"}
+    assert other.steps == walk.steps and other.done and other.asked == ("health potion",) * 3
+    assert other.wish == walk.wish  # what it was asked for before is not forgotten
     *_, anew = drawing.branch(model, walk, 0, seed=40)
     fresh = generate(model, range(40, 43), model.condition(["sword", "bread"], 3), model.sampler(), model.grid(), 1, 3)
     assert torch.equal(anew.states[-1].x, ends(fresh, model.grid()))
@@ -135,8 +142,85 @@ def test_mutants_are_of_all_the_kept_and_replacements_of_the_rejected_alone() ->
     assert [k.seed for k in wish.kin[:4]] == [5, 6, 5, 6] and wish.labels[:2] == ("sword", "bread")
     fresh = breeding.replacements(value)
     assert fresh.labels == ("sword",) and fresh.kin[0].seed not in (5, 6, 7)
-    after = breeding.replaced(value, list(board(1).cells))
+    came = Came(board(1).cells, value.generation, (2,))
+    after = value.keep(1).keep(1).placed(came)
     assert after.cells[:2] == value.cells[:2] and after.cells[2] is not value.cells[2] and len(after.kept) == 2
+
+
+def test_what_comes_is_put_on_the_board_as_it_is_then() -> None:
+    """What was kept while it was drawn stays kept; a board that was filled anew is not replaced in."""
+    value = board().reject(2)
+    came = Came(board(1).cells, value.generation, (2,))
+    pressed = value.keep(0).keep(1)
+    after = pressed.placed(came)
+    assert after.kept == pressed.kept and after.cells[2] is came.cells[0] and after.rejected == frozenset()
+    whole = pressed.placed(Came(board(1).cells, 0))
+    assert len(whole.cells) == 1 and whole.kept == pressed.kept
+    with pytest.raises(InputError, match="filled anew meanwhile"):
+        after.placed(came)
+
+
+def test_a_branch_is_no_parent() -> None:
+    """Its noise leads to the picture that it left."""
+    model, walk = finished()
+    *_, branch = drawing.branch(model, walk, 2, label="health potion")
+    cell = drawing.cells(model, branch)[0]
+    assert (cell.origin.label, cell.asked) == ("sword", "health potion")
+    value = Board().filled([cell]).keep(0)
+    for wrong in (
+        lambda: breeding.more(value, 0, 10),
+        lambda: breeding.mutants(value, 10),
+        lambda: next(walking.between(model, cell, cell, 4, True)),
+    ):
+        with pytest.raises(InputError, match="branched off after step 2"):
+            wrong()
+    with pytest.raises(InputError, match="is a branch itself"):
+        next(drawing.branch(model, branch, 1))
+
+
+def test_numbers_that_json_knows_and_nobody_means_are_refused() -> None:
+    model = tiny(attributes=("hue",), means=(0.5,), scales=(0.2,))
+    way = drawing.way(model)
+    push = Direction("one", model.grid()[:-1], torch.zeros(4, 8, 4, 4))
+    for wrong, words in (
+        (lambda: drawing.way(model, guidance=math.nan), "a guidance of nan"),
+        (lambda: drawing.way(model, guidance=math.inf), "a guidance of inf"),
+        (lambda: next(sliding.gone(model, [push], [math.nan], way, None, 0, 1)), "gone along by -3 to 3"),
+        (lambda: model.condition(None, 1, attributes={"hue": 1e300}), "'hue' is a number"),
+        (lambda: Origin("m", 0, None, "ddim", "karras", 4, 2.0, 1, interval=(0.8, 0.2)), "damaged"),
+    ):
+        with pytest.raises(InputError, match=words):
+            wrong()
+
+    def asked(seed: int, far: float = 1.0, steps: int | None = None) -> tuple[int, float, int | None]:
+        return seed, far, steps
+
+    assert typed(asked)(4, far=2, steps=None) == (4, 2, None)
+    for given, words in (
+        ({"seed": 4.0}, "seed is 4.0: give a whole number"),
+        ({"seed": True}, "seed is True"),
+        ({"seed": "4"}, "seed is '4'"),
+        ({"seed": 4, "steps": 2.5}, "steps is 2.5: give a whole number"),
+        ({"seed": 4, "far": "2"}, "far is '2': give a number"),
+    ):
+        with pytest.raises(InputError, match=words):
+            typed(asked)(**given)
+
+
+def test_steps_are_taken_while_nobody_elses_are() -> None:
+    def walk() -> Iterator[bool]:
+        for _ in range(3):
+            yield WALKING.locked()
+
+    assert list(stepped(walk())) == [True] * 3 and not WALKING.locked()
+    model = tiny()
+    ask = Ask("vary it", number=1)
+    seen: list[bool] = []
+    model.net.register_forward_hook(lambda *_: seen.append(WALKING.locked()))
+    picture = png(torch.full((1, 4, 8, 8), 200, dtype=torch.uint8))
+    list(editing.edited(model, picture, ask, drawing.way(model)))
+    list(drawing.walk(model, drawing.wish(model, "tiny", [], 0, 1, drawing.way(model))))
+    assert len(seen) > 6 and all(seen)
 
 
 def test_exported_files_say_how_they_were_drawn(tmp_path) -> None:

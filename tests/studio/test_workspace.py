@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from noisette.errors import InputError
 from noisette.studio.workspace import Workspace
@@ -48,6 +49,31 @@ def test_what_was_given_is_first_wherever_it_lies(workspace: Path) -> None:
 
 def test_a_workspace_need_not_exist(tmp_path: Path) -> None:
     assert Workspace(tmp_path / "none").models() == []
+
+
+def test_directions_of_what_a_model_was_before_do_not_keep_it_from_being_chosen(workspace: Path) -> None:
+    from noisette.edit.directions import save
+    from noisette.edit.hspace import Direction
+    from noisette.studio.slide import Sliding
+
+    found = Workspace(workspace)
+    save(
+        workspace / "tiny" / "directions.safetensors", [Direction("1", torch.ones(1), torch.ones(1, 8, 4, 4))], "0", ""
+    )
+    words, label, *sliders = Sliding(found).chosen("tiny")
+    assert "another model" in words and "sword" in label["choices"] and not any(s["visible"] for s in sliders)
+
+
+def test_runs_of_any_name_are_shown_and_others_are_not_there(workspace: Path) -> None:
+    from noisette.studio.trainer import Trainer
+
+    shutil.copytree(workspace / "tiny", workspace / "emoji-v1.2" / "model")
+    (workspace / "emoji-v1.2" / "data.json").write_text("{}")
+    trainer = Trainer(Workspace(workspace))
+    assert trainer.standing("emoji-v1.2").state == "finished"
+    for name in ("mien", "../outside", "a/b"):
+        with pytest.raises(InputError, match="no run is called"):
+            trainer.standing(name)
 
 
 def test_models_that_come_along_are_last_and_hide_nothing(workspace: Path) -> None:

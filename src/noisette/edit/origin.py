@@ -45,6 +45,8 @@ class Origin:
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= LARGEST:
             raise InputError(f"a picture was hardly drawn {self.batch} at a time: its metadata are damaged")
+        if len(self.interval) != 2 or not 0 <= self.interval[0] <= self.interval[1] <= 1:
+            raise InputError(f"guidance at times of {self.interval} is never: the metadata are damaged")
         if self.times and len(checked(self.times)) != self.steps + 1:
             raise InputError(f"{len(self.times)} times are no grid of {self.steps} steps: the metadata are damaged")
 

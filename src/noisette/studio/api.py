@@ -15,7 +15,7 @@ from .api_edit import EditApi
 from .draw import QUEUE
 from .export import metadata
 from .session import Wish, way_of
-from .told import told
+from .told import told, typed
 from .trainer import Job, Trainer
 from .workspace import Workspace
 
@@ -104,6 +104,6 @@ def offered(api: Api, edits: EditApi) -> None:
     ]  # fmt: skip
     others: list[Callable[..., Any]] = [api.models, api.runs, api.run, api.train, api.stop, api.resume]
     for slow in walks:
-        gr.api(told(slow), api_name=slow.__name__, **QUEUE)
+        gr.api(told(typed(slow)), api_name=slow.__name__, **QUEUE)
     for quick in others:
-        gr.api(told(quick), api_name=quick.__name__, concurrency_limit=None)
+        gr.api(told(typed(quick)), api_name=quick.__name__, concurrency_limit=None)

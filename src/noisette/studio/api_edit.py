@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config import from_json
 from ..edit.hspace import Direction
@@ -19,6 +21,7 @@ from .walking import Film
 from .workspace import Workspace
 
 Drawn = list[dict[str, Any]]
+T = TypeVar("T")
 
 
 class EditApi:
@@ -88,7 +91,7 @@ class EditApi:
         """Frames from one picture that `draw` gave to another, both known by their origins."""
         loaded = self.workspace.model(model)
         one, other = (self._cell(loaded, model, told) for told in (first, last))
-        *_, film = walking.between(loaded, one, other, frames, loop)
+        film = _last(walking.between(loaded, one, other, frames, loop))
         assert isinstance(film, Film)
         return [_text(png(frame)) for frame in film.frames]
 
@@ -107,7 +110,8 @@ class EditApi:
         if wrong := next((name for name in along if name not in names), None):
             raise InputError(f"no direction is called {wrong!r}: there are {', '.join(names)}")
         strengths = [float(along.get(name, 0)) for name in names]
-        *_, (made, _) = sliding.gone(loaded, known, strengths, drawing.way(loaded, steps=steps), label, seed, number)
+        way = drawing.way(loaded, steps=steps)
+        made, _ = _last(sliding.gone(loaded, known, strengths, way, label, seed, number))
         return [_text(png(row)) for row in made.split(1)]
 
     def _edit(
@@ -115,7 +119,7 @@ class EditApi:
     ) -> Drawn:  # fmt: skip
         loaded = self.workspace.model(model)
         ask = replace(ask, attributes=tuple(attributes or ()), text=text)
-        *_, made = editing.edited(loaded, _bytes(picture), ask, drawing.way(loaded, steps=steps))
+        made = _last(editing.edited(loaded, _bytes(picture), ask, drawing.way(loaded, steps=steps)))
         assert isinstance(made, list)
         return [{"png": _text(png(e.pixels, e.told)), "origin": e.told} for e in made]
 
@@ -128,6 +132,11 @@ class EditApi:
         origin = from_json(Origin, told, "origin")
         drawing.way(model, origin.sampler, origin.grid, origin.steps, origin.guidance, origin.eta)
         return Cell(name, drawing.blank(model), origin)
+
+
+def _last(seen: Iterator[T]) -> T:
+    """What comes at last; what comes before is let go of."""
+    return deque(seen, maxlen=1).pop()
 
 
 def _bytes(picture: str) -> bytes:

@@ -13,7 +13,7 @@ FAR = 10**6  # seeds of what replaces the rejected begin here
 
 def more(board: Board, i: int, degrees: float) -> Wish:
     """Picture i again, and neighbours of it on the sphere of noises, as many as the board holds."""
-    cell = board.cell(i)
+    cell = by_its_noise(board.cell(i))
     number = max(FAMILY, len(board.cells))
     return cell.alike([cell.kin, *cell.kin.children(number - 1, degrees, board.generation * EACH)])
 
@@ -23,11 +23,20 @@ def mutants(board: Board, degrees: float) -> Wish:
     if not board.kept:
         raise InputError("nothing is kept that could be mutated: keep a picture first")
     first = board.kept[0]
-    parents = [cell for cell in board.kept if cell.name == first.name]
+    parents = [by_its_noise(cell) for cell in board.kept if cell.name == first.name]
     number = max(FAMILY, len(board.cells))
     chosen = [parents[i % len(parents)] for i in range(number)]
     kin = tuple(p.kin.turned(board.generation * EACH + i, degrees) for i, p in enumerate(chosen))
     return _asked(first.alike(kin), chosen)
+
+
+def by_its_noise(cell: Cell) -> Cell:
+    """The same. Refuses what left its walk on the way: its noise leads elsewhere."""
+    if cell.branch is not None:
+        raise InputError(
+            f"a picture that branched off after step {cell.branch.step} is not where its noise leads: choose others"
+        )
+    return cell
 
 
 def replacements(board: Board) -> Wish:
@@ -38,12 +47,6 @@ def replacements(board: Board) -> Wish:
     first = FAR + board.generation * EACH
     wish = old[0].alike([Kin(first + i) for i in range(len(old))])
     return _asked(wish, old)
-
-
-def replaced(board: Board, cells: list[Cell]) -> Board:
-    """The board with those in the places of the rejected ones."""
-    new = dict(zip(sorted(board.rejected), cells, strict=True))
-    return board.filled([new.get(i, cell) for i, cell in enumerate(board.cells)])
 
 
 def _asked(wish: Wish, cells: list[Cell]) -> Wish:

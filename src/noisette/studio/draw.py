@@ -123,7 +123,7 @@ class Drawing:
 
     def canvas(self, walk: Walk, step: int, what: str) -> str:
         pixels = drawing.seen(self.workspace.model(walk.wish.model), walk, step, what == NOISE)
-        captions = [said(asked, k.seed) for k, asked in zip(walk.wish.kin, walk.wish.asked, strict=True)]
+        captions = [said(asked, k.seed) for k, asked in zip(walk.wish.kin, walk.asked, strict=True)]
         return tiles(pixels, captions, f"Pictures after step {step}")
 
     def status(self, walk: Walk, step: int) -> str:
@@ -147,8 +147,11 @@ class Drawing:
         return replace(board, cells=(*board.cells, *found))
 
 
-def build(handle: Drawing, model: gr.Dropdown, walk: gr.State, board: gr.State) -> tuple[Controls, gr.Dropdown]:
-    """The page's parts, and what happens when they are used. Returns the controls that depend on the model."""
+def build(
+    handle: Drawing, model: gr.Dropdown, walk: gr.State, board: gr.State
+) -> tuple[Controls, gr.Dropdown, list[Any]]:
+    """The page's parts, and what happens when they are used. Returns the controls that depend on the model, and the
+    events after which the board holds other pictures."""
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
             with gr.Row():
@@ -165,19 +168,19 @@ def build(handle: Drawing, model: gr.Dropdown, walk: gr.State, board: gr.State) 
         [draw.click, controls.seed.submit, controls.text.submit], told(handle.draw), [model, *controls.all(), what],
         [canvas, scrub, walk, status], api_visibility="private", **WATCH, **QUEUE,
     )  # fmt: skip
-    drawn.success(told(handle.finished), [walk, board], board, api_visibility="private", queue=False)
+    done = drawn.success(told(handle.finished), [walk, board], board, api_visibility="private", queue=False)
     off = branch.click(
         told(handle.branched), [walk, scrub, seed, label], [out, twig, said_so],
         api_visibility="private", **WATCH, **QUEUE,
     )  # fmt: skip
     stop.click(None, cancels=[drawn, off], api_visibility="private")
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    take.click(told(handle.joined), [twig, board], board, **quick)
+    joined = take.click(told(handle.joined), [twig, board], board, **quick)
     scrub.input(handle.scrub, [walk, scrub, what], [canvas, status], trigger_mode="always_last", **quick)
     what.input(handle.scrub, [walk, scrub, what], [canvas, status], **quick)
     other.click(None, None, controls.seed, js=RANDOM, api_visibility="private")
     controls.sampler.input(lambda s: gr.update(visible=_has_eta(s)), controls.sampler, controls.eta, **quick)
-    return controls, label
+    return controls, label, [done, joined]
 
 
 def _controls() -> tuple[Controls, gr.Button]:

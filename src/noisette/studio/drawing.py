@@ -17,10 +17,12 @@ from ..model import PictureModel
 from ..sampler import State
 from ..shapes import Bytes, Grid
 from ..viz.strip import at_unit_scale
+from .live import stepped
 from .session import Branch, Cell, Walk, Way, Wish
 
 MOST = 64  # pictures at once
 STEPS = 1000
+MOST_GUIDANCE = 100.0
 MEMORY = 2**27  # bytes that the states of one walk may take
 
 
@@ -36,7 +38,7 @@ def way(
     """How to walk, checked; the model's own way where nothing is said. `share` of the walk, from 0 at the noise to 1 at
     the picture, is guided."""
     own = model.config.sampling
-    name, steps = sampler or own.sampler, steps or own.steps
+    name, steps = sampler or own.sampler, own.steps if steps is None else steps
     if not 1 <= steps <= STEPS:
         raise InputError(f"{steps} steps are none that are taken here: ask for 1 to {STEPS}")
     if not 0 <= share[0] <= share[1] <= 1:
@@ -45,6 +47,8 @@ def way(
     with_eta(model.sampler(name), eta)
     interval = ALWAYS if share == (0, 1) else tuple(float(times[round(s * steps)]) for s in reversed(share))
     scale = own.guidance if guidance is None else guidance
+    if not abs(scale) <= MOST_GUIDANCE:  # which NaN is not either
+        raise InputError(f"a guidance of {scale:g} is none: ask for {-MOST_GUIDANCE:g} to {MOST_GUIDANCE:g}")
     return Way(name, grid or own.grid, steps, scale, eta, (interval[0], interval[1]))
 
 
@@ -84,7 +88,8 @@ def walk(model: PictureModel, wish: Wish) -> Iterator[Walk]:
     yield Walk(wish, model.hash, tuple(states))
     sampler = with_eta(model.sampler(wish.way.sampler), wish.way.eta)
     cond = _condition(model, wish)
-    for state in generate(model, wish.kin, cond, sampler, grid, Guidance(wish.way.guidance, wish.way.interval), n):
+    guidance = Guidance(wish.way.guidance, wish.way.interval)
+    for state in stepped(generate(model, wish.kin, cond, sampler, grid, guidance, n)):
         states.append(_kept(state))
         yield Walk(wish, model.hash, tuple(states))
 
@@ -92,7 +97,12 @@ def walk(model: PictureModel, wish: Wish) -> Iterator[Walk]:
 def branch(
     model: PictureModel, walk: Walk, step: int, seed: int | None = None, label: str | None = None
 ) -> Iterator[Walk]:
-    """The walk that leaves `walk` after `step`: with other noise from `seed` on, with another label, or with both."""
+    """The walk that leaves `walk` after `step`: with other noise from `seed` on, with another label, or with both.
+
+    Its wish is that of the walk that it left.
+    """
+    if walk.branch is not None:
+        raise InputError("that walk is a branch itself: branch off from the walk that it left")
     if not 0 <= step < walk.steps:
         raise InputError(f"nothing can branch off at step {step}: choose one before the last, 0 to {walk.steps - 1}")
     if model.hash != walk.model:
@@ -109,9 +119,9 @@ def branch(
     cond = _condition(model, told)
     denoise = steered(model, None if cond is None else cond.to(device), Guidance(way.guidance, way.interval))
     sampler = with_eta(model.sampler(way.sampler), way.eta)
-    for after in onwards(denoise, sampler, _grid(model, way), state, noise):
+    for after in stepped(onwards(denoise, sampler, _grid(model, way), state, noise)):
         states.append(_kept(after))
-        yield Walk(told, model.hash, tuple(states), Branch(step, seed, label))
+        yield Walk(walk.wish, model.hash, tuple(states), Branch(step, seed, label))
 
 
 def seen(model: PictureModel, walk: Walk, step: int, noisy: bool = False) -> Bytes:

@@ -165,7 +165,7 @@ def build(handle: Editing, model: gr.Dropdown, controls: Controls) -> tuple[list
     stop.click(None, cancels=[running], api_visibility="private")
     for event in (file.upload, file.clear):
         event(told(handle.uploaded), [model, file, kind], [data, paper], **quick)
-    kind.input(handle.kind, [kind, paper], [strength, rounds, margin, axes, paper], **quick)
+    kind.input(handle.kind, [kind, paper], [strength, rounds, margin, axes, paper], trigger_mode="always_last", **quick)
     out.click(told(handle.again), [made, model, kind], [data, paper], **quick)
     save.click(told(handle.export), made, files, **quick)
     return [label, attributes, text, kind, strength, rounds, margin, axes, paper], [data, paper, kind]

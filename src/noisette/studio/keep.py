@@ -8,7 +8,7 @@ import gradio as gr
 from ..errors import InputError
 from . import breeding, drawing, export
 from .draw import QUEUE, WATCH
-from .session import Board, Cell, Wish
+from .session import Board, Came, Cell, Wish
 from .tiles import board as grid
 from .tiles import said, shelf, tiles
 from .told import told
@@ -24,7 +24,7 @@ element.addEventListener('click', (event) => {
   if (!button) return;
   last = button.dataset.do + ':' + button.dataset.i;
   const name = ['more', 'edit'].includes(button.dataset.do) ? 'select' : 'click';
-  trigger(name, {do: button.dataset.do, i: Number(button.dataset.i)});
+  trigger(name, {do: button.dataset.do, i: Number(button.dataset.i), of: button.dataset.of || ''});
 });
 watch('value', () => {
   if (last === null) return;
@@ -46,32 +46,38 @@ class Keeping:
 
     def pressed(self, board: Board, event: gr.EventData) -> list[Any]:
         """Keep, reject or remove: the board after it, and how it looks."""
+        _current(board, event)
         do = {"keep": board.keep, "reject": board.reject, "drop": board.drop}[event.do]
         after = do(int(event.i))
         return [after, *self.show(after)]
 
     def more(self, board: Board, degrees: float, event: gr.EventData) -> Iterator[list[Any]]:
+        _current(board, event)
         yield from self.family(board, breeding.more(board, int(event.i), degrees))
 
     def mutate(self, board: Board, degrees: float) -> Iterator[list[Any]]:
         yield from self.family(board, breeding.mutants(board, degrees))
 
-    def family(self, board: Board, wish: Wish) -> Iterator[list[Any]]:
-        """The board as it is being filled anew; at the end, what it is then."""
+    def replace(self, board: Board) -> Iterator[list[Any]]:
+        """Other pictures in the places of the rejected ones."""
+        yield from self.family(board, breeding.replacements(board), tuple(sorted(board.rejected)))
+
+    def family(self, board: Board, wish: Wish, places: tuple[int, ...] | None = None) -> Iterator[list[Any]]:
+        """What the board's place shows while pictures for it, or for some of its places, are drawn; at the end, these.
+
+        They are put on it by an event of its own, `placed`, since one may keep and reject others meanwhile.
+        """
         model = self.workspace.model(wish.model)
         captions = [said(asked, k.seed, len(k.turns)) for k, asked in zip(wish.kin, wish.asked, strict=True)]
         for walk in drawing.walk(model, wish):
             if not walk.done:
-                yield [gr.skip(), tiles(drawing.seen(model, walk, walk.steps), captions, "Being drawn"), gr.skip()]
-        after = board.filled(drawing.cells(model, walk))
-        yield [after, *self.show(after)]
+                seen = tiles(drawing.seen(model, walk, walk.steps), captions, "Being drawn")
+                yield [gr.skip() if places else seen, gr.skip()]
+        yield [gr.skip(), Came(tuple(drawing.cells(model, walk)), board.generation, places)]
 
-    def replace(self, board: Board) -> list[Any]:
-        """Other pictures in the places of the rejected ones."""
-        wish = breeding.replacements(board)
-        model = self.workspace.model(wish.model)
-        *_, walk = drawing.walk(model, wish)
-        after = breeding.replaced(board, drawing.cells(model, walk))
+    def placed(self, board: Board, came: Came) -> list[Any]:
+        """The board as it is now, with what came; and how it looks."""
+        after = board.placed(came)
         return [after, *self.show(after)]
 
     def export(self, board: Board, kind: str) -> Any:
@@ -85,6 +91,12 @@ class Keeping:
         }
         made = makers[kind](board.kept)
         return export.offered(made)
+
+
+def _current(board: Board, event: gr.EventData) -> None:
+    """Refuse a button of pictures that are no longer the board's."""
+    if event.of not in ("", str(board.generation)):
+        raise InputError("these pictures were replaced meanwhile: choose among those that are here now")
 
 
 def build(handle: Keeping, board: gr.State) -> list[gr.HTML]:
@@ -109,11 +121,14 @@ def build(handle: Keeping, board: gr.State) -> list[gr.HTML]:
     slow: dict[str, Any] = {"api_visibility": "private", **WATCH, **QUEUE}
     cells.click(told(handle.pressed), board, after, **quick)
     kept.click(told(handle.pressed), board, after, **quick)
+    came = gr.State(None)
     walks = [
-        cells.select(told(handle.more), [board, degrees], after, **slow),
-        mutate.click(told(handle.mutate), [board, degrees], after, **slow),
-        replace.click(told(handle.replace), board, after, **slow),
+        cells.select(told(handle.more), [board, degrees], [cells, came], **slow),
+        mutate.click(told(handle.mutate), [board, degrees], [cells, came], **slow),
+        replace.click(told(handle.replace), board, [cells, came], **slow),
     ]
+    for walk in walks:
+        walk.success(told(handle.placed), [board, came], after, **quick)
     stop.click(handle.show, board, [cells, kept], cancels=walks, **quick)
     save.click(told(handle.export), [board, kind], files, **quick)
     return [cells, kept]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Event
+from threading import Event, Lock
 from typing import TypeVar
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from ..noise import Noise
 from ..sampler import Sampler, State
 
 EVERY = 0.04  # seconds between two previews
+WALKING = Lock()  # held for a step of a walk, whoever's: an edit may change the model while it answers
 
 T = TypeVar("T")
 Tell = Callable[[State], None]
@@ -32,16 +33,27 @@ class Telling:
     tell: Tell
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
-        new = self.sampler.step(denoise, state, s, noise)
+        with WALKING:
+            new = self.sampler.step(denoise, state, s, noise)
         self.tell(new)
         return new
+
+
+def stepped(walk: Iterator[T]) -> Iterator[T]:
+    """The same walk, whose steps are taken while nobody else's are."""
+    while True:
+        with WALKING:
+            try:
+                state = next(walk)
+            except StopIteration:
+                return
+        yield state
 
 
 def watched(work: Callable[[Tell], T]) -> Iterator[State | T]:
     """What `work` tells of, now and then; at last, what it returns.
 
-    It runs in a thread of its own. Closing the iterator ends it at its next step, and waits for that: two edits never
-    run in one model at once.
+    It runs in a thread of its own. Closing the iterator ends it at its next step, and waits for that.
     """
     box: SimpleQueue[State | None] = SimpleQueue()
     left, last = Event(), 0.0

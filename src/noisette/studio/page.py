@@ -31,7 +31,7 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
         about = gr.HTML("", html_template='<p class="n-faint">${value}</p>', elem_id="about")
         with gr.Tabs() as tabs:
             with gr.Tab("Draw"):
-                controls, label = draw.build(drawing, model, path, board)
+                controls, label, filled = draw.build(drawing, model, path, board)
             with gr.Tab("Keep") as choosing:
                 grid = keep.build(keeping, board)
             with gr.Tab("Edit", id="edit"):
@@ -56,10 +56,13 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
                 return [gr.skip()] * (1 + len(parts_of_model))
             return [name, *drawing.chosen(name), *editing.chosen(name, picture, what), *sliding.chosen(name)]
 
-        model.input(told(chosen), [model, known, data, kind], [known, *parts_of_model], **quick)
+        model.input(
+            told(chosen), [model, known, data, kind], [known, *parts_of_model], trigger_mode="always_last", **quick
+        )  # fmt: skip
         grid[1].select(told(editing.kept), [board, model, kind], [data, picture, tabs], **quick)
         between.select(walking.stops, [board, *ends], ends, **quick)
-        choosing.select(keeping.show, board, grid, **quick)
+        for event in (choosing.select, *(done.then for done in filled)):
+            event(keeping.show, board, grid, **quick)
         shown.select(told(running.refreshed), run, run, **quick).then(told(running.chosen), run, parts, **quick)
         blocks.load(
             lambda: [gr.update(choices=workspace.models()), gr.update(choices=starting.sources())],

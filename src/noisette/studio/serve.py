@@ -4,6 +4,7 @@ import ipaddress
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -56,11 +57,19 @@ def _run(workspace: Workspace, sock: socket.socket, token: str | None, host: str
         application(workspace, trainer, token, host), log_level="warning", access_log=False, proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=2, ws="none",
     )  # fmt: skip
+    for name in ("SIGTERM", "SIGHUP"):  # the server closes at the first, and sends it again: then this is what it does
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _closing)
     try:
         Server(config).run(sockets=[sock])
     finally:
         trainer.close()
         cleared(workspace, trainer.needed(), older=0)
+
+
+def _closing(number: int, frame: object) -> None:
+    """Leave in good order: a run that is being trained saves first."""
+    raise SystemExit(128 + number)
 
 
 def listening(host: str, port: int) -> socket.socket:

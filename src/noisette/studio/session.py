@@ -67,6 +67,12 @@ class Walk:
         return len(self.states) - 1
 
     @property
+    def asked(self) -> tuple[str | None, ...]:
+        """What each picture was asked to be at last, in a word or in some."""
+        label = None if self.branch is None else self.branch.label
+        return self.wish.asked if label is None else (label,) * len(self.wish.kin)
+
+    @property
     def done(self) -> bool:
         return bool(self.states[-1].t == 0)
 
@@ -82,8 +88,9 @@ class Cell:
 
     @property
     def asked(self) -> str | None:
-        """What it was asked to be, in a word or in some."""
-        return self.origin.label or self.origin.text
+        """What it was asked to be, in a word or in some; of a branch, at last."""
+        at_last = None if self.branch is None else self.branch.label
+        return at_last or self.origin.label or self.origin.text
 
     @property
     def kin(self) -> Kin:
@@ -120,6 +127,15 @@ class Board:
             return replace(self, kept=tuple(k for k in self.kept if k is not cell))
         return replace(self, kept=(*self.kept, cell), rejected=self.rejected - {i})
 
+    def placed(self, came: "Came") -> "Board":
+        """With pictures that were asked for when it was as `came` says: it may have been pressed on meanwhile."""
+        if came.places is None:
+            return self.filled(came.cells)
+        if came.generation != self.generation:
+            raise InputError("the board was filled anew meanwhile: nothing was replaced")
+        new = dict(zip(came.places, came.cells, strict=True))
+        return self.filled([new.get(i, cell) for i, cell in enumerate(self.cells)])
+
     def reject(self, i: int) -> "Board":
         """Mark picture i as one to be replaced; if it is, no longer. What is rejected is not kept."""
         cell = self.cell(i)
@@ -132,3 +148,12 @@ class Board:
 
     def holds(self, cell: Cell) -> bool:
         return any(k is cell for k in self.kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Came:
+    """Pictures that came of what was asked for on the board of a generation."""
+
+    cells: tuple[Cell, ...]
+    generation: int
+    places: tuple[int, ...] | None = None  # of the cells that they replace; None: of all

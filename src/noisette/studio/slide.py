@@ -1,10 +1,12 @@
 """The page "Sliders": pictures moved along directions that the model itself knows, several at once."""
 
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from ..edit.hspace import Direction
 from ..errors import InputError
 from . import sliding
 from .draw import QUEUE, WATCH, Controls, way_of
@@ -31,16 +33,21 @@ class Sliding:
         if name is None:
             return ["", gr.skip(), *[gr.skip()] * MOST]
         model = self.workspace.model(name)
-        labels, known = list(model.pictures.labels), self.directions.of(model)
-        words = f"{len(known)} directions" if known else "Its directions are not known yet: find them."
-        return [words, gr.update(choices=[ANY, *labels], value=ANY, visible=bool(labels)), *self._sliders(name)]
+        labels: list[str] = list(model.pictures.labels)
+        known: list[Direction] = []
+        try:
+            known = self.directions.of(model)
+            words = f"{len(known)} directions" if known else "Its directions are not known yet: find them."
+        except InputError as error:  # a file of what the model was before: no reason not to choose it
+            words = escape(str(error))
+        return [words, gr.update(choices=[ANY, *labels], value=ANY, visible=bool(labels)), *_sliders(known)]
 
     def find(self, name: str | None) -> list[Any]:
         """Find the directions of a model, and show its sliders."""
         if name is None:
             raise InputError("there is no model yet: train one, under Train")
         found = self.directions.find(self.workspace.model(name))
-        return [f"{len(found)} directions", gr.skip(), *self._sliders(name)]
+        return [f"{len(found)} directions", gr.skip(), *_sliders(found)]
 
     def moved(
         self, name: str | None, label: str | None, seed: float, number: int, *rest: Any
@@ -61,10 +68,10 @@ class Sliding:
         for seen, done in going:
             yield tiles(seen, captions, "Pictures moved along the directions" if done else "Being drawn")
 
-    def _sliders(self, name: str) -> list[Any]:
-        known = self.directions.of(self.workspace.model(name))
-        names = [d.name for d in known] + [""] * (MOST - len(known))
-        return [gr.update(label=n or "-", value=0, visible=bool(n)) for n in names]
+
+def _sliders(known: list[Direction]) -> list[Any]:
+    names = [d.name for d in known] + [""] * (MOST - len(known))
+    return [gr.update(label=n or "-", value=0, visible=bool(n)) for n in names]
 
 
 def build(handle: Sliding, model: gr.Dropdown, controls: Controls) -> list[Any]:

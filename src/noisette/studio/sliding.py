@@ -13,7 +13,7 @@ from ..sampler import State
 from ..shapes import Bytes
 from . import drawing
 from .editing import turn
-from .live import Tell, watched
+from .live import WALKING, Tell, watched
 from .session import Way
 
 FILE = "directions.safetensors"  # what `noisette edit hspace` writes, beside a model or in its run
@@ -46,7 +46,8 @@ class Directions:
 
         turns = (turn(model, way, None, part * BATCH, BATCH, lambda state: None) for part in range(PARTS))
         common = components(model, turns, COMMON)
-        labels = of_labels(model, model.pictures.labels[:LABELS], range(BATCH), model.grid(way.steps, way.grid))
+        with WALKING:
+            labels = of_labels(model, model.pictures.labels[:LABELS], range(BATCH), model.grid(way.steps, way.grid))
         self._keep(model, [*common, *labels])
         return self.of(model)
 
@@ -64,7 +65,7 @@ def gone(
 
     With each: whether they are done.
     """
-    if any(abs(s) > STRONGEST for s in strengths):
+    if not all(abs(s) <= STRONGEST for s in strengths):
         raise InputError(f"a direction is gone along by {-STRONGEST:g} to {STRONGEST:g}")
     if not 1 <= number <= BATCH or seed < 0:
         raise InputError(f"{number} pictures of seed {seed} are not drawn here: ask for 1 to {BATCH}, and 0 or more")

@@ -44,17 +44,19 @@ def board(value: Board) -> str:
     """The grid to choose from: every picture with its three buttons."""
     if not value.cells:
         return '<p class="n-faint">Nothing to choose from yet: draw something, and it is here.</p>'
-    rows = [_cell(i, cell, value.holds(cell), i in value.rejected) for i, cell in enumerate(value.cells)]
+    rows = [
+        _cell(i, cell, value.holds(cell), i in value.rejected, value.generation) for i, cell in enumerate(value.cells)
+    ]
     return f'<ul class="n-tiles" aria-label="Pictures to choose from">{"".join(rows)}</ul>'
 
 
-def _cell(i: int, cell: Cell, kept: bool, rejected: bool) -> str:
+def _cell(i: int, cell: Cell, kept: bool, rejected: bool, generation: int) -> str:
     caption = said(cell.asked, cell.origin.seed, len(cell.origin.turns))
     state = " n-kept" if kept else " n-rejected" if rejected else ""
     buttons = (
-        _button("keep", i, "Keep", f"Keep {caption}", kept)
-        + _button("reject", i, "Reject", f"Reject {caption}", rejected)
-        + _button("more", i, "More", f"More like {caption}")
+        _button("keep", i, "Keep", f"Keep {caption}", kept, generation)
+        + _button("reject", i, "Reject", f"Reject {caption}", rejected, generation)
+        + _button("more", i, "More", f"More like {caption}", None, generation)
     )
     return (
         f'<li class="n-cell{state}"><figure>{image(cell.pixels, caption)}<figcaption>{escape(caption)}</figcaption>'
@@ -85,6 +87,7 @@ def shelf(value: Board) -> str:
     return f'<ul class="n-tiles n-small" aria-label="Kept pictures">{"".join(rows)}</ul>'
 
 
-def _button(do: str, i: int, word: str, spoken: str, pressed: bool | None = None) -> str:
+def _button(do: str, i: int, word: str, spoken: str, pressed: bool | None = None, generation: int | None = None) -> str:
     state = "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
+    state += "" if generation is None else f' data-of="{generation}"'
     return f'<button type="button" data-do="{do}" data-i="{i}" aria-label="{escape(spoken)}"{state}>{word}</button>'

@@ -104,7 +104,10 @@ class Trainer:
 
     def standing(self, name: str) -> Standing:
         """How it stands, from what it wrote and whether it runs."""
-        lines = self._said(name)
+        here = NAME.fullmatch(name) is not None  # only such names are given here, and have a log
+        if name not in self.workspace.runs() and not (here and name in self.started()):
+            self.workspace.run(name)  # says that there is none
+        lines = self._said(name) if here else []
         told = [line for line in lines if isinstance(line, dict)]
         progress = next((t for t in reversed(told) if t.get("event") == "progress"), {})
         process = self.processes.get(name)

@@ -15,6 +15,7 @@ from ..shapes import Bytes
 from ..viz.film import write_film
 from ..viz.grid import enlarged, fitting
 from ..viz.png import png, to_image
+from . import breeding
 from .export import zipped
 from .live import Tell, Telling, watched
 from .session import Cell, way_of
@@ -41,6 +42,8 @@ def between(model: PictureModel, one: Cell, other: Cell, frames: int, loop: bool
         raise InputError(f"{frames} frames are no walk: ask for 2 to {MOST}")
     if one.name != other.name or {one.origin.model, other.origin.model} != {model.hash}:
         raise InputError("a walk is between two pictures of one model, as it is now: choose others")
+    for cell in (one, other):
+        breeding.by_its_noise(cell)
     way, found = way_of(one.origin), places(2, frames, closed=loop)
     wishes = [parsed(c.origin.attributes) or None for c in (one, other)]
     texts = [c.origin.text for c in (one, other)]
