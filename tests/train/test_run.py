@@ -124,7 +124,16 @@ def test_two_processes_give_the_loss_curve_of_one(whole: Path, sprites: Path, tm
     pytest.importorskip("tensorboard")
     launcher = (*launcher, "--main_process_port=29571") if launcher is ACCELERATE else launcher
     done = run(
-        "train", sprites, "--out", tmp_path / "run", "--images", "240", "--log", "tensorboard", *TINY, launcher=launcher
+        "train",
+        sprites,
+        "--out",
+        tmp_path / "run",
+        "--images",
+        "240",
+        "--track",
+        "tensorboard",
+        *TINY,
+        launcher=launcher,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model" / "config.json").is_file()

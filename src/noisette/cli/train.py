@@ -68,7 +68,12 @@ def train(
         ),
     ] = None,
     save_every: Annotated[str, typer.Option(help="Time between checkpoints.")] = "60s",
-    log: Annotated[str, typer.Option(help="jsonl alone; or tensorboard, trackio as well.")] = "jsonl",
+    log: Annotated[
+        str,
+        typer.Option(
+            "--log", "--track", help="jsonl alone; or tensorboard, trackio as well. Torchrun takes --log for its own."
+        ),
+    ] = "jsonl",
     checkups: Annotated[
         int | None, typer.Option(help="Small evaluations along the way. What 4 % of the time allow, unless said.")
     ] = None,
