@@ -45,7 +45,7 @@ class Training:
             ("clip", self.clip > 0, "above 0"),
             ("ema", self.ema > 0, "above 0"),
             ("forget", 0 <= self.forget <= 1, "0 to 1"),
-            ("fit", 0 <= self.fit < 1, "0 or more, below 1"),
+            ("fit", 0 <= self.fit <= 1, "0 to 1"),
         ):
             if not good:  # which NaN is not either
                 raise InputError(f"training.{name} is {getattr(self, name)}: give {wanted}")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,12 @@ def test_a_run_that_cannot_pay_for_it_draws_as_its_recipe_says(fitted: tuple[Pat
     assert short.pictures(1000) == 0 and short.seconds(1000, 100.0) == 0
     assert short(model, data.train, data.held_out, 1000).config.sampling == before
     assert Fitting(0.0, seed=0).pictures(10**9) == 0
+
+
+def test_what_is_found_does_not_depend_on_how_the_model_drew_before(fitted: tuple[Path, TrainOptions]):
+    data, found = Dataset.open(fitted[0]), []
+    for before in (Sampling(), Sampling("ddim", "karras", 5, temperature=0.8)):
+        model = noisette.load(fitted[0])
+        model.config = replace(model.config, sampling=before)
+        found.append(Fitting(1.0, seed=3)(model, data.train, data.held_out, 96).config.sampling)
+    assert found[0] == found[1] == noisette.load(fitted[0]).config.sampling

@@ -65,7 +65,8 @@ class Fitting:
         if not (number := self.pictures(images)):
             return model
         rows = torch.randint(len(data), (number,), generator=keyed(self.seed, "fit"))
-        own, cond = model.config.sampling, condition(model, data, rows)
+        own, cond = replace(model.config.sampling, temperature=1.0), condition(model, data, rows)
+        model = draws(model, own)
         seeds = [key(self.seed, "fit", i) for i in range(number)]
         fitted = fit(model, seeds, cond, NUMBERS, FINE, own.guidance)
         model = draws(model, replace(own, sampler=SAMPLER, grid="fitted", steps=STEPS, fitted=fitted))
