@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 import noisette
+from noisette.edit.fit import fit
 from noisette.viz.png import read_text
+from tiny_models import tiny
 
 
 @pytest.fixture
@@ -73,6 +75,15 @@ def test_a_model_that_comes_along_is_left_as_it_is(refused, sprites, tmp_path, m
     for words in ((), ("--keep",), ("--out", "figures")):
         assert "give --out, and --keep" in refused("steps", "emoji-16", "--data", sprites, *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_grids_do_not_depend_on_the_temperature() -> None:
+    found = []
+    for warmth in (1.0, 0.75):
+        model = tiny()
+        model.config = replace(model.config, sampling=replace(model.config.sampling, temperature=warmth))
+        found.append(fit(model, range(4), model.condition(["sword"], 4), (3, 6), fine=12))
+    assert found[0] == found[1]
 
 
 def test_grids_that_a_model_has_are_not_lost(call, mine, sprites) -> None:
