@@ -26,14 +26,15 @@ def test_a_model_is_opened_by_its_name(tmp_path: Path, monkeypatch: pytest.Monke
         noisette.load("other")
 
 
-def test_the_emoji_are_drawn_at_once() -> None:
+@pytest.mark.parametrize(("side", "minutes"), [(16, "10m"), (32, "1h")])
+def test_the_emoji_are_drawn_at_once(side: int, minutes: str) -> None:
     """By name, without training, as the README says; and a card says where the model is from."""
-    model = noisette.load("emoji-16")
+    model = noisette.load(f"emoji-{side}")
     drawn = noisette.draw(model, 2, "Flags", seed=3)
-    assert model.pictures.shape == (4, 16, 16) and len(model.pictures.labels) == 9
-    assert drawn.pixels.shape == (2, 4, 16, 16) and drawn.pixels[:, 3].float().mean() > 40
-    card = (shipped.HOME / "emoji-16" / "README.md").read_text("utf8")
-    assert "noisette train emoji --size 16 --for 10m" in card and "CC-BY 4.0" in card and "cc-by-4.0" in card
+    assert model.pictures.shape == (4, side, side) and len(model.pictures.labels) == 9
+    assert drawn.pixels.shape == (2, 4, side, side) and drawn.pixels[:, 3].float().mean() > 40
+    card = (shipped.HOME / f"emoji-{side}" / "README.md").read_text("utf8")
+    assert f"noisette train emoji --size {side} --for {minutes}" in card and "CC-BY 4.0" in card and "cc-by-4.0" in card
 
 
 def test_those_that_come_are_small() -> None:
