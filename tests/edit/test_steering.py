@@ -121,6 +121,17 @@ def test_a_wish_for_colours_is_greatest_where_it_is_fulfilled(mode) -> None:
         assert (wish(white, white, T) < -0.01).all()
 
 
+def test_a_palette_is_not_met_by_fading() -> None:
+    """Off its colours, a picture is pulled towards them, and no pixel becomes more transparent."""
+    pictures = Pictures("RGBA", 8, 8)
+    wish = towards(colours(["#000000", "#ffffff"], pictures), pictures)
+    x0 = torch.full((1, 4, 8, 8), 1.0)
+    x0[:, 1:3] = -1  # red
+    x0.requires_grad_()
+    (slope,) = torch.autograd.grad(wish(x0, x0, T).sum(), x0)
+    assert (slope[:, 3] == 0).all() and (slope[:, 0] < 0).all()  # towards black, the nearer of the two
+
+
 def test_the_mean_of_what_shows_is_what_counts() -> None:
     """Clear pixels have no colour: the same disc on more of nothing is as red."""
     pictures, few = Pictures("RGBA", 8, 8), torch.full((1, 4, 8, 8), -1.0)

@@ -60,6 +60,6 @@ def mean_colour(light: Images, alpha: Alpha, wanted: Colours) -> PerImage:
 
 def palette(light: Images, alpha: Alpha, wanted: Colours) -> PerImage:
     """−Σ |colour − nearest of the palette|² over the pixels, as visible as each is; over the side, since neighbours
-    move together."""
-    off = (light[:, None] - alpha[:, None] * wanted[None, :, :, None, None]).square().sum(2)  # (b, k, h, w)
+    move together. How visible it is is not for the wish to change: a picture that fades is near to every palette."""
+    off = (light[:, None] - alpha.detach()[:, None] * wanted[None, :, :, None, None]).square().sum(2)  # (b, k, h, w)
     return -off.min(1).values.sum((1, 2)) / (light.shape[2] * light.shape[3]) ** 0.5
