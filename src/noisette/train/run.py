@@ -40,7 +40,7 @@ from .journal import Journal, Record
 from .observer import FIRST, Moment, Observer
 from .plan import Plan, TrainOptions, optimizer_of, share_of
 from .progress import Diverged, Interrupted, Progress
-from .settled import holds, no_empty_folder, settle, stored
+from .settled import drawing_alike, holds, no_empty_folder, settle, stored
 from .stop import StopSignals
 
 ROWS = 400  # rows that the journal of a run has, about
@@ -292,9 +292,7 @@ class Run:
         folder = self.folder / "model"
         if self.record is not None and not holds(folder, model := self.best()):
             model = self.fitting(model, self.data.train, self.data.held_out, self.images)
-            for kept in snapshots.found(self.folder):  # so that they can be compared with it
-                at = snapshots.place(self.folder, kept.images)
-                PictureModel.from_pretrained(at).keep_sampling(at, model.config.sampling)
+            drawing_alike(self.folder, model)
             model.save_pretrained(folder)
         self.accelerator.wait_for_everyone()
         if self.options.log != "jsonl":

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from .. import checkpoint
+from .. import checkpoint, snapshots
 from ..config import from_json, to_json
 from ..data import Dataset
 from ..errors import InputError
@@ -76,3 +76,10 @@ def holds(folder: Path, model: PictureModel) -> bool:
     if replace(there.config, sampling=model.config.sampling) != model.config or mine.keys() != other.keys():
         return False
     return all(torch.equal(mine[name].cpu(), other[name]) for name in mine)
+
+
+def drawing_alike(run: Path, model: PictureModel) -> None:
+    """Let the snapshots that a run keeps draw as its model does, so that they can be compared with it."""
+    for kept in snapshots.found(run):
+        place = snapshots.place(run, kept.images)
+        PictureModel.from_pretrained(place).keep_sampling(place, model.config.sampling)
