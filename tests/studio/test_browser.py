@@ -315,6 +315,7 @@ def test_models_do_what_they_learned(visit: Visit, studio: Studio, tmp_path: Any
     def edit(model: str, side: int, number: int, what: str) -> None:
         before = visit.pictures("#edited")
         choose(visit, "model", model)
+        visit.said({"words": "reads text", "larger": "it can enlarge it", "finder": "it can find its mask"}[model])
         visit.settle()
         page.locator("#picture input[type=file]").set_input_files(pictures[side])
         page.locator("#brush canvas").wait_for(timeout=READY)

@@ -34,23 +34,26 @@ class Editing:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
 
-    def chosen(self, name: str | None, data: bytes | None, kind: str) -> list[Any]:
-        """What a model can be asked for, what it can do, and the picture as it sees it."""
+    def chosen(self, name: str | None, kind: str) -> list[Any]:
+        """What a model can be asked for, and what it can do."""
         if name is None:
-            return [*[gr.update(visible=False)] * 3, *[gr.skip()] * 5, ""]
+            return [*[gr.update(visible=False)] * 3, *[gr.skip()] * 5]
         model = self.workspace.model(name)
         can = kinds(model)
         kind = kind if kind in can else can[0]
         labels = list(model.pictures.labels)
-        try:
-            paper = self.paper(name, data, kind)
-        except InputError as error:  # of one model's size, and not of the other's
-            gr.Warning(str(error))
-            paper = ""
         return [
             gr.update(choices=[ANY, *labels], value=ANY, visible=bool(labels)), *asked_by(model),
-            gr.update(choices=list(can), value=kind), *self.kind(kind, paper),
+            gr.update(choices=list(can), value=kind), *self.kind(kind, "")[:-1],
         ]  # fmt: skip
+
+    def seen(self, name: str | None, data: bytes | None, kind: str) -> Any:
+        """The picture as another model sees it: as it is when that model is there, for it may have come meanwhile."""
+        try:
+            return self.paper(name, data, kind)
+        except InputError as error:  # of one model's size, and not of the other's
+            gr.Warning(str(error))
+            return ""
 
     def uploaded(self, name: str | None, file: str | None, kind: str) -> list[Any]:
         """The picture's bytes, and how it is shown."""
@@ -168,4 +171,4 @@ def build(handle: Editing, model: gr.Dropdown, controls: Controls) -> tuple[list
     kind.input(handle.kind, [kind, paper], [strength, rounds, margin, axes, paper], trigger_mode="always_last", **quick)
     out.click(told(handle.again), [made, model, kind], [data, paper], **quick)
     save.click(told(handle.export), made, files, **quick)
-    return [label, attributes, text, kind, strength, rounds, margin, axes, paper], [data, paper, kind]
+    return [label, attributes, text, kind, strength, rounds, margin, axes], [data, paper, kind]

@@ -49,16 +49,17 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
         data, picture, kind = paper
         known, parts_of_model = gr.State(model.value), [*way, *own, *axes]
 
-        def chosen(name: str | None, before: str | None, picture: bytes | None, what: str) -> list[Any]:
+        def chosen(name: str | None, before: str | None, what: str) -> list[Any]:
             """What another model changes. Gradio tells of input, too, when the keyboard leaves a list without having
             chosen: then nothing is changed."""
             if name == before:
                 return [gr.skip()] * (1 + len(parts_of_model))
-            return [name, *drawing.chosen(name), *editing.chosen(name, picture, what), *sliding.chosen(name)]
+            return [name, *drawing.chosen(name), *editing.chosen(name, what), *sliding.chosen(name)]
 
         model.input(
-            told(chosen), [model, known, data, kind], [known, *parts_of_model], trigger_mode="always_last", **quick
+            told(chosen), [model, known, kind], [known, *parts_of_model], trigger_mode="always_last", **quick
         )  # fmt: skip
+        known.change(told(editing.seen), [model, data, kind], picture, **quick)
         grid[1].select(told(editing.kept), [board, model, kind], [data, picture, tabs], **quick)
         between.select(walking.stops, [board, *ends], ends, **quick)
         for event in (choosing.select, *(done.then for done in filled)):
@@ -70,5 +71,5 @@ def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
         )  # fmt: skip
         blocks.load(told(drawing.chosen), model, way, **quick)
         blocks.load(told(sliding.chosen), model, axes, **quick)
-        blocks.load(told(editing.chosen), [model, data, kind], own, **quick)
+        blocks.load(told(editing.chosen), [model, kind], own, **quick)
     return blocks.queue(default_concurrency_limit=1, max_size=64)
