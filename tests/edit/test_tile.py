@@ -1,4 +1,4 @@
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,10 +9,11 @@ from noisette.denoiser import Denoiser, Prediction
 from noisette.edit.tile import Rolled, Windowed, border, seam, starts
 from noisette.errors import InputError
 from noisette.grid import karras
+from noisette.guidance import Wrapper
 from noisette.noise import Seeded
 from noisette.posterior import LearnedRange
 from noisette.sampler import DDIM, DDPM, DPMSolver2M, Heun, sample
-from noisette.schedule import Cosine, RectifiedFlow, Schedule
+from noisette.schedule import Cosine, RectifiedFlow
 
 
 def grain(size: int = 8, width: int = 8, reach: float = 12.0) -> torch.Tensor:
@@ -68,18 +69,11 @@ def test_a_windowed_denoiser_says_of_large_pictures_what_it_says_of_small_ones()
         Windowed(d, 8, 8)(x[..., :6], t)
 
 
-@dataclass(frozen=True)
-class Learned:
+class Learned(Wrapper):
     """A denoiser that tells a variance of its own: where a pixel is, as a number."""
 
-    inner: Denoiser
-
-    @property
-    def schedule(self) -> Schedule:
-        return self.inner.schedule
-
     def __call__(self, x: torch.Tensor, t: torch.Tensor) -> Prediction:
-        return replace(self.inner(x, t), variance=2 * x)
+        return replace(self.denoiser(x, t), variance=2 * x)
 
 
 def test_a_learned_variance_is_passed_on() -> None:

@@ -17,4 +17,4 @@ def places() -> dict[str, Path]:
 
 def place(name: str) -> Path | None:
     """The folder of a model that comes with the package; None if there is none of this name."""
-    return HOME / name if name in names() else None
+    return places().get(name)

@@ -13,7 +13,7 @@ from ..edit.inpaint import canvas
 from ..edit.picture import Given, read_picture, read_small
 from ..edit.retouch import One, Turn, enlarged, filled, mended, varied
 from ..edit.segment import chance, inside, segment, uncertainty
-from ..errors import InputError, known
+from ..errors import InputError
 from ..model import PictureModel
 from ..shapes import Bytes, Images
 from ..task import Draw, Segment, Upscale
@@ -86,7 +86,7 @@ def work(model: PictureModel, data: bytes, ask: Ask) -> Work:
     """The edit that is asked for, checked."""
     if ask.kind not in kinds(model):
         raise InputError(f"this model cannot {ask.kind}: it can {' and '.join(kinds(model))}")
-    made = known(ask.kind, EDITS, "edit")(model, data, ask)
+    made = EDITS[ask.kind](model, data, ask)
     told = {"edit": NAMES[ask.kind], "picture_sha256": hashlib.sha256(data).hexdigest()}
     return replace(made, told=told | dict(made.told))
 
