@@ -275,7 +275,6 @@ def _with_bar(model: "PictureModel", wish: Wish, out: Path, after: "Cascade") ->
 def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides | None", after: "Cascade") -> Drawn:
     from ..config import from_json
     from ..edit.origin import Origin, again
-    from ..edit.steering import Aides
     from ..viz.png import read_text
 
     told = read_text(like)
@@ -284,7 +283,7 @@ def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides | None", 
             f"{like} is an edit, by noisette edit {told['edit']}: only what noisette sample drew is drawn again"
         )
     origin = from_json(Origin, told, f"the metadata of {like}")
-    drawn = again(model, origin, aides or Aides(), after.models)
+    drawn = again(model, origin, aides, after.models)
     writable(out)
     return write(out, origin, after.last(model).pictures.finished(drawn).cpu())
 

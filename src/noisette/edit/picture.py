@@ -78,10 +78,8 @@ def read_mask(path: str | Path, given: Given, pictures: Pictures) -> Float[Tenso
     wanted = alpha < 128 if (alpha < 255).any() else as_mode(pixels, "L") >= 128
     height, width = pictures.height, pictures.width
     marked = area(wanted * np.uint8(255), *fitted(h, w, height, width, pictures.pixel_art))  # where its pixels are
-    around = pad(
-        np.repeat(marked, 2 if pictures.has_alpha else 1, axis=2), height, width
-    )  # clear, as around the picture
-    return (_tensor(around[..., :1]) == 0).float()
+    layers = np.repeat(marked, 2 if pictures.has_alpha else 1, axis=2)  # clear around them, if the picture is
+    return (_tensor(pad(layers, height, width)[..., :1]) == 0).float()
 
 
 def palette_of(path: str | Path) -> Float[Tensor, "n 3"]:

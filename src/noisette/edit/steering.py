@@ -79,7 +79,7 @@ def guidance_of(
     """
     steering, aides, pulls = steering or Steering(), aides or Aides(), []
     device = next(model.parameters()).device
-    if len(interval) != 2 or not 0 <= interval[0] <= interval[1] <= 1:
+    if not 0 <= interval[0] <= interval[1] <= 1:
         raise InputError(f"guidance at times of {interval} is never: give two times, 0 ≤ A < B ≤ 1")
     for other in (aides.away, aides.classifier):
         if other is not None and other.config.pictures.shape != model.pictures.shape:
