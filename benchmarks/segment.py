@@ -21,10 +21,9 @@ from torch import Tensor
 
 import noisette
 from noisette.data import Dataset
-from noisette.edit.generate import steered
-from noisette.edit.segment import chance, inside, segment, uncertainty
+from noisette.edit.generate import ends, generate
+from noisette.edit.segment import chance, inside, uncertainty
 from noisette.metrics.overlap import auroc, iou, mean_of
-from noisette.noise import Seeded
 from noisette.task import like
 from noisette.viz.grid import sheet
 from noisette.viz.png import write_png
@@ -70,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--for", dest="minutes", default="2m")
     parser.add_argument("--n", type=int, default=8, help="samples a picture")
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, help="the model's own unless said")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--picture", type=Path)
     args = parser.parse_args()
@@ -84,9 +83,9 @@ def main() -> None:
     for seed in range(args.n):
         parts = []
         for some in torch.arange(len(x)).split(50):
-            denoise, grid = steered(model, model.condition(None, len(some), image=x[some])), model.grid(args.steps)
-            noise = Seeded([1000 * seed + int(i) for i in some])
-            parts.append(segment(denoise, model.sampler(), grid, torch.zeros(len(some), 1, SIDE, SIDE), noise))
+            cond, grid = model.condition(None, len(some), image=x[some]), model.grid(args.steps)
+            seeds = [1000 * seed + int(i) for i in some]
+            parts.append(ends(generate(model, seeds, cond, model.sampler(), grid, batch=50), grid))
         samples.append(torch.cat(parts))
     every = torch.stack(samples, 1)  # (picture, sample, 1, h, w)
     share = torch.cat([chance(one) for one in every])

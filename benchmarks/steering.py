@@ -150,7 +150,16 @@ def upscaling(subject: Subject) -> list[Row]:
         small = shrink(subject.x0)
 
         def edit(d: Denoiser, rows: slice, noise: Seeded, small: Tensor = small, factor: int = factor) -> Images:
-            x = upscale(d, subject.model.sampler(), subject.grid, small[rows], factor, noise, 3)
+            x = upscale(
+                d,
+                subject.model.sampler(),
+                subject.grid,
+                small[rows],
+                factor,
+                noise,
+                3,
+                subject.model.config.sampling.temperature,
+            )
             return within(x, small[rows], factor, subject.model.pictures.has_alpha)
 
         several = [subject.each(edit, 1000 * i) for i in range(4)]

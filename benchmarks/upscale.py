@@ -41,7 +41,8 @@ def enlarged(model: PictureModel, small: Images, factor: int, image: Images | No
         n = len(small[rows])
         denoise: Denoiser = steered(model, model.condition(None, n, image=None if image is None else image[rows]))
         noise = Seeded(range(seed + first, seed + first + n))
-        x = upscale(denoise, model.sampler(), model.grid(), small[rows], factor, noise, rounds)
+        warmth = model.config.sampling.temperature
+        x = upscale(denoise, model.sampler(), model.grid(), small[rows], factor, noise, rounds, warmth)
         found.append(within(x, small[rows], factor, model.pictures.has_alpha))
     return torch.cat(found)
 

@@ -102,6 +102,21 @@ def test_a_recipe_makes_room_for_what_lies_under() -> None:
         from_json(Recipe, data)
 
 
+def test_masks_are_learned_where_x_t_does_not_show_them() -> None:
+    """A disc of 3 pixels is seen through noise of σ = 1: a network that is asked there learns nothing of pictures."""
+    for name in ("tiny", "base"):
+        plain = PRESETS[name](RGBA, 0.5)
+        masks, larger, schedule = tasked(plain, Segment().of(RGBA)), tasked(plain, Upscale(2)), plain.model.schedule
+        noisy = [
+            (schedule.ratio(recipe.training.times(schedule, 2000, torch.Generator().manual_seed(0))) > 3).float().mean()
+            for recipe in (plain, larger, masks)
+        ]
+        assert noisy[0] < 0.06 < noisy[1] < 0.4 and noisy[2] > 0.8
+        assert tasked(plain, Draw()).training == plain.training
+    paper = PRESETS["ddpm-cifar10"](RGBA, 0.5)
+    assert tasked(paper, Segment().of(RGBA)).training.times == paper.training.times
+
+
 @pytest.mark.parametrize(
     ("task", "given", "said"),
     [

@@ -113,9 +113,9 @@ def _laid(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def tasked(recipe: Recipe, task: Task) -> Recipe:
     """A recipe for pictures out of noise, for another task: what the model is given lies under x_t."""
-    model = recipe.model
+    model, training = recipe.model, recipe.training
     net = replace(model.net, in_channels=model.pictures.channels + task.stacked(model.pictures))
-    return replace(recipe, model=replace(model, net=net, task=task))
+    return Recipe(replace(model, net=net, task=task), replace(training, times=task.times(training.times)))
 
 
 Preset = Callable[[Pictures, float], Recipe]  # of the pictures and their standard deviation

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .condition import Condition
 from .errors import InputError
+from .loss import LogNormal, Times
 from .noise import Noise
 from .normal import cdf
 from .operator import AveragePool
@@ -43,6 +44,7 @@ class Task(abc.ABC):
 
     target: ClassVar[Layer] = "picture"  # what of a data set is learned
     use: ClassVar[str]  # the command that makes something with such a MODEL
+    learned: ClassVar[LogNormal | None] = None  # instead of a preset's log-normal times
 
     def of(self, data: Pictures) -> "Task":
         """This task for such a data set. Raises InputError where it cannot be."""
@@ -71,6 +73,10 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def pose(self, x: Layers, known: Condition, noise: Noise | None = None) -> tuple[Images, Condition]:
         """x0, and what is told of it. With `noise`, as it is in training; without, as it is where pictures are made."""
+
+    def times(self, usual: Times) -> Times:
+        """The times at which it is learned, where pictures out of noise alone are learned at `usual` ones."""
+        return self.learned if self.learned is not None and isinstance(usual, LogNormal) else usual
 
     def shown(self, pictures: Pictures, x: Layers, drawn: Images) -> Shown:
         """What a run shows of what it drew for x, side by side: (B, C, H, n · W)."""
@@ -124,6 +130,7 @@ class Upscale(Task):
     """
 
     use = "noisette edit upscale MODEL PICTURE --out large"
+    learned = LogNormal(0.4, 1.2)  # found by trial (docs/log.md)
 
     factor: int = 2
     augment: float = 0.5
@@ -185,10 +192,15 @@ class Upscale(Task):
 @dataclass(frozen=True)
 class Segment(Task):
     """A picture's mask, white where the thing is that was to be found: the picture lies under x_t (Amit et al. 2021,
-    SegDiff; Wolleb et al. 2021). Several samples are several opinions."""
+    SegDiff; Wolleb et al. 2021). Several samples are several opinions.
+
+    It is learned in much noise: a mask is black and white and made of few shapes, so x_t alone shows it until σ/α is
+    far above 1, and at the times that suit pictures a network is seldom asked what only the given picture answers.
+    """
 
     target = "mask"
     use = "noisette edit segment MODEL PICTURE --out mask"
+    learned = LogNormal(2.5, 1.4)
 
     given: Pictures = Pictures()  # the pictures, as the data set has them
 

@@ -11,12 +11,11 @@ import noisette
 from masked import folder
 from noisette.condition import Condition
 from noisette.data import Dataset, prepare
-from noisette.edit.generate import steered
-from noisette.edit.segment import chance, inside, segment
+from noisette.edit.generate import ends, generate
+from noisette.edit.segment import chance, inside
 from noisette.errors import InputError
 from noisette.loss import Objective
 from noisette.metrics.overlap import iou
-from noisette.noise import Seeded
 from noisette.task import Draw, Segment, Task, Upscale
 from noisette.train import train
 from noisette.train.examples import Examples
@@ -120,8 +119,8 @@ def test_it_finds_what_is_there(tmp_path: Path) -> None:
     layers, found = data.held_out.layers(held), []
     for x in layers.split(1):
         cond = model.condition(None, 4, image=x[:, :-1])
-        drawn = segment(steered(model, cond), model.sampler(), model.grid(6), torch.zeros(4, 1, 8, 8), Seeded(range(4)))
-        found.append(inside(chance(drawn)))
+        grid = model.grid(6)
+        found.append(inside(chance(ends(generate(model, range(4), cond, model.sampler(), grid), grid))))
     truth = layers[:, -1:] > 0
     blind = inside((data.train.layers(torch.arange(len(data.train)))[:, -1:].mean(0, keepdim=True) + 1) / 2)
     assert iou(torch.cat(found), truth).mean() > 0.7

@@ -128,10 +128,15 @@ def evaluate(
 
 
 def condition(model: PictureModel, subset: Subset, rows: Int[Tensor, "b"]) -> Condition | None:
-    """Ask for what those pictures are: labels, attributes and captions, as far as the model takes them."""
-    net, known = model.config.net, subset.condition(rows)
+    """Ask for what those pictures are: labels, attributes and captions, as far as the model takes them, and what it has
+    to be given of them."""
+    net, task = model.config.net, model.config.task
+    _, known = task.pose(subset.layers(rows), subset.condition(rows))
     cond = Condition(
-        known.label if net.classes else None, known.vector if net.vector else None, known.tokens if net.tokens else None
+        label=known.label if net.classes else None,
+        vector=known.vector if net.vector else None,
+        tokens=known.tokens if net.tokens else None,
+        image=known.image,
     )
     return cond if len(cond) else None
 

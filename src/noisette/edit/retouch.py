@@ -72,7 +72,7 @@ def filled(pictures: Pictures, turn: Turn, pixels: One, there: Known, rounds: in
 def enlarged(pictures: Pictures, turn: Turn, small: UInt8[Tensor, "1 c h2 w2"], factor: int, rounds: int = 3) -> Bytes:
     """A small picture at the model's size: shrunk again, it is the small one."""
     several = turn.several(pictures, small)
-    drawn = upscale(turn.denoise, turn.sampler, turn.grid, several, factor, turn.noise, rounds)
+    drawn = upscale(turn.denoise, turn.sampler, turn.grid, several, factor, turn.noise, rounds, turn.temperature)
     return pictures.decode(within(drawn, several, factor, pictures.has_alpha)).cpu()
 
 
@@ -89,6 +89,11 @@ def mended(pictures: Pictures, turn: Turn, pixels: One, axes: str, band: int, ro
     x0 = turn.several(pictures, pixels)
     drawn = repaint(rolled, turn.sampler, turn.grid, x0, there.to(x0), turn.noise, rounds)
     return kept(pixels, there, pictures.finished(drawn).cpu())
+
+
+def found(pictures: Pictures, turn: Turn) -> Images:
+    """Samples of the mask of what the model was given, in model space."""
+    return sample(turn.denoise, turn.sampler, turn.grid, turn.start(pictures), turn.noise)
 
 
 def moved(pictures: Pictures, turn: Turn, mid: nn.Module, along: Sequence[tuple[Direction, float]]) -> Bytes:

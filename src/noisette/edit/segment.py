@@ -3,18 +3,7 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..denoiser import Denoiser
-from ..noise import Noise
-from ..sampler import Sampler, sample
-from ..shapes import Grid, Images
-from .generate import fresh
-
 Chance = Float[Tensor, "#n 1 h w"]  # in [0, 1], that a pixel is inside
-
-
-def segment(denoise: Denoiser, sampler: Sampler, grid: Grid, like: Images, noise: Noise) -> Images:
-    """A sample of the mask for each row of `like`, in model space: what `denoise` was given lies under it."""
-    return sample(denoise, sampler, grid, fresh(denoise, grid, like, noise), noise)
 
 
 def chance(samples: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 1 h w"]:

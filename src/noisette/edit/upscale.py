@@ -26,11 +26,13 @@ def upscale(
     factor: int,
     noise: Noise,
     rounds: int = 1,
+    temperature: float = 1.0,
 ) -> Images:
     """(B, C, H, W) of `small`, (B, C, H/factor, W/factor), in model space; each step `rounds` times."""
     shrink = AveragePool(factor)
     exact = Consistent(denoise, shrink, small)
-    return sample(exact, Resampled(sampler, rounds), grid, fresh(denoise, grid, shrink.pinv(small), noise), noise)
+    x = fresh(denoise, grid, shrink.pinv(small), noise, temperature)
+    return sample(exact, Resampled(sampler, rounds), grid, x, noise)
 
 
 def within(x: Images, small: Float[Tensor, "b c h2 w2"], factor: int, alpha: bool = False) -> Images:

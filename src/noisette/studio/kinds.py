@@ -11,8 +11,8 @@ import torch
 
 from ..edit.inpaint import canvas
 from ..edit.picture import Given, read_picture, read_small
-from ..edit.retouch import One, Turn, enlarged, filled, mended, varied
-from ..edit.segment import chance, inside, segment, uncertainty
+from ..edit.retouch import One, Turn, enlarged, filled, found, mended, varied
+from ..edit.segment import chance, inside, uncertainty
 from ..errors import InputError
 from ..model import PictureModel
 from ..shapes import Bytes, Images
@@ -136,8 +136,7 @@ def _find(model: PictureModel, data: bytes, ask: Ask) -> Work:
     assert isinstance(task, Segment)
 
     def draw(turn: Turn) -> Bytes:
-        blank = torch.empty(turn.size, *pictures.shape, device=turn.device)
-        return pictures.decode(segment(turn.denoise, turn.sampler, turn.grid, blank, turn.noise)).cpu()
+        return pictures.decode(found(pictures, turn)).cpu()
 
     def sum_up(drawn: Bytes) -> Mapping[str, One]:
         share = chance(pictures.encode(drawn))

@@ -21,7 +21,6 @@ from ..edit.generate import ends, generate
 from ..metrics.span import Span
 from ..model import PictureModel
 from ..noise import key, keyed
-from ..recipe import Recipe
 from ..shapes import Bytes
 
 FINE = 32  # steps of the walk that grids are fitted to
@@ -42,12 +41,6 @@ class Fitting:
 
     share: float  # of the run's work; 0: nothing is fitted
     seed: int
-
-    @classmethod
-    def of(cls, recipe: Recipe, seed: int) -> "Fitting":
-        """What is fitted are walks out of noise alone: a model that is given a picture keeps its own way to draw."""
-        given = recipe.model.task.wanted(recipe.model.pictures)
-        return cls(recipe.training.fit if given is None else 0.0, seed)
 
     def pictures(self, images: int) -> int:
         """How many pictures the share of a run of so many images pays for; 0, where they are too few to tell."""
@@ -72,17 +65,21 @@ class Fitting:
         model = draws(model, replace(own, sampler=SAMPLER, grid="fitted", steps=STEPS, fitted=fitted))
         grid = model.grid()
         drawn = ends(generate(model, seeds, cond, model.sampler(), grid, own.guidance), grid)
-        found = temperature(data, held_out, model.pictures.finished(drawn).cpu(), self.seed)
+        found = temperature(model, data, held_out, model.pictures.finished(drawn).cpu(), self.seed)
         return draws(model, replace(model.config.sampling, temperature=found))
 
 
-def temperature(train: Subset, held_out: Subset, drawn: Bytes, seed: int) -> float:
+def temperature(model: PictureModel, train: Subset, held_out: Subset, drawn: Bytes, seed: int) -> float:
     """How much nearer to what the training pictures span held-out pictures lie than drawn ones; at most 1."""
     if len(held_out) < LEAST:
         return 1.0
-    some = [torch.randperm(len(side), generator=keyed(seed, "compared"))[:COMPARED] for side in (train, held_out)]
-    span = Span.of(train.pixels(some[0]))
-    ratio = span.outside(held_out.pixels(some[1])) / max(span.outside(drawn), 1e-9)
+    real = []
+    for side in (train, held_out):
+        some = torch.randperm(len(side), generator=keyed(seed, "compared"))[:COMPARED]
+        x0, _ = model.config.task.pose(side.layers(some), side.condition(some))
+        real.append(model.pictures.decode(x0))
+    span = Span.of(real[0])
+    ratio = span.outside(real[1]) / max(span.outside(drawn), 1e-9)
     return round(min(1.0, max(COOLEST, ratio)), 3)
 
 

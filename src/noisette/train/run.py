@@ -99,7 +99,7 @@ class Run:
         self.optimizer = optimizer_of(self.bare, plan.recipe, device, self.criterion.parameters.values())
         self.learned = dict(self.bare.net.named_parameters()) | self.criterion.parameters
         self.feed = Feed(Examples(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device)
-        self.fitting = Fitting.of(plan.recipe, plan.seed)
+        self.fitting = Fitting(training.fit, plan.seed)
 
         self.notes: tuple[str, ...] = ()
         self.images, self.horizon, self.since = 0, Horizon.of(plan.images), (0.0, 0)

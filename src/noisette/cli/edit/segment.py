@@ -30,8 +30,8 @@ def segment(
     import torch
 
     from ...edit.picture import read_picture
+    from ...edit.retouch import found
     from ...edit.segment import chance, inside, uncertainty
-    from ...edit.segment import segment as found
     from ...errors import InputError
     from ...task import Segment, like
     from ...viz.png import write_png
@@ -47,17 +47,14 @@ def segment(
     job = begun(loaded, out, "segment", told_of(given), n, asked, x)
     note(given)
     ready(job)
-    blank = x.new_empty(1, *pictures.shape)
     samples: list[torch.Tensor] = []
 
     def one(turn: "Turn") -> "Bytes":
-        samples.append(
-            found(turn.denoise, turn.sampler, turn.grid, blank.expand(turn.size, -1, -1, -1), turn.noise).cpu()
-        )
+        samples.append(found(pictures, turn).cpu())
         return pictures.decode(samples[-1])
 
     name = Path(picture).stem
-    made = job.draw(one, name)
+    made = job.draw(one, name, temperature=job.temperature)
     share = chance(torch.cat(samples))
     maps = {"mask": inside(share), "uncertainty": uncertainty(share)}
     pixels = {what: (255 * of.float()).round().to(torch.uint8) for what, of in maps.items()}

@@ -42,7 +42,10 @@ def upscale(
     note(given)
     ready(job)
     made = job.draw(
-        lambda turn: enlarged(job.model.pictures, turn, given.pixels, factor, rounds), Path(picture).stem, rounds
+        lambda turn: enlarged(job.model.pictures, turn, given.pixels, factor, rounds),
+        Path(picture).stem,
+        rounds,
+        temperature=job.temperature,
     )
     nearest = given.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     report(made, [sheet_of(out / "grid.png", [nearest, *(m.pixels for m in made)])], asked.as_json)
