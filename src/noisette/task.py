@@ -130,7 +130,7 @@ class Upscale(Task):
     """
 
     use = "noisette edit upscale MODEL PICTURE --out large"
-    learned = LogNormal(0.4, 1.2)  # found by trial (docs/log.md)
+    learned = LogNormal(-0.4, 1.2)  # found by trial (docs/log.md)
 
     factor: int = 2
     augment: float = 0.5
