@@ -7,8 +7,9 @@ Chance = Float[Tensor, "#n 1 h w"]  # in [0, 1], that a pixel is inside
 
 
 def chance(samples: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "1 1 h w"]:
-    """The mean of several samples of one mask, as a share of white."""
-    return ((samples + 1) / 2).clamp(0, 1).mean(0, keepdim=True)
+    """The share of several samples of one mask that are white, or nearer to it than to black: greys are a model's
+    haste, and would look like doubt."""
+    return (samples > 0).to(samples.dtype).mean(0, keepdim=True)
 
 
 def inside(share: Chance) -> Bool[Tensor, "#n 1 h w"]:
