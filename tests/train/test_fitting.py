@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import noisette
+from masked import folder
 from noisette.config import Sampling
 from noisette.data import Dataset
+from noisette.task import Segment, Task, Upscale
 from noisette.train import TrainOptions, train
-from noisette.train.fitting import COOLEST, MOST, NUMBERS, OTHERS, SAMPLER, STEPS, Fitting
+from noisette.train.fitting import COOLEST, MOST, NUMBERS, OTHERS, SAMPLER, STEPS, Fitting, temperature
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,22 @@ def test_what_is_found_does_not_depend_on_how_the_model_drew_before(fitted: tupl
         model.config = replace(model.config, sampling=before)
         found.append(Fitting(1.0, seed=3)(model, data.train, data.held_out, 96).config.sampling)
     assert found[0] == found[1] == noisette.load(fitted[0]).config.sampling
+
+
+@pytest.mark.parametrize("task", [Upscale(2), Segment()])
+def test_models_that_are_given_a_picture_end_alike(task: Task, tmp_path: Path):
+    """Their walks are told of pictures, and what they draw is compared with what they should draw: masks with masks."""
+    (tmp_path / "recipe.json").write_text(json.dumps({"training": {"fit": 1.0}}))
+    options = TrainOptions(
+        images=96, batch=8, preset="tiny", precision="fp32", recipe=str(tmp_path / "recipe.json"), task=task
+    )
+    train(folder(tmp_path / "set", 160), tmp_path / "run", options)
+    model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
+    sampling = model.config.sampling
+    assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS)
+    assert sampling.temperature == COOLEST  # after 12 steps it leaves most of its noise
+    held = torch.arange(len(data.held_out))
+    x0, _ = model.config.task.pose(data.held_out.layers(held), data.held_out.condition(held))
+    noisy = model.pictures.decode(x0 + 0.1 * torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)))
+    assert temperature(model, data.train, data.held_out, model.pictures.decode(x0), 0) == 1
+    assert temperature(model, data.train, data.held_out, noisy, 0) < 1
