@@ -83,11 +83,11 @@ def test_segments_with_how_sure_it_is(call, runs, tmp_path) -> None:
     assert done.code == 0, done.err
     assert [json.loads(line)["edit"] for line in done.out.splitlines()] == ["segment"] * 3
     samples = [np.asarray(Image.open(tmp_path / f"03-{seed:06d}.png")) / 255 for seed in range(3)]
-    share = np.mean(samples, 0)
+    share = np.mean([sample > 0.5 for sample in samples], 0)  # they vote
     mask, unsure = (np.asarray(Image.open(tmp_path / f"03-{what}.png")) for what in ("mask", "uncertainty"))
     assert mask.shape == (8, 8) and set(np.unique(mask)) <= {0, 255}
-    assert (((mask > 0) == (share > 0.5)) | (abs(share - 0.5) < 0.01)).all()
-    np.testing.assert_allclose(unsure / 255, 4 * share * (1 - share), atol=0.02)
+    assert ((mask > 0) == (share > 0.5)).all()
+    np.testing.assert_allclose(unsure / 255, 4 * share * (1 - share), atol=0.003)
     assert Image.open(tmp_path / "grid.png").mode == "RGB"
 
 
