@@ -14,10 +14,10 @@ from noisette import loss, parametrization, schedule
 from noisette.errors import InputError
 from noisette.model import PictureModel
 from noisette.noise import keyed
+from noisette.optimizer import optimizer_of
 from noisette.recipe import Recipe, Training
 from noisette.train import TrainOptions, train
 from noisette.train.criterion import criterion
-from noisette.train.plan import optimizer_of
 from tiny_models import tiny
 
 CONFIG = tiny().config
@@ -64,7 +64,7 @@ def step(made: Recipe) -> tuple[float, float]:
     torch.manual_seed(0)
     model = PictureModel(made.model)
     what = criterion(made, torch.device("cpu"))
-    optimiser = optimizer_of(model, made, torch.device("cpu"), what.parameters.values())
+    optimiser = optimizer_of(model, made, what.parameters.values())
     t = what.loss.times(what.loss.schedule, 3, keyed("t"))
     x0, eps = torch.randn(2, 3, 4, 8, 8, generator=keyed("x0"))
     before = [q.clone() for q in model.parameters()]

@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
 
 from ..condition import Condition
 from ..data import Dataset
 from ..errors import InputError, known
 from ..model import PictureModel
+from ..optimizer import optimizer_of
 from ..presets import PRESETS, WANTED
 from ..recipe import Recipe, overlaid, tasked
 from ..task import Draw, Task
 from .checkup import affordable
-from .muon import Muon, matrices
 
 Precision = Literal["fp32", "bf16"]
 
@@ -104,7 +103,7 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     """
     model = PictureModel(recipe.model).to(device).train()
     objective = recipe.loss()
-    optimizer = optimizer_of(model, recipe, device)
+    optimizer = optimizer_of(model, recipe)
     x0 = torch.zeros(share, *recipe.model.pictures.shape, device=device)
     t, eps = torch.full((share,), 0.01, dtype=torch.float64), torch.randn_like(x0)
     net, wording = recipe.model.net, recipe.model.pictures.wording
@@ -133,20 +132,6 @@ def seconds_per_image(recipe: Recipe, precision: Precision, device: torch.device
     while time.perf_counter() - start < budget and len(times) < 50:
         times.append(step())
     return min(times) / share
-
-
-def optimizer_of(
-    model: nn.Module, recipe: Recipe, device: torch.device, also: Iterable[Tensor] = ()
-) -> torch.optim.Optimizer:
-    """The optimiser of a recipe, for the model's parameters and `also` for others."""
-    training = recipe.training
-    betas, decay = (0.9, training.beta2), training.weight_decay
-    everything = [*model.parameters(), *also]
-    if training.optimizer == "adam":
-        return torch.optim.AdamW(everything, training.lr, betas=betas, weight_decay=decay, fused=True)
-    wide = matrices(model)
-    taken = {id(w) for w in wide}
-    return Muon(wide, [p for p in everything if id(p) not in taken], training.lr, betas, decay)
 
 
 def precisions(asked: str, device: torch.device) -> tuple[Precision, ...]:

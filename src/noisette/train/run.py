@@ -26,6 +26,7 @@ from ..lock import RunLock
 from ..model import PictureModel
 from ..nn.ema import EMA
 from ..noise import key
+from ..optimizer import optimizer_of
 from ..text import encoder_of
 from .checkup import SHARE, Checkups
 from .criterion import criterion
@@ -38,7 +39,7 @@ from .growth import Growth
 from .horizon import Horizon, TimeBox, learning_rate
 from .journal import Journal, Record
 from .observer import FIRST, Moment, Observer
-from .plan import Plan, TrainOptions, optimizer_of, share_of
+from .plan import Plan, TrainOptions, share_of
 from .progress import Diverged, Interrupted, Progress
 from .settled import drawing_alike, holds, no_empty_folder, settle, stored
 from .stop import StopSignals
@@ -96,7 +97,7 @@ class Run:
         self.bare = PictureModel(plan.recipe.model).to(device)
         self.ema = EMA(self.bare, half_life=training.ema * plan.images)
         self.criterion = criterion(plan.recipe, device)
-        self.optimizer = optimizer_of(self.bare, plan.recipe, device, self.criterion.parameters.values())
+        self.optimizer = optimizer_of(self.bare, plan.recipe, self.criterion.parameters.values())
         self.learned = dict(self.bare.net.named_parameters()) | self.criterion.parameters
         self.feed = Feed(Examples(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device)
         self.fitting = Fitting(training.fit, plan.seed)

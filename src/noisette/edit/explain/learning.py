@@ -11,6 +11,7 @@ from ...files import read_json
 from ...model import PictureModel
 from ...nn.ema import EMA
 from ...noise import keyed
+from ...optimizer import optimizer_of
 from ...recipe import Recipe
 from .subject import Subject
 
@@ -30,7 +31,7 @@ def still_learning(subject: Subject, steps: int = STEPS) -> tuple[PictureModel, 
     model.net.load_state_dict(found.tensors("model"))
     training, loss, batch = recipe.training, recipe.loss(), recipe.training.batch
     average = EMA(model, HALF_LIFE * batch, ramp=1)
-    optimizer = torch.optim.Adam(model.parameters(), training.lr, betas=(0.9, training.beta2))
+    optimizer = optimizer_of(model, recipe)
     model.train()
     for step in range(1, steps + 1):
         random = keyed(subject.seed, "still learning", step)

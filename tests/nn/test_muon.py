@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from noisette import checkpoint
 from noisette.errors import InputError
 from noisette.model import PictureModel
-from noisette.train.muon import Muon, matrices, orthogonal
+from noisette.nn.muon import Muon, matrices, orthogonal
 from tiny_models import tiny
 
 
