@@ -284,24 +284,25 @@ FREED = """
 import resource, torch
 from noisette.nn.kernels import library
 library.keep_memory()
-for _ in range(8):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    tensors = [torch.ones(5_000_000) for _ in range(8)]
+for step in range(8):
+    tensors = [torch.ones(5_000_000 + 1000 * step) for _ in range(4)]
     del tensors
+    if step == 0:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 def test_freed_memory_is_taken_again() -> None:
-    """160 MB cost page faults in the first steps, and then none.
+    """After the first of eight steps, of 19,500 pages each, few page faults; 137,000 if memory were given back.
 
-    Not in the first alone: where two tensors were freed, aligned ones fit in only by luck. In a process of its own,
-    whose memory nobody else has cut up.
+    The tensors grow a little, or glibc itself would learn to keep them, now and then. Where one was freed, the next
+    fits in only by luck, so there are up to 25,000. In a process of its own, whose memory nobody else has cut up.
     """
     if not hasattr(ctypes.CDLL(None), "mallopt"):
         pytest.skip("this C library has no such setting")
     told = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
-    assert int(told.stdout) < 1000
+    assert int(told.stdout) < 40_000
 
 
 def test_reasons_for_going_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        if attended.fits(self.norm, self.heads, x):
-            return attended.attended(self.norm, self.qkv, self.out, self.heads, x)
+        if (by := attended.suited(self.norm, self.heads, x)) is not None:
+            return attended.attended(by, self.norm, self.qkv, self.out, self.heads, x)
         b, c, h, w = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (b, h w, c)
         q, k, v = self.qkv(tokens).reshape(b, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)

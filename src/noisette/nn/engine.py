@@ -1,4 +1,4 @@
-"""Who computes the 3 × 3 convolutions with padding 1 on a processor, and in which precision.
+"""Who computes convolutions (3 × 3 with padding 1, and 1 × 1) on a processor, and in which precision.
 
 Legend: b batch, c channels in, o channels out, h × w pixels. All pictures are channels last and contiguous.
 """
@@ -9,12 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .kernels.library import address, kernels, serves, tiles
+from .kernels.library import serves, tiles
 from .layout import NHWC, pooled, rows
 from .tiles import Tiles
-
-LIMIT = 4096  # channels that kernels/winograd.c is made for
-LEAST = 16  # pixels: below, transforming the weights takes longer than the convolution
+from .winograd import Winograd
 
 
 @runtime_checkable
@@ -57,71 +55,8 @@ class Engine(Protocol):
         ...
 
 
-class Products:
-    """1 × 1 convolutions as PyTorch's matrix products."""
-
-    def mix(self, x: tuple[Tensor, ...], weight: Tensor, bias: Tensor) -> Tensor:
-        dtype, (b, _, h, w) = x[0].dtype, x[0].shape
-        weights = weight.flatten(1).to(dtype).split([t.shape[1] for t in x], dim=1)
-        y = torch.addmm(bias.to(dtype), rows(x[0]), weights[0].T)
-        for t, part in zip(x[1:], weights[1:], strict=True):
-            y.addmm_(rows(t), part.T)
-        return y.view(b, h, w, -1).permute(0, 3, 1, 2)
-
-    def mix_back(self, x: tuple[Tensor, ...], weight: Tensor, dy: Tensor, dx: tuple[Tensor, ...]) -> Tensor:
-        back, dweight, widths = rows(dy), torch.empty_like(weight), [t.shape[1] for t in x]
-        weights, dweights = weight.flatten(1).to(dy.dtype).split(widths, dim=1), dweight.flatten(1).split(widths, dim=1)
-        for t, dt, part, dpart in zip(x, dx, weights, dweights, strict=True):
-            rows(dt).addmm_(back, part)
-            dpart.copy_(back.T @ rows(t))
-        return dweight
-
-
-class Winograd(Products):
-    """fp32: kernels/winograd.c."""
-
-    dtype = torch.float32
-
-    def fits(self, ins: int, outs: int, pixels: int) -> bool:
-        return ins % 16 == outs % 16 == 0 and max(ins, outs) <= LIMIT and pixels >= LEAST
-
-    def transform(self, weight: Tensor, back: bool) -> Tensor:
-        library, weight = kernels(), weight.detach().contiguous()
-        o, c = weight.shape[:2]
-        u = torch.empty(library.winograd_weights_size(c, o))
-        library.winograd_weights(address(weight), address(u), *((o, c) if back else (c, o)), int(back))
-        return u
-
-    def convolve(
-        self, x: Tensor, u: Tensor, outs: int, bias: Tensor | None = None, onto: Tensor | None = None, up: bool = False
-    ) -> Tensor:
-        return self._run(x, u, outs, bias, onto, up, False)
-
-    def back(self, dy: Tensor, u: Tensor, ins: int, up: bool = False) -> Tensor:
-        return self._run(dy, u, ins, None, None, False, up)
-
-    def _run(
-        self, x: Tensor, u: Tensor, outs: int, bias: Tensor | None, onto: Tensor | None, up: bool, pool: bool
-    ) -> Tensor:
-        library = kernels()
-        b, c, h, w = x.shape
-        h, w = h << up, w << up
-        y = torch.empty((b, outs, h >> pool, w >> pool), memory_format=NHWC)
-        work = torch.empty(library.winograd_work(c, outs))
-        library.winograd(*map(address, (x, u, bias, onto, y, work)), b, h, w, c, outs, int(up), int(pool))
-        return y
-
-    def gradients(self, x: Tensor, dy: Tensor, up: bool = False) -> tuple[Tensor, Tensor]:
-        library = kernels()
-        (b, o, h, w), c = dy.shape, x.shape[1]
-        dweight, dbias = torch.empty(o, c, 3, 3), torch.empty(o)
-        work = torch.empty(library.winograd_gradient_work(b, h, w, c, o))
-        library.winograd_gradient(*map(address, (x, dy, dweight, dbias, work)), b, h, w, c, o, int(up))
-        return dweight, dbias
-
-
-class Plain(Products):
-    """bf16, where there are no tiles: PyTorch's convolution."""
+class Plain:
+    """bf16, where there are no tiles: PyTorch's convolution and matrix product."""
 
     dtype = torch.bfloat16
 
@@ -145,6 +80,22 @@ class Plain(Products):
         weight = dy.new_empty(()).expand(dy.shape[1], x.shape[1], 3, 3)
         _, dweight, dbias = _convolution_backward(dy, _grown(x, up), weight, (False, True, True))
         return dweight.float().contiguous(), dbias.float()
+
+    def mix(self, x: tuple[Tensor, ...], weight: Tensor, bias: Tensor) -> Tensor:
+        dtype, (b, _, h, w) = x[0].dtype, x[0].shape
+        weights = weight.flatten(1).to(dtype).split([t.shape[1] for t in x], dim=1)
+        y = torch.addmm(bias.to(dtype), rows(x[0]), weights[0].T)
+        for t, part in zip(x[1:], weights[1:], strict=True):
+            y.addmm_(rows(t), part.T)
+        return y.view(b, h, w, -1).permute(0, 3, 1, 2)
+
+    def mix_back(self, x: tuple[Tensor, ...], weight: Tensor, dy: Tensor, dx: tuple[Tensor, ...]) -> Tensor:
+        back, dweight, widths = rows(dy), torch.empty_like(weight), [t.shape[1] for t in x]
+        weights, dweights = weight.flatten(1).to(dy.dtype).split(widths, dim=1), dweight.flatten(1).split(widths, dim=1)
+        for t, dt, part, dpart in zip(x, dx, weights, dweights, strict=True):
+            rows(dt).addmm_(back, part)
+            dpart.copy_(back.T @ rows(t))
+        return dweight
 
 
 def _convolution_backward(dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]) -> Any:

@@ -4,20 +4,24 @@ Legend: b batch, c channels in, o channels out, h × w pixels. All pictures are 
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .kernels.library import address, kernels
-from .layout import NHWC, pooled
+from .layout import pooled
+from .products import Products, operands
 
 LIMIT = 4096  # channels that kernels/amx_gradient.c is made for
 
 
-class Tiles:
-    """Convolutions, and attention between pixels."""
+class Tiles(Products):
+    """Any number of channels."""
 
     dtype = torch.bfloat16
+    attention: ClassVar[str] = "amx_attention"
+    depths: ClassVar[int] = 32
 
     def fits(self, ins: int, outs: int, pixels: int) -> bool:
         return max(ins, outs) <= LIMIT
@@ -31,7 +35,7 @@ class Tiles:
         library = kernels()
         b, c, h, w = x.shape
         sizes = (b, h << up, w << up, c, outs)
-        y = _picture(b, outs, h << up, w << up)
+        y = self.picture(b, outs, h << up, w << up)
         work = torch.empty(library.amx_work(*sizes), dtype=self.dtype)
         library.amx(*map(address, (x, u, bias, onto, y, work)), *sizes, int(up))
         return y
@@ -43,58 +47,17 @@ class Tiles:
         dweight = torch.empty(dy.shape[1], x.shape[1], 3, 3)
         return dweight, _gradient(x, dy, dweight, 0, up)
 
-    def mix(self, x: tuple[Tensor, ...], weight: Tensor, bias: Tensor, onto: Tensor | None = None) -> Tensor:
-        """The 1 × 1 convolution of x, whose channels follow each other, with the weights (o, c, 1, 1); plus `onto`."""
-        y, at, us = _picture(len(x[0]), len(weight), *x[0].shape[2:]), 0, []
-        for t in x:
-            us.append(_packed(weight, False, at, at + t.shape[1]))
-            at += t.shape[1]
-        _product(x, us, bias, onto, y)
-        return y
+    def packed(self, weight: Tensor, back: bool, first: int, last: int) -> Tensor:
+        return _packed(weight, back, first, last)
 
-    def mix_back(self, x: tuple[Tensor, ...], weight: Tensor, dy: Tensor, dx: tuple[Tensor, ...]) -> Tensor:
-        dweight, at = torch.empty_like(weight), 0
-        for t, dt in zip(x, dx, strict=True):
-            _product((dy,), [_packed(weight, True, at, at + t.shape[1])], None, dt, dt)
-            _gradient(t, dy, dweight, at)
-            at += t.shape[1]
-        return dweight
+    def product(
+        self, x: tuple[Tensor, ...], us: list[Tensor], bias: Tensor | None, onto: Tensor | None, y: Tensor
+    ) -> None:
+        arrays, sizes = operands(x, us, y)
+        kernels().amx_product(*map(address, (*arrays, bias, onto, y)), *sizes)
 
-    def unmix(self, weight: Tensor, dy: Tensor) -> Tensor:
-        """The gradient of the x of `mix`, which is a single one."""
-        dx = _picture(len(dy), weight.shape[1], *dy.shape[2:])
-        _product((dy,), [_packed(weight, True, 0, weight.shape[1])], None, None, dx)
-        return dx
-
-    def mix_gradients(self, x: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the weights (o, c) and of the bias of `mix`."""
-        dweight = torch.empty(dy.shape[1], x.shape[1])
-        return dweight, _gradient(x, dy, dweight, 0)
-
-    def attend(self, qkv: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-        """Attention between all pixels; qkv (b, 3 c, h, w) to (b, c, h, w), and what `attend_back` needs."""
-        library = kernels()
-        b, c, h, w = qkv.shape
-        sizes = (h * w, heads, c // 3 // heads)
-        y, norms = _picture(b, c // 3, h, w), torch.empty(b, heads, h * w)
-        work = torch.empty(library.amx_attention_work(*sizes), dtype=self.dtype)
-        library.amx_attention(*map(address, (qkv, y, norms, work)), b, *sizes)
-        return y, norms
-
-    def attend_back(self, qkv: Tensor, y: Tensor, norms: Tensor, dy: Tensor) -> Tensor:
-        """The gradient of qkv."""
-        library = kernels()
-        b, c, h, w = qkv.shape
-        heads = norms.shape[1]
-        sizes = (h * w, heads, c // 3 // heads)
-        dqkv = _picture(b, c, h, w)
-        work = torch.empty(library.amx_attention_work(*sizes), dtype=self.dtype)
-        library.amx_attention_back(*map(address, (qkv, y, dy, norms, dqkv, work)), b, *sizes)
-        return dqkv
-
-
-def _picture(b: int, c: int, h: int, w: int) -> Tensor:
-    return torch.empty((b, c, h, w), dtype=torch.bfloat16, memory_format=NHWC)
+    def gradient(self, x: Tensor, dy: Tensor, dweight: Tensor, first: int) -> Tensor:
+        return _gradient(x, dy, dweight, first)
 
 
 def _packed(weight: Tensor, back: bool, first: int, last: int) -> Tensor:
@@ -104,14 +67,6 @@ def _packed(weight: Tensor, back: bool, first: int, last: int) -> Tensor:
     start, to = weight.data_ptr() + 4 * first * taps, u.data_ptr()
     library.amx_weights(start, None if back else to, to if back else None, c, o, taps, weight.shape[1] * taps)
     return u
-
-
-def _product(x: tuple[Tensor, ...], us: list[Tensor], bias: Tensor | None, onto: Tensor | None, y: Tensor) -> None:
-    """kernels/amx_product.c, of one or two x."""
-    two = (x[1], us[1]) if len(x) > 1 else (None, None)
-    b, c, h, w = x[0].shape
-    arrays = (x[0], two[0], us[0], two[1], bias, onto, y)
-    kernels().amx_product(*map(address, arrays), b * h * w, c, 0 if two[0] is None else two[0].shape[1], y.shape[1])
 
 
 def _gradient(x: Tensor, dy: Tensor, dweight: Tensor, first: int, up: bool = False) -> Tensor:

@@ -1,6 +1,7 @@
-"""Group normalisation and 3 × 3 convolutions in C, for processors: compiled when first needed, if there is a compiler.
+"""Norms, convolutions and attention in C, for processors: compiled when first needed, if there is a compiler.
 
-In fp32, and under autocast in bf16: norm.c is for both, winograd.c for fp32, amx*.c for bf16.
+In fp32, and under autocast in bf16: norm.c is for both; winograd.c, product.c and attention.c are for fp32, amx*.c
+for bf16.
 Nothing depends on them: where they cannot be had, or are switched off, PyTorch does the same, more slowly.
 """
 
@@ -25,6 +26,8 @@ OBJECTS = {
     "norm": ("norm.c",),
     "half_norm": ("norm.c", "-DHALF"),
     "winograd": ("winograd.c",),
+    "product": ("product.c",),
+    "attention": ("attention.c",),
     "amx": ("amx.c",),
     "amx_weights": ("amx_weights.c",),
     "amx_gradient": ("amx_gradient.c",),
@@ -48,6 +51,14 @@ SIGNATURES = {
     "winograd": ("pppppp" + "nnnnnnn", False),
     "winograd_gradient_work": ("nnnnn", True),
     "winograd_gradient": ("ppppp" + "nnnnnn", False),
+    "product_weights_size": ("nn", True),
+    "product_weights": ("pp" + "nnnn", False),
+    "product": ("ppppppp" + "nnnn", False),
+    "product_gradient_work": ("nnn", True),
+    "product_gradient": ("ppppp" + "nnnn", False),
+    "attention_work": ("nnn", True),
+    "attention": ("pppp" + "nnnn", False),
+    "attention_back": ("pppppp" + "nnnn", False),
     "amx_ready": ("", True),
     "amx_weights_size": ("nnn", True),
     "amx_weights": ("ppp" + "nnnn", False),

@@ -9,11 +9,10 @@
    stands for 2 x 2. Channels are multiples of 16, of LIMIT at most. */
 #include <omp.h>
 
-#include "lanes.h"
+#include "product.h"
 
-#define TILES 24 /* worked on together: a multiple of ROWS */
+#define TILES 24 /* worked on together */
 #define CHUNK 48 /* likewise, for the gradient of the weights */
-#define PANEL (2 * LANES)
 #define LINE 16 /* floats that the cache keeps together: what is far away is best touched by lines */
 #define LIMIT 4096
 #define P1 0.70710678f
@@ -146,49 +145,6 @@ INLINE void tile_out(const float *m, long step, Shape s, long t, long pool, cons
   }
 }
 
-/* m = a u, for ROWS rows of a and a panel of n vectors: a is (rows, depth), u is (depth, panel). */
-INLINE void product(const float *a, long step, const float *u, float *m, long to, long depth, int n) {
-  vec sum[ROWS][2];
-  for (int r = 0; r < ROWS; r++)
-    for (int v = 0; v < n; v++) sum[r][v] = all(0);
-  for (long i = 0; i < depth; i++) {
-    vec b[2];
-    for (int v = 0; v < n; v++) b[v] = load(u + (i * n + v) * LANES);
-    for (int r = 0; r < ROWS; r++)
-      for (int v = 0; v < n; v++) sum[r][v] += a[r * step + i] * b[v];
-  }
-  for (int r = 0; r < ROWS; r++)
-    for (int v = 0; v < n; v++) store(m + r * to + v * LANES, sum[r][v]);
-}
-
-/* m (+)= a' z, for `rows` columns of a and n vectors of z: a is (depth, ...), z is (depth, ...). */
-INLINE void product_of_columns(const float *a, long astep, const float *z, long zstep, float *m, long to, long depth, int more, int rows, int n) {
-  vec sum[ROWS][2];
-  for (int r = 0; r < rows; r++)
-    for (int v = 0; v < n; v++) sum[r][v] = more ? load(m + r * to + v * LANES) : all(0);
-  for (long i = 0; i < depth; i++) {
-    vec b[2];
-    for (int v = 0; v < n; v++) b[v] = load(z + i * zstep + v * LANES);
-    for (int r = 0; r < rows; r++)
-      for (int v = 0; v < n; v++) sum[r][v] += a[i * astep + r] * b[v];
-  }
-  for (int r = 0; r < rows; r++)
-    for (int v = 0; v < n; v++) store(m + r * to + v * LANES, sum[r][v]);
-}
-
-static void wide(const float *a, long step, const float *u, float *m, long to, long depth) { product(a, step, u, m, to, depth, 2); }
-static void narrow(const float *a, long step, const float *u, float *m, long to, long depth) { product(a, step, u, m, to, depth, 1); }
-
-typedef void (*Columns)(const float *, long, const float *, long, float *, long, long, int);
-#define COLUMNS(name, rows, n) \
-  static void name(const float *a, long as, const float *z, long zs, float *m, long to, long depth, int more) { \
-    product_of_columns(a, as, z, zs, m, to, depth, more, rows, n); \
-  }
-COLUMNS(columns_full_wide, ROWS, 2)
-COLUMNS(columns_full_narrow, ROWS, 1)
-COLUMNS(columns_rest_wide, REST, 2)
-COLUMNS(columns_rest_narrow, REST, 1)
-
 long winograd_weights_size(long channels, long outs) { return 36 * padded(channels * outs); }
 
 /* u = G w G', in panels. With `back` these are the weights of the convolution that gives the gradient of x. */
@@ -198,7 +154,7 @@ void winograd_weights(const float *w, float *u, long channels, long outs, long b
   for (long block = 0; block < outs; block += LINE)
     for (long c = 0; c < channels; c++)
       for (long o = block; o < block + LINE; o += LANES) {
-        long panel = o / PANEL * PANEL, width = outs - panel < PANEL ? LANES : PANEL;
+        long panel = o / PANEL * PANEL, width = width_of(panel, outs);
         float *to = u + panel * channels + c * width + (o - panel);
         vec d[9], e[18];
         EACH(9) for (int k = 0; k < 9; k++)
@@ -231,9 +187,7 @@ void winograd(const float *x, const float *u, const float *bias, const float *on
       pixels(x, s, channels, up, first, 6, 1, p[first % 2]);
       for (long t = first; t < last; t++) tile_in(x, s, t, p[t % 2], p[1 - t % 2], v + (t - first) * channels, vs);
       for (int k = 0; k < 36; k++)
-        for (long p = 0; p < outs; p += PANEL)
-          for (long r = 0; r < last - first; r += ROWS)
-            (outs - p < PANEL ? narrow : wide)(v + k * vs + r * channels, channels, u + k * us + p * channels, m + k * ms + r * outs + p, outs, channels);
+        multiply(&(Factor){v + k * vs, channels, u + k * us, channels}, 1, 0, 0, m + k * ms, outs, last - first, outs);
       for (long t = first; t < last; t++) tile_out(m + (t - first) * outs, ms, s, t, pool, bias, onto, y);
     }
   }
@@ -308,13 +262,7 @@ void winograd_gradient(const float *x, const float *dy, float *dw, float *db, fl
         for (long i = 3 * half; i < 3 * half + 3; i++) {
           rows[i](x, dy, s, first, last, v, z);
           for (int j = 0; j < 6; j++)
-            for (long p = 0; p < outs; p += PANEL)
-              for (long c = 0, n; c < channels; c += n) {
-                int thin = outs - p < PANEL, full = channels - c >= ROWS;
-                Columns block = full ? thin ? columns_full_narrow : columns_full_wide : thin ? columns_rest_narrow : columns_rest_wide;
-                block(v + j * vs + c, channels, z + j * zs + p, outs, du + (part * 36 + 6 * i + j) * us + c * outs + p, outs, last - first, first > begin);
-                n = full ? ROWS : REST;
-              }
+            multiply_columns(v + j * vs, channels, z + j * zs, outs, du + (part * 36 + 6 * i + j) * us, outs, last - first, first > begin, channels, outs);
         }
         if (half) sum_tiles(dy, s, first, last, sums + part * outs);
       }
