@@ -17,6 +17,7 @@ from noisette.nn import UNetConfig
 from noisette.nn.blocks import Attention, ResBlock
 from noisette.nn.conv import Conv1x1, Conv3x3
 from noisette.nn.kernels import library
+from noisette.nn.muon import orthogonal_all
 from noisette.nn.norm import GroupNorm
 
 KINDS = {"native": ["-march=native"], "avx2": ["-mavx2", "-mfma"], "baseline": []}
@@ -128,6 +129,17 @@ def test_residual_block(processor: None, widths: tuple[int, ...], size: tuple[in
         near(x.grad, true_x.grad, 1e-5)
     for seen, true in zip(block.parameters(), exact.parameters(), strict=True):
         near(seen.grad, true.grad, 1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 48), (2, 64, 576), (5, 20, 37), (1, 128, 32), (4, 16, 16)], ids=str)
+def test_orthogonal(processor: None, shape: tuple[int, int, int]) -> None:
+    """Wide ones, narrow ones, tall ones, and what is no multiple of anything."""
+    stack = torch.randn(shape)
+    exact = stack.double()
+    found, expected = orthogonal_all(stack), orthogonal_all(exact)
+    assert found.dtype == torch.float32 and expected.dtype == torch.float64 and found.shape == shape
+    near(found, expected, 2e-4)  # small singular values are enlarged a hundredfold
+    assert torch.equal(stack.double(), exact)
 
 
 NORMS = [  # b, c, groups, h, w, mean

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .kernels.library import address, kernels, serves
 
 SMALLEST = 16  # rows and columns of what counts as a matrix
 MOMENTUM = 0.9
@@ -49,6 +52,19 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return whole @ x
 
 
+def orthogonal_all(stack: Tensor) -> Tensor:
+    """`orthogonal` of n × rows × columns, of any shape; on processors by kernels/orthogonal.c, which does the same."""
+    if stack.shape[1] > stack.shape[2]:
+        return orthogonal_all(stack.mT).mT
+    if serves(stack) is not torch.float32:
+        return orthogonal(stack)
+    n, rows, columns = stack.shape
+    x = F.pad(stack, (0, -columns % 16, 0, -rows % 16)).contiguous()  # zeros stay zeros
+    work = torch.empty(kernels().orthogonal_work(*x.shape[1:]))
+    kernels().orthogonal(address(x), address(work), n, *x.shape[1:], *ITERATION)
+    return x[:, :rows, :columns]
+
+
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov's momentum for `wide`, AdamW for `others`, both with one learning rate."""
 
@@ -76,7 +92,7 @@ class Muon(torch.optim.Optimizer):
             alike[weight.shape[0], weight[0].numel()].append(weight)
         for (rows, columns), weights in alike.items():
             ahead = torch.stack([slope.flatten(1) for slope in self._ahead(weights)])
-            steps = orthogonal(ahead.mT).mT if rows > columns else orthogonal(ahead)
+            steps = orthogonal_all(ahead)
             if decay:
                 torch._foreach_mul_(weights, 1 - lr * decay)
             size = -lr * LIKE_ADAM * max(rows, columns) ** 0.5

@@ -1,7 +1,6 @@
 """Norms, convolutions and attention in C, for processors: compiled when first needed, if there is a compiler.
 
-In fp32, and under autocast in bf16: norm.c is for both; winograd.c, product.c and attention.c are for fp32, amx*.c
-for bf16.
+In fp32, and under autocast in bf16: norm.c is for both; amx*.c are for bf16, the others for fp32.
 Nothing depends on them: where they cannot be had, or are switched off, PyTorch does the same, more slowly.
 """
 
@@ -28,6 +27,7 @@ OBJECTS = {
     "winograd": ("winograd.c",),
     "product": ("product.c",),
     "attention": ("attention.c",),
+    "orthogonal": ("orthogonal.c",),
     "amx": ("amx.c",),
     "amx_weights": ("amx_weights.c",),
     "amx_gradient": ("amx_gradient.c",),
@@ -59,6 +59,8 @@ SIGNATURES = {
     "attention_work": ("nnn", True),
     "attention": ("pppp" + "nnnn", False),
     "attention_back": ("pppppp" + "nnnn", False),
+    "orthogonal_work": ("nn", True),
+    "orthogonal": ("pp" + "nnn" + "fff", False),
     "amx_ready": ("", True),
     "amx_weights_size": ("nnn", True),
     "amx_weights": ("ppp" + "nnnn", False),
