@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,12 @@ class PictureModel(DiffusionModel, Displayed):
         sampling: Sampling = self.config.sampling
         make = known(name or sampling.grid, GRIDS, "grid")
         return make(self.config, steps if steps is not None else sampling.steps)
+
+    def by(self, sampling: Sampling) -> "PictureModel":
+        """This model, its weights shared, with another way to draw."""
+        other = copy(self)
+        other.config = replace(self.config, sampling=sampling)
+        return other
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically."""

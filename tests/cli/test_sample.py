@@ -39,7 +39,7 @@ def test_draws_what_the_library_draws(call, model, tmp_path) -> None:
             "steps": 3, "guidance": 1.5, "batch": 2 if i < 4 else 1, "times": [],
             "attributes": [], "eta": None, "interval": [0.0, 1.0], "turns": [], "noisette": noisette.__version__,
             "steering": asdict(Steering()) | {"towards": []}, "text": None, "then": [], "level": 0.0,
-            "temperature": 1.0,
+            "temperature": 1.0, "ways": [],
         }  # fmt: skip
     with Image.open(tmp_path / "out" / "grid.png") as grid_image:
         assert grid_image.mode == "RGBA" and grid_image.width > 8 * 16

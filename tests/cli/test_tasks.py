@@ -1,6 +1,7 @@
 """Upscalers, segmenters and cascades, as people type them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from PIL import Image
 
 from masked import folder
-from noisette.viz.png import read_text
+from noisette.config import Sampling
+from noisette.model import PictureModel
+from noisette.viz.png import read_png, read_text, write_png
 
 SHORT = ("--images", "16", "--preset", "tiny", "--batch", "8", "--precision", "fp32")
 
@@ -100,6 +103,49 @@ def test_a_cascade_in_one_command_and_again(call, runs, tmp_path) -> None:
     again = call("sample", runs["base"], "--then", runs["up"], "--like", picture, "--out", tmp_path / "b")
     assert again.code == 0, again.err
     assert (np.asarray(Image.open(tmp_path / "b" / picture.name)) == np.asarray(Image.open(picture))).all()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        Sampling("ddim", "fitted", 2, 1.5, 0.8, ((0.9, 0.3, 0.0), (0.9, 0.5, 0.2, 0.0))),
+        Sampling("ddpm", "logsnr", 3),
+    ],
+)
+def test_like_draws_as_what_enlarged_drew_then(call, refused, runs, tmp_path, way) -> None:
+    """Its default way of drawing has become another since, as `noisette steps` makes it."""
+    up = tmp_path / "up"
+    shutil.copytree(runs["up"], up)
+    PictureModel.from_pretrained(up).keep_sampling(up, way)
+    cascade = ("sample", runs["base"], "--then", up)
+    done = call(*cascade, "-n", 2, "--label", "tool", "--steps", 2, "--out", tmp_path / "a")
+    assert done.code == 0, done.err
+    picture = tmp_path / "a" / "tool-000001.png"
+    pixels, told = read_png(picture)
+    walked = [list(way.fitted[0])] if way.fitted else []
+    assert told["ways"] == [{
+        "sampler": way.sampler, "grid": way.grid, "steps": way.steps, "guidance": way.guidance,
+        "temperature": way.temperature, "fitted": walked,
+    }]  # fmt: skip
+
+    changed = PictureModel.from_pretrained(up)
+    changed.keep_sampling(up, Sampling("heun", "karras", 1, temperature=1.2))
+    again = call(*cascade, "--like", picture, "--out", tmp_path / "b")
+    assert again.code == 0, again.err
+    assert (tmp_path / "b" / picture.name).read_bytes() == picture.read_bytes()
+
+    old = tmp_path / picture.name  # as earlier versions wrote it: drawn in the way of now
+    write_png(old, pixels, {k: v for k, v in told.items() if k != "ways"})
+    again = call(*cascade, "--like", old, "--out", tmp_path / "c")
+    assert again.code == 0, again.err
+    assert (read_png(tmp_path / "c" / picture.name)[0] != pixels).any()
+
+    write_png(old, pixels, told | {"ways": told["ways"] * 2})
+    assert "metadata are damaged" in refused(*cascade, "--like", old, "--out", tmp_path / "d")
+    next(changed.requires_grad_(True).parameters()).data += 0.01
+    changed.save_pretrained(tmp_path / "other")
+    other = ("sample", runs["base"], "--then", tmp_path / "other")
+    assert "that picture was enlarged by" in refused(*other, "--like", picture, "--out", tmp_path / "d")
 
 
 def test_what_cannot_be(refused, runs, sprites, tmp_path) -> None:

@@ -217,11 +217,12 @@ def draw(model: "PictureModel", wish: Wish, out: Path, after: "Cascade | None" =
     """Draw and write; None after every step that finished nothing. `after` enlarges what was drawn."""
     from ..edit.cascade import Cascade
     from ..edit.generate import generate
-    from ..edit.origin import Origin
+    from ..edit.origin import Origin, way_of
     from ..edit.steering import Steering
 
     after = after or Cascade(())
     then, level = tuple(m.hash for m in after.models), after.level if after.models else 0.0
+    ways = tuple(map(way_of, after.models))
     grid, cond, guidance = model.grid(wish.steps, wish.grid), condition(model, wish), guidance_of(model, wish)
     walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, guidance, wish.batch)
     times, done = Origin.own(model, wish.grid, wish.steps), 0
@@ -237,7 +238,7 @@ def draw(model: "PictureModel", wish: Wish, out: Path, after: "Cascade | None" =
                 len(state.x), times, wish.attributes, interval=wish.interval, steering=wish.steering or Steering(),
                 text=wish.texts[done] if wish.texts else None,
                 temperature=model.config.sampling.temperature,
-                then=then, level=level,
+                then=then, level=level, ways=ways,
             )  # fmt: skip
             yield write(out, origin, row)
             done += 1

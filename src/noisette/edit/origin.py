@@ -1,9 +1,10 @@
 """How a picture was drawn: all that is needed to draw it again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import __version__
+from ..config import Sampling
 from ..context import parsed
 from ..errors import InputError
 from ..grid import checked
@@ -40,6 +41,7 @@ class Origin:
     temperature: float = 1.0  # of the noise that the walk began with
     then: tuple[str, ...] = ()  # the hashes of the models that enlarged it
     level: float = 0.0  # of the noise that was put on what each of these was given
+    ways: tuple[Sampling, ...] = ()  # how each of these drew; none in what earlier versions wrote
     noisette: str = __version__
 
     def __post_init__(self) -> None:
@@ -50,10 +52,20 @@ class Origin:
         if self.times and len(checked(self.times)) != self.steps + 1:
             raise InputError(f"{len(self.times)} times are no grid of {self.steps} steps: the metadata are damaged")
 
+        if self.ways and len(self.ways) != len(self.then):
+            raise InputError(f"{len(self.then)} models draw in no {len(self.ways)} ways: the metadata are damaged")
+
     @classmethod
     def own(cls, model: PictureModel, grid: str, steps: int) -> tuple[float, ...]:
         """What `times` must hold for this grid of this model."""
         return tuple(model.grid(steps, grid).tolist()) if grid == "fitted" else ()
+
+
+def way_of(model: PictureModel) -> Sampling:
+    """How a model draws by itself, with no fitted times but those that it walks."""
+    own = model.config.sampling
+    times = Origin.own(model, own.grid, own.steps)
+    return replace(own, fitted=(times,) if times else ())
 
 
 def again(model: PictureModel, origin: Origin, aides: Aides | None = None, then: Sequence[PictureModel] = ()) -> Images:
@@ -61,7 +73,7 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None, then:
     from.
 
     `aides` are the models that helped; an early snapshot is found in the model's run folder, if it is there. `then` are
-    the models that enlarged it.
+    the models that enlarged it; each draws as it did then.
     """
     if origin.model != model.hash:
         raise InputError(
@@ -83,7 +95,8 @@ def again(model: PictureModel, origin: Origin, aides: Aides | None = None, then:
     guidance = guidance_of(model, labels, origin.guidance, origin.interval, origin.steering, aides)
     walk = generate(model, seeds, cond, sampler, grid, guidance, origin.batch, origin.temperature)
     drawn = ends(walk, grid)
-    seeds_then, after = [origin.seed] * origin.batch, Cascade(tuple(then), origin.level)
+    models = tuple(one.by(way) for one, way in zip(then, origin.ways or map(way_of, then), strict=True))
+    seeds_then, after = [origin.seed] * origin.batch, Cascade(models, origin.level)
     return after.enlarged(model, drawn, seeds_then, labels, origin.batch)[:1]
 
 
