@@ -14,7 +14,7 @@ import pytest
 
 from noisette import lock
 from noisette.errors import InputError
-from noisette.lock import RunLock
+from noisette.lock import RunLock, held_by, in_use
 
 HEAD = "import os, sys, time; from pathlib import Path; from noisette import lock; from noisette.lock import RunLock\n"
 BY_NAME = "lock.fcntl = None\n"
@@ -146,6 +146,31 @@ def test_by_name_a_dead_one_is_told_from_a_living_one(tmp_path: Path, monkeypatc
         os.utime(tmp_path / "lock", (0, time.time() - 60))
         with RunLock(tmp_path):
             pass
+
+
+def test_who_holds_it_is_known_while_it_does(tmp_path: Path, head: str) -> None:
+    assert held_by(tmp_path / "none") is None
+    with process(head + HOLD, tmp_path) as other:
+        found = held_by(tmp_path)
+        assert found is not None and found.pid == other.pid and in_use(tmp_path)
+        other.kill()
+        other.wait()
+        assert (tmp_path / "lock").exists() and held_by(tmp_path) is None
+    with RunLock(tmp_path, sign=False):  # a look is nobody's
+        assert in_use(tmp_path) and held_by(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_is_taken_for_who_holds_it(tmp_path: Path, head: str) -> None:
+    """It is held, and the file names another one: a number that was given away since, a process of elsewhere, none."""
+    me = psutil.Process()
+    signed = {"pid": me.pid, "host": platform.node(), "started": me.create_time(), "since": "then"}
+    with RunLock(tmp_path):
+        for wrong in ({"started": me.create_time() - 60}, {"host": "elsewhere"}, {"pid": 2**22 + 1}, {"pid": "x"}):
+            (tmp_path / "lock").write_text(json.dumps(signed | wrong))
+            assert held_by(tmp_path) is None
+        (tmp_path / "lock").write_text(json.dumps(signed))
+        assert held_by(tmp_path) == me
 
 
 def test_a_lock_on_a_file_that_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

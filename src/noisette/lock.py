@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,11 +26,11 @@ class RunLock:
 
     The file `lock` in the folder says who holds it. The system drops its own lock (`flock`) when the process dies;
     where there is none (Windows, some cluster disks), the process named in the file is looked up. Either way, a dead
-    one's is taken over. The folder is made if it is missing.
+    one's is taken over. The folder is made if it is missing. Who does not `sign` is busy there, and not named.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.path = Path(folder) / "lock"
+    def __init__(self, folder: str | Path, sign: bool = True) -> None:
+        self.path, self.sign = Path(folder) / "lock", sign
         self._fd: int | None = None
 
     def __enter__(self) -> "RunLock":
@@ -62,7 +63,7 @@ class RunLock:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is(fd):
                     os.ftruncate(fd, 0)
-                    os.write(fd, _myself())
+                    os.write(fd, self._name())
                     return fd
                 os.close(fd)  # its holder left, and removed the file, while we opened it
             except OSError as error:
@@ -92,8 +93,11 @@ class RunLock:
                     raise self._busy() from None
                 aside.unlink()
             else:
-                os.write(fd, _myself())
+                os.write(fd, self._name())
                 return fd
+
+    def _name(self) -> bytes:
+        return _myself() if self.sign else b"{}"  # an empty file would be one that nobody has yet
 
     def _is(self, fd: int) -> bool:
         try:
@@ -109,14 +113,11 @@ class RunLock:
 
     def _dead(self, seen: bytes) -> bool:
         holder = _holder(seen)
-        if not holder:  # it was killed before it could sign, or is about to
-            return time.time() - self.path.stat().st_mtime > 10
-        if holder["host"] != platform.node():
+        if not holder:  # it was killed before it could sign, or is about to, or has left meanwhile
+            with suppress(FileNotFoundError):
+                return time.time() - self.path.stat().st_mtime > 10
             return False
-        try:
-            return abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) > 2  # its number was used again
-        except psutil.NoSuchProcess:
-            return True
+        return holder["host"] == platform.node() and _alive(holder) is None
 
     def _busy(self) -> InputError:
         holder = _holder(self._signed())
@@ -144,12 +145,29 @@ def _holder(data: bytes) -> dict[str, Any]:
     return holder if good else {}
 
 
+def _alive(holder: dict[str, Any]) -> psutil.Process | None:
+    """The process of this machine that signed; None if it is dead."""
+    try:
+        process = psutil.Process(holder["pid"])
+        return process if abs(process.create_time() - holder["started"]) <= 2 else None  # its number was used again
+    except psutil.NoSuchProcess:
+        return None
+
+
 def in_use(folder: Path) -> bool:
     """Whether a process holds the folder now."""
     if not (folder / "lock").exists():
         return False
     try:
-        with RunLock(folder):
+        with RunLock(folder, sign=False):
             return False
     except InputError:
         return True
+
+
+def held_by(folder: Path) -> psutil.Process | None:
+    """The process that holds the folder now; None if there is none, or none that is known to be of this machine."""
+    if not in_use(folder):
+        return None
+    signed = _holder(RunLock(folder)._signed())
+    return _alive(signed) if signed and signed["host"] == platform.node() else None

@@ -1,13 +1,23 @@
 import io
 import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
+from noisette import checkpoint
 from noisette.errors import InputError
+from noisette.lock import RunLock, held_by
 from noisette.studio import uploads
 from noisette.studio.trainer import Job, Trainer
 from noisette.studio.uploads import cleared, taken_in
@@ -98,3 +108,81 @@ def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
     assert trainer.processes["mine"].wait(60) == 2
     standing = trainer.standing("mine")
     assert standing.state == "failed" and "no source is called" in standing.words
+
+
+START = """
+import sys, time
+from pathlib import Path
+from noisette.studio.trainer import Job, Trainer
+from noisette.studio.workspace import Workspace
+Trainer(Workspace(Path(sys.argv[1]))).start("mine", Job(sys.argv[2], 30.0, "tiny"))
+print("started", flush=True)
+time.sleep(600)
+"""
+posix = pytest.mark.skipif(os.name == "nt", reason="processes there are told to end in other ways")
+
+
+def until(true: Callable[[], bool], seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@posix
+def test_a_run_whose_studio_was_killed_is_stopped_by_the_next(tmp_path: Path) -> None:
+    source, runs = tmp_path / "pictures", tmp_path / "runs"
+    source.mkdir()
+    for i in range(16):
+        Image.new("RGB", (8, 8), (16 * i, 255 - 16 * i, 99)).save(source / f"{i}.png")
+    with subprocess.Popen([sys.executable, "-c", START, runs, source], stdout=subprocess.PIPE) as studio:
+        assert studio.stdout is not None and studio.stdout.readline() == b"started\n"
+        studio.kill()
+    trainer = Trainer(Workspace(runs))
+    until(lambda: held_by(runs / "mine") is not None)
+    run = held_by(runs / "mine")
+    assert run is not None
+    try:
+        assert trainer.standing("mine").state == "training"
+        until(lambda: trainer.standing("mine").progress.get("images", 0) > 0)
+        with pytest.raises(InputError, match="mine is being trained: stop it first"):
+            trainer.start("other", Job(str(source), 1.0))
+        with pytest.raises(InputError, match="mine is being trained already"):
+            trainer.resume("mine")
+        trainer.stop("mine")
+        trainer.stop("mine")  # it is asked once
+        until(lambda: trainer.standing("mine").state != "stopping")
+        assert trainer.standing("mine").state == "stopped"
+        assert not (runs / "mine" / "lock").exists() and checkpoint.latest(runs / "mine") is not None
+        with pytest.raises(InputError, match="is not being trained"):
+            trainer.stop("mine")
+    finally:
+        if run.is_running():
+            run.kill()
+
+
+@posix
+def test_nobody_else_is_told_to_end(tmp_path: Path) -> None:
+    """A lock that is held, and that names a living process which is not its holder; and a run that was not started
+    here."""
+    trainer = Trainer(Workspace(tmp_path))
+    trainer.workspace.own.mkdir()
+    (trainer.workspace.own / "mine.json").write_text(json.dumps(asdict(Job("emoji", 1.0))))
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
+        try:
+            told = {"pid": other.pid, "host": platform.node(), "since": "then"}
+            real = psutil.Process(other.pid).create_time()
+            for name, started in (("mine", real - 60), ("foreign", real)):
+                with RunLock(tmp_path / name):
+                    (tmp_path / name / "lock").write_text(json.dumps(told | {"started": started}))
+                    with pytest.raises(InputError, match="is not being trained from here"):
+                        trainer.stop(name)
+            with pytest.raises(subprocess.TimeoutExpired):
+                other.wait(0.5)
+            with RunLock(tmp_path / "mine"):  # and it would have ended, were it the holder
+                (tmp_path / "mine" / "lock").write_text(json.dumps(told | {"started": real}))
+                trainer.stop("mine")
+            assert other.wait(30) == -signal.SIGTERM
+        finally:
+            other.kill()

@@ -1,6 +1,7 @@
-"""Training from the page: `noisette train` as a process of its own, which outlives no studio and loses nothing.
+"""Training from the page: `noisette train` as a process of its own, which loses nothing.
 
-How a run was started is kept in the studio's own folder, so that the same command can go on with it.
+It ends with the studio; where that was killed, the next one finds it by the lock of its folder. How a run was started
+is kept in the studio's own folder, so that the same command can go on with it.
 """
 
 import json
@@ -14,11 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from ..config import from_json
 from ..data.builtin import BUILT_IN
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..lock import in_use
+from ..lock import held_by, in_use
 from .workspace import NAME, Workspace
 
 LONGEST = 24 * 60.0  # minutes
@@ -61,12 +64,12 @@ class Standing:
 
 
 class Trainer:
-    """The runs that this studio started. One at a time: they would only slow each other down."""
+    """The runs that this studio started, or one before it. One at a time: they would only slow each other down."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.stopping: set[str] = set()
+        self.stopping: dict[str, int] = {}  # the processes that were asked to end, by their runs
         self.lock = threading.Lock()
 
     def known_source(self, name: str) -> str:
@@ -95,12 +98,21 @@ class Trainer:
 
     def stop(self, name: str) -> None:
         """Ask a run to save and end. It is asked once: a second time would end it at once, without saving."""
-        process = self.processes.get(name)
-        if process is None or process.poll() is not None:
+        process = self._process(name)
+        if process is None:
             raise InputError(f"{name} is not being trained from here")
-        if name not in self.stopping:
-            self.stopping.add(name)
-            process.send_signal(signal.SIGINT)
+        if self.stopping.get(name) == process.pid:
+            return
+        self.stopping[name] = process.pid
+        try:  # a studio before this one may have asked it already: SIGTERM may come a second time, SIGINT may not
+            process.send_signal(signal.SIGINT if isinstance(process, subprocess.Popen) else signal.SIGTERM)
+        except psutil.NoSuchProcess:
+            pass  # it ended just now
+        except psutil.AccessDenied as error:
+            del self.stopping[name]
+            raise InputError(
+                f"{name} is trained by process {process.pid} of another user: ask them to stop it"
+            ) from error
 
     def standing(self, name: str) -> Standing:
         """How it stands, from what it wrote and whether it runs."""
@@ -110,14 +122,15 @@ class Trainer:
         lines = self._said(name) if here else []
         told = [line for line in lines if isinstance(line, dict)]
         progress = next((t for t in reversed(told) if t.get("event") == "progress"), {})
-        process = self.processes.get(name)
-        if process is not None and process.poll() is None:
-            return Standing(name, "stopping" if name in self.stopping else "training", "", progress)
+        if (process := self._process(name)) is not None:
+            state: State = "stopping" if self.stopping.get(name) == process.pid else "training"
+            return Standing(name, state, "", progress)
         if name in self.workspace.runs() and in_use(self.workspace.run(name)):
             return Standing(name, "training", "", progress)
         if name in self.workspace.runs() and (self.workspace.run(name) / "model" / "config.json").is_file():
             return Standing(name, "finished", "", progress)
-        code = None if process is None else process.returncode
+        child = self.processes.get(name)
+        code = None if child is None else child.returncode
         if code in (None, 130, 143) and name in self.workspace.runs():
             return Standing(name, "stopped", "", progress)
         words = " ".join(line for line in lines[-3:] if isinstance(line, str)).removeprefix("noisette: ")
@@ -152,17 +165,25 @@ class Trainer:
                 process.terminate()
 
     def _free(self) -> None:
-        busy = next((n for n, p in self.processes.items() if p.poll() is None), None)
+        busy = next((name for name in self.started() if self._process(name) is not None), None)
         if busy is not None:
             raise InputError(f"{busy} is being trained: stop it first, or wait")
 
     def _launch(self, name: str, job: Job) -> None:
-        self.stopping.discard(name)
+        self.stopping.pop(name, None)
         with self._file(name, "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 job.command(self.workspace.folder / name), stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, cwd=self.workspace.folder, start_new_session=True, env=dict(os.environ),
             )  # fmt: skip
+
+    def _process(self, name: str) -> "subprocess.Popen[bytes] | psutil.Process | None":
+        """What trains a run that was started here: a child, or what a studio that was killed has left behind."""
+        child = self.processes.get(name)
+        if child is not None and child.poll() is None:
+            return child
+        ours = NAME.fullmatch(name) is not None and self._file(name, "json").is_file()
+        return held_by(self.workspace.folder / name) if ours else None
 
     def _job(self, name: str) -> Job:
         path = self._file(name, "json")
