@@ -1,7 +1,7 @@
 """From a source to a data set: scan, decide, split, decode, resize, write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -149,21 +149,18 @@ def _masks(
     return sha256_of(folder / MASKS), spread
 
 
+@dataclass
 class _Writer:
     """Writes the array, one picture after the other: nothing is ever held as a whole."""
 
-    def __init__(
-        self,
-        entries: Mapping[str, Entry],
-        distinct: Sequence[Picture],
-        pictures: Pictures,
-        progress: Progress,
-        limits: Limits,
-    ) -> None:
-        self.entries, self.distinct, self.pictures = entries, distinct, pictures
-        self.progress, self.limits = progress, limits
-        self.soft = False  # an alpha between 0 and 255 was seen
-        self.lossy, self.first = 0, ""  # pictures that lost pixels as pixel art; the name of the first
+    entries: Mapping[str, Entry]
+    distinct: Sequence[Picture]
+    pictures: Pictures
+    progress: Progress
+    limits: Limits
+    soft: bool = field(default=False, init=False)  # an alpha between 0 and 255 was seen
+    lossy: int = field(default=0, init=False)  # pictures that lost pixels as pixel art
+    first: str = field(default="", init=False)  # the name of the first of them
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -204,20 +201,11 @@ class _Writer:
             ) from error
 
 
+@dataclass
 class _MaskWriter(_Writer):
     """Writes the masks of pictures."""
 
-    def __init__(
-        self,
-        entries: Mapping[str, Entry],
-        distinct: Sequence[Picture],
-        pictures: Pictures,
-        progress: Progress,
-        limits: Limits,
-        has_alpha: bool,
-    ) -> None:
-        super().__init__(entries, distinct, pictures, progress, limits)
-        self.has_alpha = has_alpha  # of the pictures
+    has_alpha: bool  # of the pictures
 
     def picture(self, picture: Picture) -> Pixels:
         to = self.pictures
