@@ -8,7 +8,7 @@ from noisette.condition import Condition
 from noisette.denoiser import Denoiser, Prediction
 from noisette.errors import InputError
 from noisette.grid import karras
-from noisette.guidance import Asyrp, Clipped, Consistent, GradientGuided, Guided, Rescheduled
+from noisette.guidance import Asyrp, Clipped, Consistent, Counted, GradientGuided, Guided, Rescheduled
 from noisette.noise import Seeded
 from noisette.operator import AveragePool, Mask
 from noisette.sampler import DDIM, DDPM, DPMSolver2M, Heun, Resampled, UniPC, sample
@@ -45,15 +45,6 @@ def test_guidance_shifts_the_score_as_the_paper_says():
     """For two Gaussians of one width the guided distribution is a Gaussian at lerp(away, towards, scale)."""
     schedule = LinearBeta()
     same(Guided(gaussian(schedule, 0.2), gaussian(schedule, -0.1), 3.0)(X, T), gaussian(schedule, 0.8)(X, T))
-
-
-class Counted:
-    def __init__(self, denoiser):
-        self.denoiser, self.schedule, self.calls = denoiser, denoiser.schedule, 0
-
-    def __call__(self, x, t):
-        self.calls += 1
-        return self.denoiser(x, t)
 
 
 def test_outside_of_its_interval_guidance_costs_nothing():

@@ -159,3 +159,19 @@ class Rescheduled(Wrapper):
         # of equal σ/α, so α'/α = σ'/σ = this, which is finite where one of them is 0
         (alpha, sigma), (a, s) = self.to(t), inner(then)
         return self.denoiser(like(torch.hypot(a, s) / torch.hypot(alpha, sigma), x) * x, then)
+
+
+@dataclass
+class Counted:
+    """Guides nothing, and knows how often it was asked."""
+
+    denoiser: Denoiser
+    calls: int = 0
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.denoiser.schedule
+
+    def __call__(self, x: Images, t: Time) -> Prediction:
+        self.calls += 1
+        return self.denoiser(x, t)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from ..condition import Condition
 from ..config import GRIDS, Sampling, from_json, to_json
-from ..denoiser import Denoiser, Prediction
+from ..denoiser import Denoiser
 from ..display import Displayed
 from ..errors import InputError, known
 from ..files import read_json, write_json
+from ..guidance import Counted
 from ..metrics.distribution import Fidelity, fidelity
 from ..metrics.features import Extractor, Features, Others
 from ..metrics.interval import Interval
@@ -27,7 +27,6 @@ from ..metrics.kid import kid, kid_draws, kid_interval
 from ..model import PictureModel
 from ..noise import keyed
 from ..sampler import trajectory
-from ..schedule import Schedule
 from ..shapes import Bytes
 from ..viz.trilemma import Point, trilemma
 from .fit import FINE, fit
@@ -146,22 +145,6 @@ def recommended(rows: Sequence[Measured]) -> Measured:
         return row.kid.value - best.kid.value <= allowed and lost <= LOST
 
     return min(filter(good, rows), key=lambda row: (row.calls, row.kid.value))
-
-
-@dataclass
-class Counted:
-    """A denoiser that knows how often it was asked."""
-
-    denoiser: Denoiser
-    calls: int = 0
-
-    @property
-    def schedule(self) -> Schedule:
-        return self.denoiser.schedule
-
-    def __call__(self, x: Tensor, t: Tensor) -> Prediction:
-        self.calls += 1
-        return self.denoiser(x, t)
 
 
 @dataclass(frozen=True)

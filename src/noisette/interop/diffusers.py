@@ -23,7 +23,8 @@ from ..nn.architecture import UNetConfig
 from ..parametrization import EDM, Flow, Parametrization
 from ..pictures import Pictures
 from ..schedule import Schedule, VariancePreserving
-from .diffusers_out import OURS, RENAMES
+from .diffusers_names import name_of
+from .diffusers_out import OURS
 from .foreign import PREDICTIONS, Converted, Prediction, Said, mode_of, names_of, read_tensors, weights_of
 from .tables import fitted
 
@@ -147,13 +148,6 @@ def network(given: Mapping[str, Any], where: str) -> UNetConfig:
         time_order="cos_sin" if cfg["flip_sin_to_cos"] else "sin_cos",
         freq_shift=cfg["freq_shift"],
     )
-
-
-def name_of(ours: str) -> tuple[str, ...]:
-    """Their names of one of our tensors; of q, k and v there are three."""
-    for pattern, to in RENAMES:
-        ours = re.sub(pattern, to, ours)
-    return tuple(ours.replace(".qkv.", f".to_{part}.") for part in "qkv") if ".qkv." in ours else (ours,)
 
 
 def converted(theirs: Mapping[str, Tensor], net: UNetConfig, where: str) -> dict[str, Tensor]:

@@ -12,7 +12,6 @@ anybody's, and the scheduler's steps are DPM-Solver++ (2M). What diffusers has n
 or refused in one sentence.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -31,26 +30,11 @@ from ..parametrization import EDM, X0, Epsilon, Flow, Parametrization, V
 from ..pictures import Pictures
 from ..schedule import Cosine, LinearBeta, Quadratic, RectifiedFlow, VarianceExploding, VariancePreserving
 from ..tensors import packable
+from .diffusers_names import name_of
 
 VERSION = "0.42.1"  # of diffusers, whose layout this is
 OURS = "noisette.json"  # the model's own config, for who reads the folder back
 
-RENAMES: tuple[tuple[str, str], ...] = (  # our names → theirs
-    (r"^embed\.time\.mlp\.0\.", "time_embedding.linear_1."),
-    (r"^embed\.time\.mlp\.2\.", "time_embedding.linear_2."),
-    (r"^embed\.classes\.", "class_embedding."),
-    (r"^norm_out\.", "conv_norm_out."),
-    (r"^mid\.first\.res\.", "mid_block.resnets.0."),
-    (r"^mid\.first\.attn\.", "mid_block.attentions.0."),
-    (r"^mid\.last\.", "mid_block.resnets.1."),
-    (r"^(down|up)\.(\d+)\.blocks\.(\d+)\.res\.", r"\1_blocks.\2.resnets.\3."),
-    (r"^(down|up)\.(\d+)\.blocks\.(\d+)\.attn\.", r"\1_blocks.\2.attentions.\3."),
-    (r"^(down|up)\.(\d+)\.resample\.", r"\1_blocks.\2.\1samplers.0."),
-    (r"\.embed\.(weight|bias)$", r".time_emb_proj.\1"),
-    (r"\.skip\.(weight|bias)$", r".conv_shortcut.\1"),
-    (r"(attentions\.\d+)\.norm\.", r"\1.group_norm."),
-    (r"(attentions\.\d+)\.out\.", r"\1.to_out.0."),
-)
 CARRIED = {  # fields of UNetConfig that a UNet2DModel has, or that are dealt with here; the others must be as they come
     "in_channels", "out_channels", "channels", "blocks", "attention", "head_channels", "heads", "mid_attention",
     "dropout", "classes", "null_class", "vector", "modulation", "resample", "pad", "groups", "eps", "time_channels",
@@ -133,13 +117,8 @@ def theirs(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Names changed; queries, keys and values taken apart."""
     result: dict[str, Tensor] = {}
     for key, tensor in ours.items():
-        name = key
-        for pattern, to in RENAMES:
-            name = re.sub(pattern, to, name)
-        if ".qkv." in name:
-            result |= {name.replace(".qkv.", f".to_{n}."): t for n, t in zip("qkv", tensor.chunk(3), strict=True)}
-        else:
-            result[name] = tensor
+        names = name_of(key)
+        result |= zip(names, tensor.chunk(len(names)), strict=True)
     return result
 
 
