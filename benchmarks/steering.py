@@ -23,7 +23,7 @@ from noisette.condition import Condition
 from noisette.data import Dataset
 from noisette.denoiser import Denoiser
 from noisette.edit.generate import ends, generate, start, steered
-from noisette.edit.hspace import bottleneck, difference, drawn, linearity, looked_at, principal
+from noisette.edit.hspace import PLACES, Place, difference, drawn, linearity, looked_at, principal, semantic
 from noisette.edit.inpaint import fill, kept, repaint
 from noisette.edit.invert import invert, psnr, redraw
 from noisette.edit.measured import STRENGTHS, Bench, measured
@@ -195,9 +195,14 @@ def inversion(subject: Subject) -> list[Row]:
 
 
 def hspace(subject: Subject) -> list[Row]:
+    """In both places where h-space may be."""
+    return [{"place": place} | row for place in PLACES for row in directions(subject, place)]
+
+
+def directions(subject: Subject, place: Place) -> list[Row]:
     """Components, labels and pairs: lines, alike on all, adding up? And what each does to what can be measured, in the
     deviations of held-out pictures: the wanted one, and the others' drift."""
-    model, mid, grid = subject.model, bottleneck(subject.model.net), subject.grid
+    model, mid, grid = subject.model, semantic(subject.model.net, PLACES[place]), subject.grid
     state, noise = start(model, range(subject.n), grid)
     times, seen_ = drawn(model.given(model.condition(None, subject.n)), mid, grid, state.x, noise)
     found = principal(times, seen_, 3)

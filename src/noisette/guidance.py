@@ -119,8 +119,8 @@ class Consistent(Wrapper):
 class Asyrp(Wrapper):
     """x0 from an edited bottleneck, ε from the plain one (Kwon et al. 2023, eq. 5). Asks twice.
 
-    `bottleneck` is the part of the denoiser's network whose output is edited: a U-Net's `mid`. The hook is there while
-    the denoiser is asked, and no longer.
+    `bottleneck` is the part of the denoiser's network whose output is edited: a U-Net's `mid`, or what takes its place
+    in small ones. The hook is there while the denoiser is asked, and no longer.
     """
 
     bottleneck: nn.Module

@@ -391,6 +391,8 @@ def test_hspace_finds_and_goes_along(call, model, sprites, tmp_path) -> None:
         (("hspace", "MODEL", "--along", "1"), "go together"),
         (("hspace", "MODEL", "--from", "NOTHING"), "go together"),
         (("hspace", "MODEL", "-n", 3), "need more pictures"),
+        (("hspace", "MODEL", "--at", "decodre"), "did you mean 'decoder'"),
+        (("hspace", "MODEL", "--directions", "TEXT", "--along", "1", "--at", "mid"), "--at is for finding"),
         (("hspace", "MODEL", "--components", 0), "--components is 0"),
         (("hspace", "MODEL", "--directions", "NOTHING", "--along", "1"), "cannot read"),
         (("hspace", "MODEL", "--directions", "TEXT", "--along", "1"), "not a safetensors file"),

@@ -4,12 +4,15 @@ import pytest
 import safetensors.torch
 import torch
 
+import noisette
 from noisette.edit.directions import chosen, load, save
+from noisette.edit.finding import of_labels
 from noisette.edit.generate import fresh
 from noisette.edit.hspace import (
+    PLACES,
     Directed,
     Direction,
-    bottleneck,
+    Place,
     composition,
     difference,
     drawn,
@@ -18,8 +21,10 @@ from noisette.edit.hspace import (
     looked_at,
     principal,
     scaled,
+    semantic,
 )
 from noisette.errors import InputError
+from noisette.nn import UNet, UNetConfig
 from noisette.noise import Seeded
 from noisette.sampler import DDIM, Heun, sample
 from tiny_models import tiny
@@ -35,24 +40,25 @@ def begin(model, n: int, label: str | None = None, steps: int = 4):
     return d, grid, fresh(d, grid, torch.empty(n, 4, 8, 8), noise), noise
 
 
-def test_what_the_bottleneck_says_is_kept_by_time(model) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_what_the_network_says_is_kept_by_time(model, place) -> None:
     d, grid, x, noise = begin(model, 3)
-    mid = bottleneck(model.net)
+    part = semantic(model.net, place)
     for sampler in (DDIM(), Heun()):
-        times, seen = drawn(d, mid, grid, x, noise, sampler)
+        times, seen = drawn(d, part, grid, x, noise, sampler)
         assert torch.equal(times, grid[:-1]) and seen.shape == (4, 3, 8, 4, 4)
     asked = []
-    handle = mid.register_forward_hook(lambda _m, _i, out: asked.append(out))
+    handle = part.register_forward_hook(lambda _m, _i, out: asked.append(out))
     d(x, grid[0])
     handle.remove()
     torch.testing.assert_close(seen[0], asked[0])
-    assert not mid._forward_hooks
+    assert not part._forward_hooks
 
 
 def test_pictures_are_looked_at_with_one_noise_each(model) -> None:
     d, grid, _, _ = begin(model, 2)
     pictures = torch.rand(2, 4, 8, 8)
-    times, seen = looked_at(d, bottleneck(model.net), grid, pictures, Seeded([3, 4]))
+    times, seen = looked_at(d, semantic(model.net, "mid"), grid, pictures, Seeded([3, 4]))
     x = model.schedule.diffuse(pictures, grid[1], Seeded([3, 4]))
     record = {}
     handle = model.net.mid.register_forward_hook(lambda _m, _i, out: record.update(h=out))
@@ -79,10 +85,11 @@ def test_principal_directions_are_those_in_which_it_varies() -> None:
         principal(times, seen[:, :3], 3)
 
 
-def test_a_class_difference_moves_pictures_towards_the_class(model) -> None:
-    """On a network that listens to its labels: the bottleneck of "sword" put into what was asked to be "bread"."""
+@pytest.mark.parametrize("place", PLACES)
+def test_a_class_difference_moves_pictures_towards_the_class(model, place) -> None:
+    """On a network that listens to its labels: the h of "sword" put into what was asked to be "bread"."""
     d, grid, x, noise = begin(model, 6, "bread")
-    mid = bottleneck(model.net)
+    mid = semantic(model.net, place)
     times, of = drawn(model.given(model.condition("sword", 6)), mid, grid, x, Seeded(range(6)))
     _, against = drawn(d, mid, grid, x, Seeded(range(6)))
     direction = difference("sword - bread", times, of, against)
@@ -121,17 +128,24 @@ def test_measures_of_what_is_known() -> None:
 # ── on a disk ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def some() -> list[Direction]:
+def some(place: Place = "decoder") -> list[Direction]:
     times = torch.tensor([0.5, 0.1], dtype=torch.float64)
-    return [Direction(name, times, torch.randn(2, 8, 4, 4)) for name in ("component 1 (40 %)", "sword - bread")]
+    names = ("component 1 (40 %)", "sword - bread")
+    return [Direction(name, times, torch.randn(2, 8, 4, 4), place) for name in names]
 
 
-def test_directions_come_back_as_they_were(tmp_path) -> None:
-    saved = some()
+@pytest.mark.parametrize("place", PLACES)
+def test_directions_come_back_as_they_were(tmp_path, place) -> None:
+    saved = some(place)
     save(tmp_path / "d.safetensors", saved, "f" * 64, "of 16 pictures")
     found = load(tmp_path / "d.safetensors", "f" * 64)
     for a, b in zip(saved, found, strict=True):
-        assert a.name == b.name and torch.equal(a.values, b.values) and torch.equal(a.times, b.times)
+        assert (
+            a.name == b.name
+            and a.place == b.place == place
+            and torch.equal(a.values, b.values)
+            and torch.equal(a.times, b.times)
+        )
     assert (tmp_path / "d.safetensors").stat().st_size < 6000
     assert chosen(found, "2") is found[1] and chosen(found, "sword - bread") is found[1]
     assert chosen(found, "component 1") is found[0]
@@ -153,14 +167,56 @@ def test_directions_of_another_model_and_files_that_are_none(tmp_path) -> None:
     safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "other")
     with pytest.raises(InputError, match="not from noisette"):
         load(tmp_path / "other", "f" * 64)
-    for change, reason in (({"format": 9}, "newer"), ({"names": ["a"] * 5}, "not from"), ({"model": "e"}, "another")):
+    changes = {"format": 9}, {"names": ["a"] * 5}, {"model": "e"}, {"place": "elsewhere"}, {}
+    for change, reason in zip(changes, ("newer", "not from", "another", "not from", None), strict=True):
         told = {"format": 1, "model": "f" * 64, "names": ["a"], "about": ""} | change
         tensors = {"0/times": torch.tensor([0.5]), "0/values": torch.zeros(1, 2, 2, 2)}
         safetensors.torch.save_file(tensors, tmp_path / "forged", {"noisette": json.dumps(told)})
+        if reason is None:  # as the first version wrote it, which knew the bottleneck alone
+            assert [d.place for d in load(tmp_path / "forged", "f" * 64)] == ["mid"]
+            continue
         with pytest.raises(InputError, match=reason):
             load(tmp_path / "forged", "f" * 64)
 
 
 def test_a_network_without_a_bottleneck() -> None:
     with pytest.raises(InputError, match="no bottleneck"):
-        bottleneck(torch.nn.Linear(2, 2))
+        semantic(torch.nn.Linear(2, 2))
+
+
+def test_where_h_space_is() -> None:
+    """The decoder's last word at half of the picture's size; the bottleneck where there is only one level, or the
+    network names no decoder."""
+    net = UNet(UNetConfig(channels=(8, 16, 24), attention=(False,) * 3, groups=8, time_channels=8))
+    said = {}
+    for place in PLACES:
+        part = semantic(net, place)
+        part.register_forward_hook(lambda _m, _i, out, place=place: said.update({place: tuple(out.shape[1:])}))
+    net(torch.zeros(1, 3, 16, 16), torch.zeros(1))
+    assert said == {"decoder": (16, 8, 8), "mid": (24, 4, 4)}
+    one = UNet(UNetConfig(channels=(8,), attention=(False,), groups=8, time_channels=8))
+    assert semantic(one) is one.mid
+    bare = torch.nn.Module()
+    bare.mid = torch.nn.Identity()
+    assert semantic(bare) is bare.mid
+
+
+@pytest.mark.slow
+def test_a_label_s_direction_leads_to_its_pictures() -> None:
+    """In a real model, whose directions were found from other noises: nearer to the mean flag, and the more the
+    further."""
+    model, n = noisette.load("emoji-16"), 12
+    grid = model.grid(8, "karras")
+    found = of_labels(model, ("Flags", "Smileys & Emotion", "Objects"), range(100, 112), grid)
+    d, noise = model.given(model.condition(None, n)), Seeded(range(n))
+    x = fresh(d, grid, torch.empty(n, *model.pictures.shape), noise)
+
+    def ends(strength: float, label: str | None = None) -> torch.Tensor:
+        d = model.given(model.condition(label, n))
+        walked = Directed(d, semantic(model.net), [(found[0], strength)]) if strength else d
+        return sample(walked, DDIM(), grid, x, noise)
+
+    flag = ends(0.0, "Flags").mean(0)
+    far = [(ends(s) - flag).square().mean((1, 2, 3)) for s in (0.0, 1.0, 2.0)]
+    assert far[1].mean() < 0.9 * far[0].mean() and far[2].mean() < 0.9 * far[1].mean()
+    assert (far[2] < far[0]).float().mean() > 0.8

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from encoders import random_bert
-from noisette.edit.hspace import Direction, bottleneck
+from noisette.edit.hspace import Direction, semantic
 from noisette.edit.retouch import Turn, enlarged, moved, varied
 from noisette.errors import InputError
 from noisette.model import PictureModel
@@ -145,7 +145,7 @@ def test_edits_are_those_of_the_library() -> None:
 
 def test_directions_of_no_strength_change_nothing() -> None:
     model, grid = tiny(), tiny().grid()
-    denoise, mid = model.given(model.condition(None, 2)), bottleneck(model.net)
+    denoise, mid = model.given(model.condition(None, 2)), semantic(model.net)
     push = Direction("one", grid[:-1], torch.full((len(grid) - 1, 8, 4, 4), 3.0))
 
     def drawn(*along: tuple[Direction, float]) -> Bytes:

@@ -9,15 +9,17 @@ import safetensors.torch
 from ..errors import InputError, nearest
 from ..files import atomic_write, read_bytes
 from ..tensors import from_bytes, packable
-from .hspace import Direction
+from .hspace import PLACES, Direction
 
-HEADER, FORMAT = "noisette", 1
+HEADER, FORMAT = "noisette", 2  # format 1 knew the bottleneck alone
 
 
 def save(path: str | Path, directions: Sequence[Direction], model: str, about: str = "") -> None:
-    """Write directions of the model with this hash, wholly or not at all; `about` says how they were found."""
+    """Write directions of one place in the model with this hash, wholly or not at all; `about` says how they were
+    found."""
+    (place,) = {d.place for d in directions}
     tensors = {f"{i}/{part}": getattr(d, part) for i, d in enumerate(directions) for part in ("times", "values")}
-    told = {"format": FORMAT, "model": model, "names": [d.name for d in directions], "about": about}
+    told = {"format": FORMAT, "model": model, "place": place, "names": [d.name for d in directions], "about": about}
     header = {HEADER: json.dumps(told, ensure_ascii=False)}
     atomic_write(path, safetensors.torch.save(packable(tensors, str(path)), header))
 
@@ -31,7 +33,8 @@ def load(path: str | Path, model: str) -> list[Direction]:
         size = int.from_bytes(data[:8], "little")
         told = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][HEADER])
         version, of, names = int(told["format"]), str(told["model"]), [str(name) for name in told["names"]]
-        found = [Direction(n, tensors[f"{i}/times"], tensors[f"{i}/values"]) for i, n in enumerate(names)]
+        place = PLACES[told.get("place", "mid")]
+        found = [Direction(n, tensors[f"{i}/times"], tensors[f"{i}/values"], place) for i, n in enumerate(names)]
         good = all(len(d.times) == len(d.values) and d.values.ndim == 4 and bool((d.times > 0).all()) for d in found)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} holds no directions: it is not from noisette edit hspace") from error

@@ -33,7 +33,7 @@ class Bench:
     """What all measurements begin with: `noise` must say the same at each call of `begin`."""
 
     denoise: Denoiser
-    bottleneck: nn.Module
+    part: nn.Module  # of the network
     sampler: Sampler
     grid: Grid
     x: Images
@@ -43,7 +43,7 @@ class Bench:
         """The pictures, edited along directions."""
         if not any(strength for _, strength in along):
             return sample(self.denoise, self.sampler, self.grid, self.x, self.noise)
-        edited = Directed(self.denoise, self.bottleneck, along)
+        edited = Directed(self.denoise, self.part, along)
         return sample(edited, self.sampler, self.grid, self.x, self.noise)
 
 

@@ -96,8 +96,8 @@ def found(pictures: Pictures, turn: Turn) -> Images:
     return sample(turn.denoise, turn.sampler, turn.grid, turn.start(pictures), turn.noise)
 
 
-def moved(pictures: Pictures, turn: Turn, mid: nn.Module, along: Sequence[tuple[Direction, float]]) -> Bytes:
-    """New pictures, moved along directions of the bottleneck."""
+def moved(pictures: Pictures, turn: Turn, part: nn.Module, along: Sequence[tuple[Direction, float]]) -> Bytes:
+    """New pictures, moved along directions of a part of the network."""
     there = [(d, s) for d, s in along if s]
-    denoise = Directed(turn.denoise, mid, there) if there else turn.denoise
+    denoise = Directed(turn.denoise, part, there) if there else turn.denoise
     return pictures.finished(sample(denoise, turn.sampler, turn.grid, turn.start(pictures), turn.noise)).cpu()

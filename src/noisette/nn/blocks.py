@@ -142,7 +142,7 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    """The bottleneck. Its output is h-space (Kwon et al. 2023)."""
+    """The bottleneck. In large networks its output is h-space (Kwon et al. 2023)."""
 
     def __init__(self, cfg: UNetConfig, channels: int) -> None:
         super().__init__()

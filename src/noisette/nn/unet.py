@@ -25,8 +25,9 @@ __all__ = ["UNet", "UNetConfig"]
 class UNet(nn.Module):
     """x_t, its noise label and what is asked for, to the mixture of x0 and ε that the parametrization names.
 
-    `down`, `mid` and `up` are its three parts; the output of `mid` is h-space. Height and width need not be multiples
-    of anything: x is padded with zeros, as its convolutions pad, and the answer is cropped.
+    `down`, `mid` and `up` are its three parts; the output of `mid`, or in small networks of `decoder`, is h-space.
+    Height and width need not be multiples of anything: x is padded with zeros, as its convolutions pad, and the answer
+    is cropped.
     """
 
     def __init__(self, cfg: UNetConfig) -> None:
@@ -83,6 +84,12 @@ class UNet(nn.Module):
             elif isinstance(module, Attention | CrossAttention):
                 nn.init.zeros_(module.out.weight)
         nn.init.zeros_(self.conv_out.weight)
+
+    @property
+    def decoder(self) -> nn.Module:
+        """What the decoder says before it turns to the finest level: features of half the height and width."""
+        level = cast(Level, self.up[-2]) if len(self.up) > 1 else None
+        return self.mid if level is None else level.blocks[-1]
 
     def forward(
         self, x: Float[Tensor, "b c h w"], label: PerImage, cond: Condition | None = None

@@ -17,7 +17,7 @@ from .told import told
 from .workspace import Workspace
 
 ABOUT = (
-    '<p class="n-faint">A direction of the network\'s bottleneck (h-space) changes one thing about every picture. '
+    '<p class="n-faint">A direction inside the network (in its h-space) changes one thing about every picture. '
     "Components vary most among what the model draws; the others lead to a label.</p>"
 )
 

@@ -1,11 +1,11 @@
-"""Directions of a model's bottleneck for the page "Sliders": found once a model, several gone along at once."""
+"""Directions inside a model for the page "Sliders": found once a model, several gone along at once."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from ..edit.directions import load
 from ..edit.finding import components, of_labels
-from ..edit.hspace import Direction, bottleneck
+from ..edit.hspace import Direction, semantic
 from ..edit.retouch import moved
 from ..errors import InputError
 from ..model import PictureModel
@@ -41,7 +41,7 @@ class Directions:
 
     def find(self, model: PictureModel) -> list[Direction]:
         """Find them: what varies most in 32 pictures, and what sets labels apart."""
-        bottleneck(model.net)
+        semantic(model.net)
         way = drawing.way(model, steps=min(12, model.config.sampling.steps), guidance=1.0)
 
         turns = (turn(model, way, None, part * BATCH, BATCH, lambda state: None) for part in range(PARTS))
@@ -69,11 +69,12 @@ def gone(
         raise InputError(f"a direction is gone along by {-STRONGEST:g} to {STRONGEST:g}")
     if not 1 <= number <= BATCH or seed < 0:
         raise InputError(f"{number} pictures of seed {seed} are not drawn here: ask for 1 to {BATCH}, and 0 or more")
-    along, mid = list(zip(directions, strengths, strict=True)), bottleneck(model.net)
+    along = list(zip(directions, strengths, strict=True))
+    part = semantic(model.net, *{d.place for d in directions})
     cond = model.condition(label, number)
 
     def drawn(tell: Tell) -> Bytes:
-        return moved(model.pictures, turn(model, way, cond, seed, number, tell), mid, along)
+        return moved(model.pictures, turn(model, way, cond, seed, number, tell), part, along)
 
     for seen in watched(drawn):
         yield (model.pictures.decode(seen.preview.cpu()), False) if isinstance(seen, State) else (seen, True)

@@ -1,4 +1,4 @@
-"""Chapter: h-space. What the bottleneck says of pictures, and what happens if one says it for it."""
+"""Chapter: h-space. What the network says of pictures inside, and what happens if one says it for it."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from ...viz.chart import Axis, Line, chart, charts
 from ...viz.page import paragraph, table
 from ...viz.tiles import SIDE, View, scatter, scrubber
 from ..generate import fresh, steered
-from ..hspace import EULER, Direction, Seen, Times, bottleneck, drawn, principal
+from ..hspace import EULER, Direction, Seen, Times, drawn, principal, semantic
 from ..measured import STRENGTHS, Bench, Effect, measured
 from .subject import Subject
 
@@ -22,7 +22,7 @@ PICTURES, MOVED, STEPS, COMPONENTS = 48, 5, 10, 2
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Samples, and where the bottleneck puts them."""
+    """Samples, and where h puts them."""
 
     pictures: Images  # (B, C, H, W)
     labels: list[str]  # of each; "" where there are none
@@ -31,13 +31,13 @@ class Plane:
 
 
 def plane(subject: Subject, number: int = PICTURES, steps: int = STEPS) -> Plane:
-    """Draw pictures of all labels in turn, and listen to the bottleneck at every step."""
+    """Draw pictures of all labels in turn, and listen to h at every step."""
     model, names = subject.model, subject.model.pictures.labels
-    mid, grid, noise = bottleneck(model.net), model.grid(steps, "karras"), Seeded(range(number))
+    part, grid, noise = semantic(model.net), model.grid(steps, "karras"), Seeded(range(number))
     asked = [names[i % len(names)] for i in range(number)] if names else [""] * number
     denoise = steered(model, model.condition(asked if names else None, number))
     x = fresh(denoise, grid, torch.empty(number, *model.pictures.shape), noise)
-    times, seen = drawn(denoise, mid, grid, x, noise)
+    times, seen = drawn(denoise, part, grid, x, noise)
     directions = principal(times, seen, COMPONENTS)
     return Plane(sample(denoise, EULER, grid, x, noise), asked, placed(times, seen, directions), directions)
 
@@ -56,12 +56,12 @@ def moved(
     model, noise = subject.model, Seeded(range(subject.seed, subject.seed + number))
     grid, denoise = model.grid(steps, "karras"), steered(model, subject.condition(number))
     x = fresh(denoise, grid, torch.empty(number, *model.pictures.shape), noise)
-    return measured(Bench(denoise, bottleneck(model.net), EULER, grid, x, noise), directions)
+    return measured(Bench(denoise, semantic(model.net), EULER, grid, x, noise), directions)
 
 
 def chapter(subject: Subject) -> str:
     try:
-        bottleneck(subject.model.net)
+        semantic(subject.model.net)
     except InputError as error:
         return paragraph(f"{error}.")
     found = plane(subject)
@@ -75,9 +75,11 @@ def chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "Half way through the network a picture is only a few pixels of many channels, and what they hold is "
-                "less how the picture looks than what it is. That place is called h-space. Here are samples, each "
-                "where the bottleneck puts it: the two directions in which it varies most, over all steps together."
+                "Deep in the network a picture is fewer pixels of many channels, and what they hold is less how it "
+                "looks than what it is: h-space. In large networks that is the bottleneck. In one as small as this, "
+                "most passes it by through the skip connections, so h is heard where the decoder is at half of the "
+                "picture's size. Here are samples, each where h puts it: the two directions in which it varies most, "
+                "over all steps together."
             ),
             scatter(
                 subject.shown(found.pictures), found.at.tolist(), found.labels,
@@ -87,9 +89,9 @@ def chapter(subject: Subject) -> str:
                 "variance (Kwon et al. 2023; Haas et al. 2024).",
             ),
             paragraph(
-                "And one can speak for the bottleneck: add a direction to its answer while a picture is drawn, and the "
-                "picture changes in that way; twice as much of it changes it about twice as far. Whether a direction "
-                "means one thing for all pictures, the table says: in a small network it rarely does."
+                "And one can speak there: add a direction to h while a picture is drawn, and the picture changes in "
+                "that way; twice as much of it changes it about twice as far. Whether a direction means one thing for "
+                "all pictures, the table says."
             ),
             *scrubbers,
             linear(effects),

@@ -127,14 +127,14 @@ def chapter(subject: Subject) -> str:
                 f"$F(x_t, t, y)$ to scale: as high as pixels, as wide as channels (the numbers). "
                 f"{len(every)} feature maps, "
                 f"{sum(s.skips_to is not None for s in every)} bridges, {sum(p.numel() for p in net.parameters()):,} "
-                "weights. Orange maps come out of self-attention; green is the bottleneck, whose output is h-space. "
+                "weights. Orange maps come out of self-attention; green is the bottleneck. "
                 "The time and the label enter every block. (Ronneberger et al. 2015; Ho et al. 2020, appendix B.)",
             ),
             tiles(
                 rows, [],
                 f"What it sees of $x_t$ at $σ/α$ = {AT}: of each of these maps the {SHOWN} channels that vary most "
                 "over the picture. Mid grey is a channel's mean; every channel has its own scale. Fine maps follow "
-                "edges and colours; the bottleneck, h, has only a few pixels, and says what is there rather than "
+                "edges and colours; the bottleneck has only a few pixels, and says what is there rather than "
                 "where. A map on the way up is made of $[u, s]$: what came up, and what a bridge carried over "
                 "(Ronneberger et al. 2015).",
             ),
