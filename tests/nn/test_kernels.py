@@ -46,6 +46,14 @@ def near(seen: Tensor | None, expected: Tensor | None, tolerance: float) -> None
     torch.testing.assert_close(seen.double(), expected.double(), rtol=0, atol=tolerance * size + 1e-12)
 
 
+def backwards(y: Tensor, expected: Tensor) -> Tensor:
+    """Through both, from the same gradient, which is returned."""
+    dy = torch.randn_like(y)
+    y.backward(dy)
+    expected.backward(dy.double())
+    return dy
+
+
 CONVOLUTIONS = [  # b, c, o, h, w, up, onto
     (2, 16, 32, 8, 8, False, False),
     (3, 48, 80, 7, 10, False, True),
@@ -69,9 +77,7 @@ def test_convolution(processor: None, case: tuple[Any, ...]) -> None:
     assert type(expected.grad_fn).__name__ != "_Conv3x3Backward"
     near(y, expected, 1e-5)
 
-    dy = torch.randn(size)
-    y.backward(dy)
-    expected.backward(dy.double())
+    dy = backwards(y, expected)
     near(x.grad, x64.grad, 1e-5)
     near(conv.weight.grad, exact.weight.grad, 1e-5)
     near(conv.bias.grad if conv.bias is not None else None, exact.bias.grad if exact.bias is not None else None, 1e-5)
@@ -100,9 +106,7 @@ def test_attention(processor: None, case: tuple[Any, ...]) -> None:
     assert type(expected.grad_fn).__name__ != "_AttendedBackward"
     near(y, expected, 1e-5)
 
-    dy = torch.randn_like(y)
-    y.backward(dy)
-    expected.backward(dy.double())
+    backwards(y, expected)
     near(x.grad, x64.grad, 1e-5)
     for seen, true in zip(layer.parameters(), exact.parameters(), strict=True):
         near(seen.grad, true.grad, 1e-4)
@@ -122,9 +126,7 @@ def test_residual_block(processor: None, widths: tuple[int, ...], size: tuple[in
     expected = exact(exact_xs[0], emb.double(), *exact_xs[1:])
     near(y, expected, 1e-5)
 
-    dy = torch.randn_like(y)
-    y.backward(dy)
-    expected.backward(dy.double())
+    backwards(y, expected)
     for x, true_x in zip(xs, exact_xs, strict=True):
         near(x.grad, true_x.grad, 1e-5)
     for seen, true in zip(block.parameters(), exact.parameters(), strict=True):
@@ -172,9 +174,7 @@ def test_norm(processor: None, case: tuple[Any, ...], extra: str, silu: bool) ->
     expected = call(exact, x64, told64)
     near(y, expected, 1e-6 * (1 + mean))
 
-    dy = torch.randn(b, c, h, w)
-    y.backward(dy)
-    expected.backward(dy.double())
+    backwards(y, expected)
     near(x.grad, x64.grad, 1e-5 * (1 + mean) * (1e3 if h * w == 1 else 1))
     pairs = zip([norm.weight, norm.bias, *told], [exact.weight, exact.bias, *told64], strict=True)
     for seen, true in pairs:
@@ -197,9 +197,7 @@ def test_norm_in_bf16(processor: None, extra: str, mean: float) -> None:
     expected = exact(x64, told64, silu=True)
     torch.testing.assert_close(y.double(), expected, rtol=2**-8, atol=1e-3)
 
-    dy = torch.randn_like(y)
-    y.backward(dy)
-    expected.backward(dy.double())
+    backwards(y, expected)
     assert x.grad is not None and x64.grad is not None
     torch.testing.assert_close(x.grad.double(), x64.grad, rtol=2**-8, atol=2e-3 * x64.grad.abs().max().item())
     near(norm.weight.grad, exact.weight.grad, 1e-3)

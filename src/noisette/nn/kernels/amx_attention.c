@@ -5,10 +5,10 @@
    qkv is (images, tokens, 3, heads, d), y is (images, tokens, heads, d), both bf16; d is a multiple of 32. `norms` is
    the logarithm of the sums of e^s, (images, heads, tokens), in floats: with it p is worked out again on the way back.
    A head of an image is one piece of work, of which 32 rows of s are there at a time. */
-#include <math.h>
 #include <omp.h>
 
 #include "amx.h"
+#include "softmax.h"
 
 #ifdef AMX
 
@@ -35,27 +35,6 @@ static void write_rows(const float *c, const Shape *s, long first, half *y, long
     for (long j = 0; j < s->depth; j += LANES) narrow(y + (first + i) * step + j, load(c + i * s->depth + j));
 }
 
-/* A row of s becomes one of p; returns the logarithm of the sum of e^s. */
-static float softmax(float *s, const Shape *shape, half *p) {
-  const vec low = all(-1e30f), scale = all(shape->scale);
-  for (long j = shape->tokens; j < shape->padded; j++) s[j] = -1e30f;
-  vec most = low, sum = all(0);
-  for (long j = 0; j < shape->padded; j += LANES) {
-    vec v = load(s + j);
-    most = choose(v > most, v, most);
-  }
-  float top = most[0], total = 0;
-  for (int l = 1; l < LANES; l++) top = most[l] > top ? most[l] : top;
-  for (long j = 0; j < shape->padded; j += LANES) {
-    vec v = (load(s + j) - top) * scale;
-    v = exponential(choose(v < -80.0f, all(-80.0f), v));
-    store(s + j, v), sum += v;
-  }
-  for (int l = 0; l < LANES; l++) total += sum[l];
-  for (long j = 0; j < shape->padded; j += LANES) narrow(p + j, load(s + j) * (1 / total));
-  return top * shape->scale + logf(total);
-}
-
 static long forward_share(const Shape *s) { /* in numbers of bf16 */
   return 3 * s->padded * s->depth + ROWS_AT_ONCE * (3 * s->padded + 2 * s->depth);
 }
@@ -70,7 +49,9 @@ static void forward(const half *qkv, half *y, float *norms, half *work, const Sh
   for (long first = 0; first < s->tokens; first += ROWS_AT_ONCE) {
     multiply(q + first * s->depth, s->depth, k, scores, s->padded, ROWS_AT_ONCE, s->padded, s->depth);
     for (long i = 0; i < ROWS_AT_ONCE; i++) {
-      const float norm = softmax(scores + i * s->padded, s, p + i * s->padded);
+      float norm, *row = scores + i * s->padded;
+      const float share = 1 / exponents(row, s->tokens, s->padded, s->scale, &norm);
+      for (long j = 0; j < s->padded; j += LANES) narrow(p + i * s->padded + j, load(row + j) * share);
       if (first + i < s->tokens) norms[first + i] = norm;
     }
     multiply(p, s->padded, v, out, s->depth, ROWS_AT_ONCE, s->depth, s->padded);

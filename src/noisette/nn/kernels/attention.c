@@ -5,11 +5,11 @@
    qkv is (images, tokens, 3, heads, d), y is (images, tokens, heads, d); d is a multiple of 16. `norms` is the logarithm
    of the sums of e^s, (images, heads, tokens): with it p is worked out again on the way back. A head of an image is one
    piece of work. */
-#include <math.h>
 #include <omp.h>
 #include <string.h>
 
 #include "product.h"
+#include "softmax.h"
 
 #define TOGETHER (4 * ROWS) /* rows of s that are there at a time */
 
@@ -22,27 +22,6 @@ static Shape shape(long tokens, long heads, long depth) {
   return (Shape){tokens, heads, depth, up_to(tokens, 16), 3 * heads * depth, 1 / sqrtf(depth)};
 }
 
-/* A row of q k' becomes one of p; returns the logarithm of the sum of e^s. */
-static float softmax(float *s, const Shape *shape) {
-  const vec low = all(-1e30f), scale = all(shape->scale);
-  for (long j = shape->tokens; j < shape->padded; j++) s[j] = -1e30f;
-  vec most = low, sum = all(0);
-  for (long j = 0; j < shape->padded; j += LANES) {
-    vec v = load(s + j);
-    most = choose(v > most, v, most);
-  }
-  float top = most[0], total = 0;
-  for (int l = 1; l < LANES; l++) top = most[l] > top ? most[l] : top;
-  for (long j = 0; j < shape->padded; j += LANES) {
-    vec v = (load(s + j) - top) * scale;
-    v = exponential(choose(v < -80.0f, all(-80.0f), v));
-    store(s + j, v), sum += v;
-  }
-  for (int l = 0; l < LANES; l++) total += sum[l];
-  for (long j = 0; j < shape->padded; j += LANES) store(s + j, load(s + j) * (1 / total));
-  return top * shape->scale + logf(total);
-}
-
 static long forward_share(const Shape *s) { return 2 * s->padded * s->depth + TOGETHER * s->padded; }
 
 static void forward(const float *qkv, float *y, float *norms, float *work, const Shape *s) {
@@ -53,7 +32,10 @@ static void forward(const float *qkv, float *y, float *norms, float *work, const
   for (long first = 0; first < s->tokens; first += TOGETHER) {
     const long some = least(TOGETHER, s->tokens - first);
     multiply(&(Factor){qkv + first * s->line, s->line, k, d}, 1, 0, 0, p, n, some, n);
-    for (long i = 0; i < some; i++) norms[first + i] = softmax(p + i * n, s);
+    for (long i = 0; i < some; i++) {
+      const float share = 1 / exponents(p + i * n, s->tokens, n, s->scale, norms + first + i);
+      for (long j = 0; j < n; j += LANES) store(p + i * n + j, load(p + i * n + j) * share);
+    }
     multiply(&(Factor){p, n, v, s->tokens}, 1, 0, 0, y + first * width, width, some, d);
   }
 }
