@@ -5,9 +5,9 @@ import os
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from jaxtyping import install_import_hook
+from typechecker import install
 
-hook = install_import_hook("noisette", "typechecker.check")
+install("noisette")
 
 import shutil
 from collections.abc import Iterator
