@@ -10,6 +10,7 @@ from typechecker import install
 install("noisette")
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ from PIL import Image
 settings.register_profile("noisette", deadline=None)  # a slow moment of the machine is no defect
 settings.load_profile("noisette")
 torch.set_num_threads(1)  # the tensors are tiny, and two threads wait for each other wherever something else runs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with many slow tests first: workers are dealt whole files, and none should end with a long one, alone."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
