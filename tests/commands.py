@@ -8,6 +8,7 @@ from pathlib import Path
 # one thread a process: a launcher's processes do not wait for each other's, and sums are added in one order everywhere
 ENV = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 TINY = ("--preset", "tiny", "--batch", "8", "--precision", "fp32")
+SMALL = str(Path(__file__).with_name("small.json"))  # a recipe: every kind of layer that `tiny` has, and fewer of each
 
 
 def command(*args: str | Path, launcher: tuple[str, ...] = ()) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import noisette
-from commands import TINY, run
+from commands import SMALL, TINY, run
 from noisette import snapshots
 from noisette.data import prepare
 from noisette.train import Progress, train
@@ -113,7 +113,7 @@ def test_a_handful_of_held_out_pictures_bears_no_kid(sprites: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_two_processes_check_up_as_one(checked: tuple[Path, list[Progress]], sprites: Path, tmp_path: Path):
-    words = ("train", sprites, "--out", tmp_path / "run", "--images", "96", "--checkups", "3", *TINY)
+    words = ("train", sprites, "--out", tmp_path / "run", "--images", "96", "--checkups", "3", *TINY, "--recipe", SMALL)
     done = run(*words, launcher=TORCHRUN)
     assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "run") == pytest.approx(losses(checked[0]), abs=1e-5)

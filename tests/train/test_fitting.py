@@ -4,11 +4,13 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import noisette
+from commands import SMALL
 from masked import folder
 from noisette.config import Sampling
 from noisette.data import Dataset
@@ -17,15 +19,20 @@ from noisette.train import TrainOptions, train
 from noisette.train.fitting import COOLEST, MOST, NUMBERS, OTHERS, SAMPLER, STEPS, Fitting, temperature
 
 
+def options(home: Path, **changes: Any) -> TrainOptions:
+    """A short run of a small network."""
+    recipe = home / "recipe.json"
+    recipe.write_text(json.dumps(json.loads(Path(SMALL).read_text()) | {"training": {"fit": 1.0}}))
+    return TrainOptions(images=96, batch=8, preset="tiny", precision="fp32", recipe=str(recipe), **changes)
+
+
 @pytest.fixture(scope="module")
 def fitted(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainOptions]:
     """A short run that spends as much on the grid as on training."""
     home = tmp_path_factory.mktemp("fitted")
-    recipe = home / "recipe.json"
-    recipe.write_text(json.dumps({"training": {"fit": 1.0}}))
-    options = TrainOptions(images=96, batch=8, preset="tiny", precision="fp32", recipe=str(recipe), seed=3)
-    train(sprites, home / "run", options)
-    return home / "run", options
+    told = options(home, seed=3)
+    train(sprites, home / "run", told)
+    return home / "run", told
 
 
 def test_a_run_ends_with_a_grid_of_its_models_own(fitted: tuple[Path, TrainOptions]):
@@ -85,11 +92,7 @@ def test_what_is_found_does_not_depend_on_how_the_model_drew_before(fitted: tupl
 @pytest.mark.parametrize("task", [Upscale(2), Segment()])
 def test_models_that_are_given_a_picture_end_alike(task: Task, tmp_path: Path):
     """Their walks are told of pictures, and what they draw is compared with what they should draw: masks with masks."""
-    (tmp_path / "recipe.json").write_text(json.dumps({"training": {"fit": 1.0}}))
-    options = TrainOptions(
-        images=96, batch=8, preset="tiny", precision="fp32", recipe=str(tmp_path / "recipe.json"), task=task
-    )
-    train(folder(tmp_path / "set", 160), tmp_path / "run", options)
+    train(folder(tmp_path / "set", 160), tmp_path / "run", options(tmp_path, task=task))
     model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
     sampling = model.config.sampling
     assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from commands import SMALL
 from noisette.data import Dataset, prepare
 from noisette.errors import InputError
 from noisette.train import TrainOptions
@@ -92,7 +93,7 @@ def test_too_few_to_learn_from_parts(sprites: Path, tmp_path: Path):
 def test_more_of_mere_noise_brings_nothing(tmp_path: Path):
     data = prepare(str(pictures(tmp_path / "pictures", "noise", 160)), tmp_path / "run")
     seen: list[tuple[int, int]] = []
-    options = TrainOptions(images=2048, preset="tiny", batch=32, precision="fp32")
+    options = TrainOptions(images=2048, preset="tiny", batch=32, precision="fp32", recipe=SMALL)
     found = outlook(data, options, 50, lambda *progress: seen.append(progress))
     assert "next to nothing" in found.says, found
     assert seen[-1] == (6 * 2048, 6 * 2048)

@@ -11,14 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 import noisette
-from commands import ENV, TINY, command, run
+from commands import ENV, SMALL, TINY, command, run
 from noisette.config import Sampling
 from noisette.errors import InputError
 from noisette.train import Diverged, Progress, TrainOptions, train
 
 
 def options(**changes) -> TrainOptions:
-    return TrainOptions(**({"preset": "tiny", "images": 96, "batch": 8, "precision": "fp32"} | changes))
+    told = {"preset": "tiny", "images": 96, "batch": 8, "precision": "fp32", "recipe": SMALL}
+    return TrainOptions(**(told | changes))
 
 
 def rows(out: Path, key: str = "loss") -> list:

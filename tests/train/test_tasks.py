@@ -113,14 +113,17 @@ def test_what_cannot_be_trained(sprites: Path, masked: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_it_finds_what_is_there(tmp_path: Path) -> None:
     """Bright shapes on dark: no luck finds them. The mean mask of the set, for one, reaches less than half of this."""
-    train(folder(tmp_path / "set", 200), tmp_path / "run", options(task=Segment(), images=1200, batch=16, lr=3e-3))
+    train(
+        folder(tmp_path / "set", 200),
+        tmp_path / "run",
+        options(task=Segment(), images=1200, batch=16, lr=3e-3, recipe=None),
+    )
     model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
     held = torch.arange(len(data.held_out))
-    layers, found = data.held_out.layers(held), []
-    for x in layers.split(1):
-        cond = model.condition(None, 4, image=x[:, :-1])
-        grid = model.grid(6)
-        found.append(inside(chance(ends(generate(model, range(4), cond, model.sampler(), grid), grid))))
+    layers, grid = data.held_out.layers(held), model.grid(6)
+    cond = model.condition(None, 4 * len(held), image=layers[:, :-1].repeat_interleave(4, 0))
+    drawn = ends(generate(model, [*range(4)] * len(held), cond, model.sampler(), grid), grid)
+    found = [inside(chance(samples)) for samples in drawn.split(4)]
     truth = layers[:, -1:] > 0
     blind = inside((data.train.layers(torch.arange(len(data.train)))[:, -1:].mean(0, keepdim=True) + 1) / 2)
     assert iou(torch.cat(found), truth).mean() > 0.7
@@ -131,7 +134,7 @@ def test_it_finds_what_is_there(tmp_path: Path) -> None:
 def test_it_looks_at_the_small_picture(tmp_path: Path) -> None:
     """Told of another one, it is wrong much oftener."""
     pictures = folder(tmp_path / "set", 200) / "masks"
-    train(pictures, tmp_path / "run", options(task=Upscale(2), images=1200, batch=16, lr=3e-3))
+    train(pictures, tmp_path / "run", options(task=Upscale(2), images=1200, batch=16, lr=3e-3, recipe=None))
     model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
     x0, cond = Examples(data.held_out, model.config.task).posed(torch.arange(len(data.held_out)))
     assert cond.image is not None

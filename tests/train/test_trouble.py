@@ -1,6 +1,7 @@
 """What goes wrong around a run: damage, a full disk, two at once, a newer version, a tracker that is not there."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,12 +34,27 @@ def crash_after(images: int):
     return watcher
 
 
+@pytest.fixture(scope="module")
+def whole(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing happened to."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train(sprites, out, options())
+    return out
+
+
+@pytest.fixture(scope="module")
+def crashed(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, which came as far as 64 images and kept two checkpoints."""
+    out = tmp_path_factory.mktemp("crashed") / "run"
+    with pytest.raises(Crash):
+        train(sprites, out, options(save_every=0.0), watcher=crash_after(64))
+    return out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:-9] + b"?" + b[-8:]], ids=["cut", "flip"])
-def test_a_damaged_checkpoint_is_passed_over_by_name(sprites: Path, tmp_path: Path, damage):
-    train(sprites, tmp_path / "whole", options())
-    with pytest.raises(Crash):
-        train(sprites, tmp_path / "run", options(save_every=0.0), watcher=crash_after(64))
+def test_a_damaged_checkpoint_is_passed_over_by_name(whole: Path, crashed: Path, sprites: Path, tmp_path: Path, damage):
+    shutil.copytree(crashed, tmp_path / "run")
     before, newest = checkpoint.checkpoints(tmp_path / "run")
     victim = newest / "optimizer.safetensors"
     victim.write_bytes(damage(victim.read_bytes()))
@@ -46,7 +62,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name(sprites: Path, tmp_path: Pa
     train(sprites, tmp_path / "run", options(), watcher=seen.append)
     assert newest.name in seen[0].notes[0] and "skipped" in seen[0].notes[0]
     assert seen[0].images == int(before.name) + 8
-    assert_same_run(tmp_path / "whole", tmp_path / "run")
+    assert_same_run(whole, tmp_path / "run")
 
 
 def test_two_runs_in_one_folder(sprites: Path, tmp_path: Path):
@@ -126,8 +142,6 @@ def test_a_config_of_a_newer_version(sprites: Path, tmp_path: Path):
 
 
 def test_other_pictures_in_the_same_run(sprites: Path, tmp_path: Path):
-    import shutil
-
     shutil.copytree(sprites, tmp_path / "mine")
     train(tmp_path / "mine", tmp_path / "run", options(images=16))
     next((tmp_path / "mine").rglob("*.png")).unlink()
