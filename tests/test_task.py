@@ -70,6 +70,16 @@ def test_an_image_is_never_forgotten() -> None:
     assert (gone.label == -1).all() and torch.equal(gone.image, cond.image)
 
 
+def test_what_was_enlarged_is_as_far_off_as_its_blocks_are() -> None:
+    task, x = Upscale(2), torch.rand(3, 4, 8, 8) * 1.6 - 0.8
+    image = task.image(AveragePool(2)(x))
+    assert task.off(image, x) < 1e-6
+    assert task.off(image, x + 0.1) == pytest.approx(0.1, rel=1e-5)
+    turned = torch.tensor([[0.1, -0.1], [-0.1, 0.1]]).repeat(4, 4)  # the mean of a block stays
+    assert task.off(image, x + turned) < 1e-6
+    assert Segment().off(image, x) is None and Draw().off(image, x) is None
+
+
 def test_runs_show_what_was_given_what_was_drawn_and_the_truth() -> None:
     small = Pictures("RGBA", 8, 12)
     seen = Upscale(2).shown(small, X, torch.zeros_like(X))

@@ -23,6 +23,7 @@ from .shapes import Bytes, Images
 
 Layers = Float[Tensor, "b layers h w"]  # a data set's pictures in model space, and under them what goes with them
 Given = Float[Tensor, "b c2 h2 w2"]  # pictures as people give them, in model space
+Under = Float[Tensor, "b c4 h w"]  # what lies under x_t
 Shown = UInt8[Tensor, "b c3 h w3"]
 
 
@@ -81,6 +82,10 @@ class Task(abc.ABC):
     def shown(self, pictures: Pictures, x: Layers, drawn: Images) -> Shown:
         """What a run shows of what it drew for x, side by side: (B, C, H, n · W)."""
         return pictures.finished(drawn)
+
+    def off(self, image: Under, drawn: Images) -> float | None:
+        """How far what was drawn is from the image under x_t, a root mean square; None: only the truth could tell."""
+        return None
 
     def stack(self, given: Given | None, pictures: Pictures) -> Images | None:
         """`image`, of a picture that is checked first."""
@@ -176,6 +181,11 @@ class Upscale(Task):
             return x, replace(known, image=self.image(small))
         levels = self.augment * cdf(noise(small[:, :1, :1, :1])) ** 2
         return x, replace(known, image=self._under(small + levels * noise(small), levels))
+
+    def off(self, image: Under, drawn: Images) -> float:
+        """Shrunk again, it should be the small picture."""
+        shrink = AveragePool(self.factor)
+        return (shrink(drawn.clamp(-1, 1)) - shrink(image[:, :-1])).square().mean().sqrt().item()
 
     def _under(self, small: Given, levels: Float[Tensor, "b 1 1 1"]) -> Images:
         large = AveragePool(self.factor).pinv(small)

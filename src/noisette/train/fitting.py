@@ -4,15 +4,19 @@ A time grid made for the model, so that a picture takes 8 answers instead of 35;
 trained for minutes leaves something of the noise in what it draws (exposure bias: Ning et al. 2024, arXiv:2308.15321).
 On the probability-flow ODE, to begin with noise that is smaller by a factor is to tell the model, all the way, that x_t
 is noisier by that factor than it is, so it takes more of it away. The factor is that by which its pictures lie further
-outside of what the training pictures span than held-out pictures do. A model that leaves no noise gets 1.
+outside of what the training pictures span than held-out pictures do. A model that leaves no noise gets 1. What enlarges
+leaves its noise within that span; there, the temperature is the one at which what is drawn, shrunk again, is nearest to
+what it was drawn of.
 
 How many pictures all this is found from follows from the length of the run alone, so an interrupted run ends alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from ..condition import Condition
 from ..config import Sampling
 from ..data import Subset
 from ..edit.evaluate import condition
@@ -21,7 +25,7 @@ from ..edit.generate import ends, generate
 from ..metrics.span import Span
 from ..model import PictureModel
 from ..noise import key, keyed
-from ..shapes import Bytes
+from ..shapes import Bytes, Images
 
 FINE = 32  # steps of the walk that grids are fitted to
 NUMBERS = (4, 5, 6, 8, 10, 12, 16, 20, 25)  # of steps for which there is a grid
@@ -31,6 +35,7 @@ FEWEST, MOST = 4, 64  # pictures
 ANSWER = 1 / 3  # what an answer costs, in images of training
 OTHERS = 1.0  # seconds that the rest takes
 COOLEST = 0.75
+TEMPERATURES = (1.0, 0.95, 0.9, 0.85, 0.8, COOLEST)
 COMPARED = 1000  # training pictures, at most; and held-out ones
 LEAST = 10  # held-out pictures, to be compared with
 
@@ -63,10 +68,32 @@ class Fitting:
         seeds = [key(self.seed, "fit", i) for i in range(number)]
         fitted = fit(model, seeds, cond, NUMBERS, FINE, own.guidance)
         model = draws(model, replace(own, sampler=SAMPLER, grid="fitted", steps=STEPS, fitted=fitted))
-        grid = model.grid()
-        drawn = ends(generate(model, seeds, cond, model.sampler(), grid, own.guidance), grid)
-        found = temperature(model, data, held_out, model.pictures.finished(drawn).cpu(), self.seed)
+        some = slice(max(FEWEST, number // len(TEMPERATURES)))  # so that all temperatures cost what one does
+        found = agreeing(model, seeds[some], None if cond is None else cond[some])
+        if found is None:
+            drawn = model.pictures.finished(ended(model, seeds, cond)).cpu()
+            found = temperature(model, data, held_out, drawn, self.seed)
         return draws(model, replace(model.config.sampling, temperature=found))
+
+
+def ended(model: PictureModel, seeds: Sequence[int], cond: Condition | None) -> Images:
+    """What the model draws in its own way, in model space."""
+    grid = model.grid()
+    return ends(generate(model, seeds, cond, model.sampler(), grid, model.config.sampling.guidance), grid)
+
+
+def agreeing(model: PictureModel, seeds: Sequence[int], cond: Condition | None) -> float | None:
+    """The temperature at which what is drawn agrees best with what it was drawn of; None, where that cannot be told."""
+    if cond is None or cond.image is None:
+        return None
+    errors = dict[float, float]()
+    for warmth in TEMPERATURES:
+        drawn = ended(model.by(replace(model.config.sampling, temperature=warmth)), seeds, cond)
+        off = model.config.task.off(cond.image, drawn)
+        if off is None:
+            return None
+        errors[warmth] = off
+    return min(errors, key=lambda warmth: errors[warmth])
 
 
 def temperature(model: PictureModel, train: Subset, held_out: Subset, drawn: Bytes, seed: int) -> float:
