@@ -165,11 +165,10 @@ TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node=2")
 def test_two_processes_remember_and_learn_what_one_does(kind, sprites, tmp_path) -> None:
     file = tmp_path / "recipe.json"
     file.write_text(json.dumps(RECIPES[kind]))
-    ends = []
-    for name, launcher in (("one", ()), ("two", TORCHRUN)):
-        words = ("train", sprites, "--out", tmp_path / name, "--images", "320", *TINY, "--recipe", file)
-        done = run(*words, launcher=launcher)
-        assert done.returncode == 0, done.stderr
-        ends.append(noisette.load(tmp_path / name).net.state_dict())
+    train(sprites, tmp_path / "one", options(file, images=320))
+    words = ("train", sprites, "--out", tmp_path / "two", "--images", "320", *TINY, "--recipe", file)
+    done = run(*words, launcher=TORCHRUN)
+    assert done.returncode == 0, done.stderr
+    ends = [noisette.load(tmp_path / name).net.state_dict() for name in ("one", "two")]
     for key, value in ends[0].items():
         torch.testing.assert_close(value, ends[1][key], rtol=2e-3, atol=2e-4)
