@@ -97,6 +97,23 @@ def test_classes_methods_and_generators() -> None:
         rows(torch.ones(2))
 
 
+def test_what_a_dataclass_refuses_itself_comes_first() -> None:
+    @of
+    @dataclass(frozen=True)
+    class Word:
+        word: str
+
+        def __post_init__(self) -> None:
+            if self.word == 7:
+                raise KeyError("no word")
+
+    assert Word("seven").word == "seven"
+    with pytest.raises(KeyError, match="no word"):
+        Word(7)
+    with pytest.raises(WRONG):
+        Word(8)
+
+
 def test_letters_are_found_however_deep() -> None:
     shaped = Float[Tensor, "b"]
     for hint in (shaped, shaped | None, dict[str, list[shaped]], Callable[[shaped], int], tuple[int | Int[Tensor, ""]]):

@@ -14,8 +14,10 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
+from beartype.door import die_if_unbearable
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+CONF = BeartypeConf(is_pep484_tower=True)
+check = beartype(conf=CONF)
 original = jaxtyping.jaxtyped
 
 
@@ -23,12 +25,11 @@ def checked(what: Any, *, typechecker: Callable[..., Any]) -> Any:
     """A function whose calls are checked; a dataclass whose making is."""
     if inspect.isclass(what):
         if dataclasses.is_dataclass(what) and "__init__" in vars(what) and not hasattr(what.__init__, "checked"):
-            what.__init__ = checked(what.__init__, typechecker=typechecker)
+            what.__init__ = made(what.__init__)
         return what
     if inspect.isgeneratorfunction(what) or not inspect.isfunction(what):
         return original(what, typechecker=typechecker)
-    written = what.__annotations__
-    hints = {name: resolved(hint, what.__globals__) for name, hint in written.items()}
+    written, hints = what.__annotations__, hints_of(what)
     what.__annotations__ = hints
     call = check(what)
     what.__annotations__ = call.__annotations__ = written
@@ -36,6 +37,21 @@ def checked(what: Any, *, typechecker: Callable[..., Any]) -> Any:
         call = in_context(call)
     call.checked = True
     return call
+
+
+def made(init: Callable[..., None]) -> Callable[..., None]:
+    """A dataclass's making, after which its fields are checked: what it refuses itself, it says in its own words."""
+    hints = {name: hint for name, hint in hints_of(init).items() if name != "return"}
+
+    @functools.wraps(init)
+    def inside(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        with original("context"):
+            for name, hint in hints.items():
+                die_if_unbearable(getattr(self, name), hint, conf=CONF)
+
+    inside.checked = True
+    return inside
 
 
 def in_context(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,6 +63,11 @@ def in_context(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(*args, **kwargs)
 
     return inside
+
+
+def hints_of(function: Any) -> dict[str, Any]:
+    """What its annotations mean."""
+    return {name: resolved(hint, function.__globals__) for name, hint in function.__annotations__.items()}
 
 
 def resolved(hint: Any, names: dict[str, Any]) -> Any:
