@@ -286,6 +286,9 @@ def test_the_plane_of_the_bottleneck(told: Subject) -> None:
     torch.testing.assert_close(found.at.mean(0), torch.zeros(2).double(), atol=1e-6, rtol=0)
     torch.testing.assert_close(found.at.T.cov(), torch.eye(2).double(), atol=1e-4, rtol=0)
     assert found.labels[:3] == ["food", "tool", "food"]
+    labels = meaning.apart(told, 1, 2, 3)
+    assert [d.name for d in labels] in (["food"], ["tool"])
+    assert len(meaning.apart(told, 5, 2, 3)) == 2
     effects, sliders = meaning.moved(told, found.directions, 2, 3)
     assert [e.name for e in effects] == [d.name for d in found.directions]
     middle = sliders[0].unflatten(0, (5, 2))[2]

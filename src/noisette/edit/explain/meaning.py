@@ -12,12 +12,13 @@ from ...shapes import Bytes, Images
 from ...viz.chart import Axis, Line, chart, charts
 from ...viz.page import paragraph, table
 from ...viz.tiles import SIDE, View, scatter, scrubber
+from ..finding import of_labels
 from ..generate import fresh, steered
 from ..hspace import EULER, Direction, Seen, Times, drawn, principal, semantic
 from ..measured import STRENGTHS, Bench, Effect, measured
 from .subject import Subject
 
-PICTURES, MOVED, STEPS, COMPONENTS = 48, 5, 10, 2
+PICTURES, MOVED, STEPS, COMPONENTS, LABELS, HEARD = 48, 5, 10, 2, 2, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,13 @@ def placed(times: Times, seen: Seen, directions: list[Direction]) -> Tensor:
     return (rows - rows.mean(0)) @ axes / axes.square().sum(0)
 
 
+def apart(subject: Subject, number: int = LABELS, heard: int = HEARD, steps: int = STEPS) -> list[Direction]:
+    """What sets labels apart from the mean of all: of those that lie farthest from it."""
+    model = subject.model
+    found = of_labels(model, model.pictures.labels, range(heard), model.grid(steps, "karras"))
+    return sorted(found, key=lambda d: -d.values.norm().item())[:number]
+
+
 def moved(
     subject: Subject, directions: list[Direction], number: int = MOVED, steps: int = STEPS
 ) -> tuple[list[Effect], list[Images]]:
@@ -65,13 +73,14 @@ def chapter(subject: Subject) -> str:
     except InputError as error:
         return paragraph(f"{error}.")
     found = plane(subject)
-    effects, sliders = moved(subject, found.directions)
+    directions = found.directions + apart(subject)
+    effects, sliders = moved(subject, directions)
     sums = ["–" if e.composition is None else f"{e.composition:.2f}" for e in effects]
     rows = [
         (e.name, f"{e.size:.3f}", f"{e.r2:.3f}", f"{e.homogeneity:.2f}", total)
         for e, total in zip(effects, sums, strict=True)
     ]
-    scrubbers = [_slider(subject, d, s) for d, s in zip(found.directions, sliders, strict=True)]
+    scrubbers = [_slider(subject, d, s) for d, s in zip(directions, sliders, strict=True)]
     return "\n".join(
         (
             paragraph(
@@ -91,7 +100,7 @@ def chapter(subject: Subject) -> str:
             paragraph(
                 "And one can speak there: add a direction to h while a picture is drawn, and the picture changes in "
                 "that way; twice as much of it changes it about twice as far. Whether a direction means one thing for "
-                "all pictures, the table says."
+                "all pictures, the table says. Beside components there is what sets a label apart from the mean of all."
             ),
             *scrubbers,
             linear(effects),
