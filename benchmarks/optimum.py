@@ -15,9 +15,9 @@ import torch
 
 import noisette
 from noisette.data import Dataset
-from noisette.metrics.optimum import beside_the_optimum
-from noisette.noise import keyed
-from noisette.viz.optimum import STYLES, optimum
+from noisette.diffusion.noise import make_generator
+from noisette.evaluation.metrics.optimal_denoiser import compare_with_optimum
+from noisette.report.viz.plots import STYLES, plot_optimum
 
 
 def main() -> None:
@@ -29,10 +29,10 @@ def main() -> None:
     args = parser.parse_args()
     model, data = noisette.load(args.run), Dataset.open(args.run)
     bank = data.train.x0(torch.arange(len(data.train)))
-    some = bank[torch.randperm(len(bank), generator=keyed("some"))[: args.pictures]]
+    some = bank[torch.randperm(len(bank), generator=make_generator("some"))[: args.pictures]]
     others = data.held_out.x0(torch.arange(len(data.held_out))[: args.pictures])
     denoise = model.given(model.condition(None))
-    levels = beside_the_optimum(denoise, bank, some, others)
+    levels = compare_with_optimum(denoise, bank, some, others)
     print(f"{len(some)} training pictures, {len(others)} held out, {len(bank)} remembered")
     print(f"{'σ/α':>6}" + "".join(f"{name:>17}" for name in STYLES))
     for level in levels:
@@ -41,7 +41,7 @@ def main() -> None:
         args.json.write_text(json.dumps([asdict(level) for level in levels], indent=1) + "\n", encoding="utf8")
     if args.plot:
         errors = {name: [getattr(level, name) for level in levels] for name in STYLES}
-        optimum(args.plot, [level.ratio for level in levels], errors, f"{args.run.name} beside the optimum")
+        plot_optimum(args.plot, [level.ratio for level in levels], errors, f"{args.run.name} beside the optimum")
 
 
 if __name__ == "__main__":

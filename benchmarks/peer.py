@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from noisette.pictures import CHANNELS, Pictures
+from noisette.data.pictures import MODE_CHANNELS, Pictures
 
 Precision = Literal["fp32", "bf16"]
 BATCH, LR, WARM_UP, SCHEDULE = 64, 1e-3, 0.03, "cosine"
@@ -132,7 +132,7 @@ def train_and_draw(
     torch.manual_seed(budget.seed)
     torch.set_num_threads(budget.threads)
     channels, side = pixels.shape[1], pixels.shape[2]
-    kind = Pictures({c: mode for mode, c in CHANNELS.items()}[channels], side, side)
+    kind = Pictures({c: mode for mode, c in MODE_CHANNELS.items()}[channels], side, side)
     diffusion, x = build(channels, side), kind.encode(pixels)
     chosen = faster(diffusion, next(batches(x, budget.seed)))
     began = time.monotonic()
@@ -148,21 +148,21 @@ def train(diffusion: Any, x: torch.Tensor, budget: Budget, precision: Precision)
     """The averaged weights, and the loss of each step."""
     from ema_pytorch import EMA
 
-    optimiser = torch.optim.Adam(diffusion.parameters(), lr=LR, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(diffusion.parameters(), lr=LR, betas=(0.9, 0.99))
     average = EMA(diffusion, beta=0.9999, update_every=1, update_after_step=0, inv_gamma=1.0, power=2 / 3)
     losses: list[float] = []
     began = time.monotonic()
     for batch in batches(x, budget.seed):
         if (progress := budget.progress(began, len(losses) * BATCH)) >= 1:
             break
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = LR * rate(progress)
         with autocast(precision):
             loss = diffusion(batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(diffusion.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         average.update()
         losses.append(loss.item())
     return average.ema_model.state_dict(), losses

@@ -20,16 +20,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from noisette.config import from_json, to_json
 from noisette.data import Dataset
-from noisette.edit.generate import ends, generate
-from noisette.metrics.features import EfficientNetLite
-from noisette.metrics.kid import kid_interval
-from noisette.metrics.memorisation import memorisation
-from noisette.presets import PRESETS
-from noisette.recipe import Recipe
-from noisette.train.plan import Plan, TrainOptions
-from noisette.train.run import Run
+from noisette.evaluation.metrics.features import EfficientNetExtractor
+from noisette.evaluation.metrics.kid import kid_interval
+from noisette.evaluation.metrics.memorization import measure_memorization
+from noisette.models.config import from_json, to_json
+from noisette.sampling.generate import final_samples, generate
+from noisette.training.plan import TrainingPlan, TrainOptions
+from noisette.training.recipes.presets import PRESETS
+from noisette.training.recipes.recipe import Recipe
+from noisette.training.run import TrainingRun
 
 
 def merged(value: Any, change: Any) -> Any:
@@ -55,29 +55,33 @@ def attempt(folder: Path, trial: Mapping[str, Any]) -> dict[str, Any]:
     seed, precision = trial.get("seed", 0), trial.get("precision", "fp32")
     options = TrainOptions(images=trial["images"], seed=seed, save_every=1e9)
     batches = -(-trial["images"] // recipe.training.batch)
-    plan = Plan(
+    plan = TrainingPlan(
         recipe, trial.get("preset", "tiny"), batches * recipe.training.batch, None, precision, 1, seed, None
     )  # fmt: skip
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as out:
-        run = Run(Path(out), data, plan, options, accelerator, begin)
+        run = TrainingRun(Path(out), data, plan, options, accelerator, begin)
         exams: list[dict[str, float]] = []
-        run.go(lambda p: exams.append(dict(p.fixed)) if p.fixed else None)
-    spent, model = time.monotonic() - begin, run.ema.model
+        run.run(lambda p: exams.append(dict(p.held_out_loss)) if p.held_out_loss else None)
+    spent, model = time.monotonic() - begin, run.state.ema.model
     n = max(1000, len(data.held_out))
     grid = model.grid()
     rows = torch.arange(n) % len(data.train)
     cond = data.train.condition(rows)
     known = cond if model.config.net.classes or model.config.net.vector else None
-    x = ends(generate(model, range(n), known, model.sampler(), grid, model.config.sampling.guidance, 500), grid)
-    drawn = data.pictures.finished(x)
-    features = EfficientNetLite()
+    x = final_samples(
+        generate(model, range(n), known, model.sampler(), grid, model.config.sampling.guidance, 500), grid
+    )
+    drawn = data.pictures.decode_samples(x)
+    features = EfficientNetExtractor()
     train = data.train.pixels(torch.arange(len(data.train)))
-    score = kid_interval(features(drawn), features(data.held_out.pixels(torch.arange(len(data.held_out)))), draws=50)
+    score = kid_interval(
+        features(drawn), features(data.held_out.pixels(torch.arange(len(data.held_out)))), resamples=50
+    )
     return {
         **trial, "seconds": round(spent, 1), "parameters": sum(p.numel() for p in model.parameters()),
         "kid": round(1e3 * score.value, 2), "low": round(1e3 * score.low, 2), "high": round(1e3 * score.high, 2),
-        "memorised": memorisation(drawn, train).share.value, "held_out": exams[-1] if exams else None,
+        "memorized": measure_memorization(drawn, train).share.value, "held_out": exams[-1] if exams else None,
     }  # fmt: skip
 
 
@@ -88,17 +92,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    trials = json.loads(told.trials.read_text())
-    if told.only is not None:
-        with told.out.open("a") as file:
-            file.write(json.dumps(attempt(told.run, trials[told.only])) + "\n")
+    args = parser.parse_args()
+    trials = json.loads(args.trials.read_text())
+    if args.only is not None:
+        with args.out.open("a") as file:
+            file.write(json.dumps(attempt(args.run, trials[args.only])) + "\n")
         return
     waiting, busy = list(range(len(trials))), []
     while waiting or busy:
         busy = [p for p in busy if p.poll() is None]
-        while waiting and len(busy) < told.workers:
-            words = [sys.executable, __file__, str(told.run), "--trials", str(told.trials), "--out", str(told.out)]
+        while waiting and len(busy) < args.workers:
+            words = [sys.executable, __file__, str(args.run), "--trials", str(args.trials), "--out", str(args.out)]
             busy.append(subprocess.Popen([*words, "--only", str(waiting.pop(0))]))
         time.sleep(0.2)
 

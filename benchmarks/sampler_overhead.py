@@ -13,14 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from noisette.denoiser import DiffusionModel
-from noisette.grid import karras
-from noisette.guidance import Clipped
-from noisette.nn.unet import UNet
-from noisette.noise import Seeded
-from noisette.pictures import Pictures
-from noisette.presets import PRESETS
-from noisette.sampler import (
+from noisette.cli.malloc import tune_malloc
+from noisette.data.pictures import Pictures
+from noisette.diffusion.denoiser import DiffusionModel
+from noisette.diffusion.grid import karras
+from noisette.diffusion.guidance import Clipped
+from noisette.diffusion.noise import Seeded
+from noisette.diffusion.sampler import (
     DDIM,
     DDPM,
     IPNDM,
@@ -33,6 +32,8 @@ from noisette.sampler import (
     UniPC,
     sample,
 )
+from noisette.nn.unet import UNet
+from noisette.training.recipes.presets import PRESETS
 
 SAMPLERS: dict[str, Sampler] = {
     "DDPM": DDPM(),
@@ -49,7 +50,7 @@ SAMPLERS: dict[str, Sampler] = {
 
 
 class Timed(nn.Module):
-    """A network that knows how long it has been asked."""
+    """A network that measures the time spent in its forward pass."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    tune_malloc()  # as the command line does
 
     config = PRESETS[args.preset](Pictures("RGB", args.size, args.size), 0.5).model
     net = Timed(UNet(config.net).eval())

@@ -1,6 +1,6 @@
 """How well is a model steered? The figures of docs/steering.md, each beside what it can be compared with.
 
-    python benchmarks/steering.py runs/emoji                       everything that this model can be asked
+    python benchmarks/steering.py runs/emoji                       all sections that suit this model
     python benchmarks/steering.py runs/emoji --only inversion hspace --n 16
 
 Held-out pictures are edited, never those that were trained on. Prints tables and writes WORK/steering.json.
@@ -19,24 +19,35 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import noisette
-from noisette.condition import Condition
 from noisette.data import Dataset
-from noisette.denoiser import Denoiser
-from noisette.edit.generate import ends, generate, start, steered
-from noisette.edit.hspace import PLACES, Place, difference, drawn, linearity, looked_at, principal, semantic
-from noisette.edit.inpaint import fill, kept, repaint
-from noisette.edit.invert import invert, psnr, redraw
-from noisette.edit.measured import STRENGTHS, Bench, measured
-from noisette.edit.upscale import upscale, within
-from noisette.guidance import Clipped
-from noisette.metrics.distribution import fidelity
-from noisette.metrics.features import EfficientNetLite, opaque
-from noisette.metrics.kid import kid_interval
-from noisette.model import PictureModel
-from noisette.noise import Seeded, keyed
-from noisette.operator import AveragePool
-from noisette.sampler import DDIM, Heun
-from noisette.shapes import Bytes, Images
+from noisette.diffusion.condition import Condition
+from noisette.diffusion.denoiser import Denoiser
+from noisette.diffusion.guidance import Clipped
+from noisette.diffusion.noise import Seeded, make_generator
+from noisette.diffusion.operator import AveragePool
+from noisette.diffusion.sampler import DDIM, Heun
+from noisette.edit.hspace import (
+    LAYERS,
+    STRENGTHS,
+    EffectSetup,
+    Layer,
+    difference_direction,
+    find_layer,
+    linearity,
+    measure_effects,
+    principal_directions,
+    record_noised,
+    record_sampling,
+)
+from noisette.edit.inpaint import inpaint_ddnm, inpaint_repaint, restore_known
+from noisette.edit.invert import invert, psnr, reconstruct
+from noisette.edit.upscale import project_to_range, upscale
+from noisette.evaluation.metrics.distribution import compute_prdc
+from noisette.evaluation.metrics.features import EfficientNetExtractor, to_opaque_rgb
+from noisette.evaluation.metrics.kid import kid_interval
+from noisette.models.picture_model import PictureModel
+from noisette.sampling.generate import build_denoiser, final_samples, generate, initial_state
+from noisette.shapes import Images, UInt8Images
 
 Row = dict[str, Any]
 
@@ -47,7 +58,7 @@ class Subject:
     def __init__(self, run: Path, n: int, steps: int | None) -> None:
         self.model: PictureModel = noisette.load(run)
         self.data = Dataset.open(run)
-        held, order = self.data.held_out, torch.randperm(len(self.data.held_out), generator=keyed("steering"))
+        held, order = self.data.held_out, torch.randperm(len(self.data.held_out), generator=make_generator("steering"))
         self.rows = order[:n]
         self.pixels = held.pixels(self.rows)
         self.x0 = self.model.pictures.encode(self.pixels)
@@ -72,29 +83,31 @@ class Subject:
 
 
 def labels(subject: Subject) -> list[Row]:
-    """Does a classifier that learned from the training split read what was asked for? Beside KID and recall."""
+    """How often a classifier trained on the training split assigns the requested label, with KID and recall."""
     from sklearn.svm import SVC
 
-    data, names, net = subject.data, subject.model.pictures.labels, EfficientNetLite()
+    data, names, net = subject.data, subject.model.pictures.labels, EfficientNetExtractor()
     assert data.train.labels is not None and data.held_out.labels is not None
 
-    def features(pixels: Bytes) -> Tensor:
+    def features(pixels: UInt8Images) -> Tensor:
         return net(pixels)
 
     training, held = (features(s.pixels(torch.arange(len(s)))) for s in (data.train, data.held_out))
     reader = SVC(C=10).fit(training.numpy(), data.train.labels.numpy())
     right = reader.predict(held.numpy()) == data.held_out.labels.numpy()
     rows: list[Row] = [{"guidance": "held out", "agreement": float(right.mean()), "kid": None, "recall": None}]
-    asked = [names[int(i)] for i in data.held_out.labels[torch.randperm(len(held), generator=keyed("asked"))]]
-    asked = asked[: subject.n]
+    requested = [
+        names[int(i)] for i in data.held_out.labels[torch.randperm(len(held), generator=make_generator("asked"))]
+    ]
+    requested = requested[: subject.n]
     for scale in (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0):
-        cond, grid = subject.model.condition(asked, len(asked)), subject.grid
-        walk = generate(subject.model, range(len(asked)), cond, subject.model.sampler(), grid, scale)
-        found = features(subject.model.pictures.decode(ends(walk, grid)))
-        agreed = reader.predict(found.numpy()) == np.array([names.index(a) for a in asked])
+        cond, grid = subject.model.condition(requested, len(requested)), subject.grid
+        walk = generate(subject.model, range(len(requested)), cond, subject.model.sampler(), grid, scale)
+        found = features(subject.model.pictures.decode(final_samples(walk, grid)))
+        agreed = reader.predict(found.numpy()) == np.array([names.index(a) for a in requested])
         kid, k = kid_interval(held, found).scaled(1000.0), min(5, len(found) - 1)
-        order = torch.randperm(len(held), generator=keyed("recall"))[: len(found)]
-        recall = fidelity(held[order], found, k=k).recall
+        order = torch.randperm(len(held), generator=make_generator("recall"))[: len(found)]
+        recall = compute_prdc(held[order], found, k=k).recall
         rows.append({"guidance": scale, "agreement": float(agreed.mean()), "kid": f"{kid:.1f}", "recall": recall})
     return rows
 
@@ -102,7 +115,7 @@ def labels(subject: Subject) -> list[Row]:
 def inpainting(subject: Subject) -> list[Row]:
     """A square in the middle is redrawn: what is known, what fills it, and how 8 fills differ."""
     height, width = subject.x0.shape[2:]
-    known, net = torch.ones(1, 1, height, width), EfficientNetLite()
+    known, net = torch.ones(1, 1, height, width), EfficientNetExtractor()
     known[..., height // 4 : -(height // 4), width // 4 : -(width // 4)] = 0
     everything = subject.data.held_out.pixels(torch.arange(len(subject.data.held_out)))
     rest = torch.ones(len(everything), dtype=torch.bool)
@@ -110,15 +123,15 @@ def inpainting(subject: Subject) -> list[Row]:
     others = net(everything[rest] if rest.sum() > 8 else everything)
     floor = kid_interval(others, net(subject.pixels)).scaled(1000.0)
     rows: list[Row] = [{"way": "floor: the pictures themselves", "kid": f"{floor:.1f}"}]
-    grey = kept(subject.pixels, known, torch.full_like(subject.pixels, 128))
-    rows.append({"way": "grey", "kid": f"{kid_interval(others, net(grey)).scaled(1000.0):.1f}"})
-    for name, way in (("repaint", repaint), ("ddnm", fill)):
+    gray = restore_known(subject.pixels, known, torch.full_like(subject.pixels, 128))
+    rows.append({"way": "gray", "kid": f"{kid_interval(others, net(gray)).scaled(1000.0):.1f}"})
+    for name, way in (("repaint", inpaint_repaint), ("ddnm", inpaint_ddnm)):
 
         def edit(d: Denoiser, rows: slice, noise: Seeded, way: Any = way) -> Images:
             return way(d, subject.model.sampler(), subject.grid, subject.x0[rows], known, noise, 5)
 
         fills = [subject.model.pictures.decode(subject.each(edit, 1000 * i)) for i in range(8)]
-        done = [kept(subject.pixels, known, f) for f in fills]
+        done = [restore_known(subject.pixels, known, f) for f in fills]
         same = all(torch.equal(f * (known > 0), subject.pixels * (known > 0)) for f in done)
         hole = (known == 0).expand_as(subject.pixels)
         spread = torch.stack([f.float()[hole] for f in done]).std(0).mean().item()
@@ -160,7 +173,7 @@ def upscaling(subject: Subject) -> list[Row]:
                 3,
                 subject.model.config.sampling.temperature,
             )
-            return within(x, small[rows], factor, subject.model.pictures.has_alpha)
+            return project_to_range(x, small[rows], factor, subject.model.pictures.has_alpha)
 
         several = [subject.each(edit, 1000 * i) for i in range(4)]
         ways = {
@@ -186,7 +199,7 @@ def inversion(subject: Subject) -> list[Row]:
             with torch.no_grad():
                 for part in subject.batches():
                     d = subject.model.given(None if subject.cond is None else subject.cond[part])
-                    back = redraw(d, grid, invert(d, grid, subject.x0[part], sampler), sampler)
+                    back = reconstruct(d, grid, invert(d, grid, subject.x0[part], sampler), sampler)
                     found.append(psnr(back, subject.x0[part]))
             decibels = torch.cat(found)
             row = {"steps": steps, "sampler": name, "psnr": decibels.mean().item(), "worst": decibels.min().item()}
@@ -196,50 +209,50 @@ def inversion(subject: Subject) -> list[Row]:
 
 def hspace(subject: Subject) -> list[Row]:
     """In both places where h-space may be."""
-    return [{"place": place} | row for place in PLACES for row in directions(subject, place)]
+    return [{"place": place} | row for place in LAYERS for row in directions(subject, place)]
 
 
-def directions(subject: Subject, place: Place) -> list[Row]:
+def directions(subject: Subject, place: Layer) -> list[Row]:
     """Components, labels and pairs: lines, alike on all, adding up? And what each does to what can be measured, in the
     deviations of held-out pictures: the wanted one, and the others' drift."""
-    model, mid, grid = subject.model, semantic(subject.model.net, PLACES[place]), subject.grid
-    state, noise = start(model, range(subject.n), grid)
-    times, seen_ = drawn(model.given(model.condition(None, subject.n)), mid, grid, state.x, noise)
-    found = principal(times, seen_, 3)
+    model, mid, grid = subject.model, find_layer(subject.model.net, LAYERS[place]), subject.grid
+    state, noise = initial_state(model, range(subject.n), grid)
+    times, seen_ = record_sampling(model.given(model.condition(None, subject.n)), mid, grid, state.x, noise)
+    found = principal_directions(times, seen_, 3)
     of = {}
     for name in model.pictures.labels[:3]:
-        state, noise = start(model, range(subject.n), grid)
-        of[name] = drawn(model.given(model.condition(name, subject.n)), mid, grid, state.x, noise)[1]
-    found += [difference(n, times, h, torch.cat(list(of.values()), 1)) for n, h in of.items()]
+        state, noise = initial_state(model, range(subject.n), grid)
+        of[name] = record_sampling(model.given(model.condition(name, subject.n)), mid, grid, state.x, noise)[1]
+    found += [difference_direction(n, times, h, torch.cat(list(of.values()), 1)) for n, h in of.items()]
     pixels = subject.data.train.pixels(torch.arange(subject.n))
     for name, change in PAIRS.items():
         looks = []
         for some in (change(pixels), pixels):
             x0, eps = model.pictures.encode(some), Seeded(range(subject.n))
-            looks.append(looked_at(model.given(model.condition(None, subject.n)), mid, grid, x0, eps)[1])
-        found.append(difference(f"pairs: {name}", times, *looks))
-    state, noise = start(model, range(10_000, 10_008), grid)
-    bench = Bench(steered(model, model.condition(None, 8)), mid, DDIM(), grid, state.x, noise)
-    effects, sliders = measured(bench, found)
+            looks.append(record_noised(model.given(model.condition(None, subject.n)), mid, grid, x0, eps)[1])
+        found.append(difference_direction(f"pairs: {name}", times, *looks))
+    state, noise = initial_state(model, range(10_000, 10_008), grid)
+    bench = EffectSetup(build_denoiser(model, model.condition(None, 8)), mid, DDIM(), grid, state.x, noise)
+    effects, sliders = measure_effects(bench, found)
     rows, unit = [], {name: of(subject.pixels).std() for name, of in MEASURES.items()}
     for effect, slider in zip(effects, sliders, strict=True):
         shown = model.pictures.decode(slider)
-        told = {name: of(shown).reshape(len(STRENGTHS), -1) / unit[name] for name, of in MEASURES.items()}
-        rows.append(vars(effect) | {n: linearity(torch.tensor(STRENGTHS), v)[0] for n, v in told.items()})
+        measured = {name: of(shown).reshape(len(STRENGTHS), -1) / unit[name] for name, of in MEASURES.items()}
+        rows.append(vars(effect) | {n: linearity(torch.tensor(STRENGTHS), v)[0] for n, v in measured.items()})
     return rows
 
 
-def over_white(pixels: Bytes) -> Images:
+def over_white(pixels: UInt8Images) -> Images:
     """Three channels, 0 … 1."""
-    return opaque(pixels)[-1]
+    return to_opaque_rgb(pixels)[-1]
 
 
-MEASURES: dict[str, Callable[[Bytes], Tensor]] = {
+MEASURES: dict[str, Callable[[UInt8Images], Tensor]] = {
     "brightness": lambda pixels: over_white(pixels).mean((1, 2, 3)),
     "redness": lambda pixels: (over_white(pixels)[:, 0] - over_white(pixels)[:, 1:].mean(1)).mean((1, 2)),
     "area": lambda pixels: (over_white(pixels) < 0.97).any(1).float().mean((1, 2)),
 }
-PAIRS: dict[str, Callable[[Bytes], Bytes]] = {
+PAIRS: dict[str, Callable[[UInt8Images], UInt8Images]] = {
     "darker": lambda pixels: torch.cat([pixels[:, :3] // 2, pixels[:, 3:]], 1),
     "smaller": lambda pixels: F.pad(pixels[..., ::2, ::2], [s // 4 for s in (*pixels.shape[:1:-1],) for _ in (0, 1)]),
     "redder": lambda pixels: torch.cat([255 - (255 - pixels[:, :1]) // 4, pixels[:, 1:3] // 2, pixels[:, 3:]], 1),
@@ -267,7 +280,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run folder")
     parser.add_argument("--only", nargs="+", choices=SECTIONS)
     parser.add_argument("--n", type=int, default=64, help="pictures")
-    parser.add_argument("--steps", type=int, help="of a walk; the model's own unless said")
+    parser.add_argument("--steps", type=int, help="sampling steps; the model's own by default")
     parser.add_argument("--work", type=Path)
     args = parser.parse_args()
     work = args.work or Path(tempfile.mkdtemp(prefix="steering-"))

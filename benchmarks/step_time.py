@@ -25,8 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from noisette.cli.malloc import tune_malloc
 from noisette.nn import UNet, UNetConfig
-from noisette.nn.kernels.library import built, without_kernels
+from noisette.nn.kernels.library import get_build, without_kernels
 
 NHWC, NCHW = torch.channels_last, torch.contiguous_format
 
@@ -195,7 +196,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def race(contestants: list[Contestant], rounds: int) -> None:
-    """A round more than asked for: the first one warms up."""
+    """One more round than requested: the first one is a warm-up."""
     for _ in range(rounds + 1):
         for one in contestants:
             one.train_s = min(one.train_s, seconds(one.learn))
@@ -203,14 +204,13 @@ def race(contestants: list[Contestant], rounds: int) -> None:
 
 
 def machine() -> dict[str, Any]:
-    kernels = built()
     return {
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
-        "kernels": kernels if isinstance(kernels, str) else "compiled",
+        "kernels": get_build().description,
     }
 
 
@@ -236,6 +236,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), help="only this one")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
+    tune_malloc()  # as the command line does
     torch.manual_seed(0)
     net = NETS[options.net]
     images = torch.randn(options.batch, net.cfg.in_channels, net.side, net.side)

@@ -1,10 +1,10 @@
-"""Are combinations of words drawn that were never seen together? Small shapes of eight colours, six kinds, two sizes.
+"""Does a model generate combinations of words that it never saw? Shapes of eight colors, six kinds, two sizes.
 
     python benchmarks/text.py [--for 290s] [--work DIR] [--picture docs/pictures/text.png]
 
-Writes 2,160 sprites with captions ("a small red disc", "a little scarlet ball"). Twelve of the 48 pairs of colour and
-shape are left out wholly. Trains on the captions for so long, asks for the pairs that were left out, in the captions'
-plain words and in words that no caption has ("a tiny crimson circle"), and measures what is drawn.
+Writes 2,160 sprites with captions ("a small red disc", "a little scarlet ball"), without twelve of the 48 pairs of
+color and shape. Trains on them for the given time, generates the pairs that were left out, from the captions' plain
+words and from words that no caption has ("a tiny crimson circle"), and measures color, shape and size of the samples.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 import noisette
 from noisette.data import Dataset
-from noisette.edit.generate import ends, generate
-from noisette.model import PictureModel
-from noisette.text import open_encoder
-from noisette.viz.grid import Row, labelled
+from noisette.data.contact_sheet import LabeledRow, labeled_sheet
+from noisette.data.text import open_encoder
+from noisette.models.picture_model import PictureModel
+from noisette.sampling.generate import final_samples, generate
 
 SIDE, FINE = 12, 8  # pixels; how much larger a sprite is drawn before it is shrunk
-COLOURS = {
+COLORS = {
     "red": (215, 40, 40), "orange": (245, 140, 30), "yellow": (245, 225, 60), "green": (50, 170, 60),
     "blue": (45, 80, 220), "purple": (140, 60, 190), "pink": (250, 150, 195), "white": (240, 240, 240),
 }  # fmt: skip
@@ -52,82 +52,82 @@ GUIDANCE = (1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A size, a colour and a shape."""
+class SpriteSpec:
+    """A size, a color and a shape."""
 
     size: str
-    colour: str
+    color: str
     shape: str
 
     @property
     def caption(self) -> str:
-        return f"a {self.size} {self.colour} {self.shape}"
+        return f"a {self.size} {self.color} {self.shape}"
 
     @property
     def paraphrase(self) -> str:
-        return f"a {WAYS[self.size][-1]} {WAYS[self.colour][-1]} {WAYS[self.shape][-1]}"
+        return f"a {WAYS[self.size][-1]} {WAYS[self.color][-1]} {WAYS[self.shape][-1]}"
 
-    def said(self, rng: np.random.Generator) -> str:
-        """As people say it: each word is the plain one half of the time."""
-        words = [WAYS[word][rng.choice(3, p=(0.5, 0.25, 0.25))] for word in (self.size, self.colour, self.shape)]
+    def random_caption(self, rng: np.random.Generator) -> str:
+        """A caption with random synonyms: each word is the plain one with probability 1/2."""
+        words = [WAYS[word][rng.choice(3, p=(0.5, 0.25, 0.25))] for word in (self.size, self.color, self.shape)]
         return f"a {' '.join(words)}"
 
     @property
     def numbers(self) -> tuple[int, int, int]:
-        return list(COLOURS).index(self.colour), SHAPES.index(self.shape), list(SIZES).index(self.size)
+        return list(COLORS).index(self.color), SHAPES.index(self.shape), list(SIZES).index(self.size)
 
     @property
     def held_out(self) -> bool:
-        """A quarter of the pairs, two colours of each shape."""
-        colour, shape, _ = self.numbers
-        return (colour - shape) % 4 == 0
+        """A quarter of the pairs, two colors of each shape."""
+        color, shape, _ = self.numbers
+        return (color - shape) % 4 == 0
 
 
-WISHES = [Wish(size, colour, shape) for colour in COLOURS for shape in SHAPES for size in SIZES]
+SPECS = [SpriteSpec(size, color, shape) for color in COLORS for shape in SHAPES for size in SIZES]
 
 
-def sprite(wish: Wish, rng: np.random.Generator) -> Image.Image:
-    """On a dark ground, somewhere, nearly of its colour."""
+def sprite(spec: SpriteSpec, rng: np.random.Generator) -> Image.Image:
+    """On a dark ground, somewhere, nearly of its color."""
     ground = tuple(int(v) for v in rng.integers(10, 40, 3))
     image = Image.new("RGB", (SIDE * FINE, SIDE * FINE), ground)
-    draw, r = ImageDraw.Draw(image), rng.uniform(*SIZES[wish.size]) * FINE
+    draw, r = ImageDraw.Draw(image), rng.uniform(*SIZES[spec.size]) * FINE
     x, y = rng.uniform(r + FINE / 2, SIDE * FINE - r - FINE / 2, 2)
-    colour = tuple(int(np.clip(v + rng.integers(-12, 13), 0, 255)) for v in COLOURS[wish.colour])
-    if wish.shape in ("disc", "ring"):
-        draw.ellipse((x - r, y - r, x + r, y + r), colour)
-        if wish.shape == "ring":
+    color = tuple(int(np.clip(v + rng.integers(-12, 13), 0, 255)) for v in COLORS[spec.color])
+    if spec.shape in ("disc", "ring"):
+        draw.ellipse((x - r, y - r, x + r, y + r), color)
+        if spec.shape == "ring":
             draw.ellipse((x - 0.55 * r, y - 0.55 * r, x + 0.55 * r, y + 0.55 * r), ground)
-    elif wish.shape == "square":
-        draw.rectangle((x - 0.88 * r, y - 0.88 * r, x + 0.88 * r, y + 0.88 * r), colour)
-    elif wish.shape == "triangle":
-        draw.polygon([(x, y - r), (x - r, y + 0.85 * r), (x + r, y + 0.85 * r)], colour)
-    elif wish.shape == "diamond":
-        draw.polygon([(x, y - r), (x - r, y), (x, y + r), (x + r, y)], colour)
+    elif spec.shape == "square":
+        draw.rectangle((x - 0.88 * r, y - 0.88 * r, x + 0.88 * r, y + 0.88 * r), color)
+    elif spec.shape == "triangle":
+        draw.polygon([(x, y - r), (x - r, y + 0.85 * r), (x + r, y + 0.85 * r)], color)
+    elif spec.shape == "diamond":
+        draw.polygon([(x, y - r), (x - r, y), (x, y + r), (x + r, y)], color)
     else:
-        draw.rectangle((x - r, y - 0.3 * r, x + r, y + 0.3 * r), colour)
-        draw.rectangle((x - 0.3 * r, y - r, x + 0.3 * r, y + r), colour)
+        draw.rectangle((x - r, y - 0.3 * r, x + r, y + 0.3 * r), color)
+        draw.rectangle((x - 0.3 * r, y - r, x + 0.3 * r, y + r), color)
     return image.resize((SIDE, SIDE), Image.Resampling.BOX)
 
 
-def pixels_of(wishes: Sequence[Wish], seed: int) -> Tensor:
+def pixels_of(specs: Sequence[SpriteSpec], seed: int) -> Tensor:
     """Real sprites, (N, 3, H, W) uint8."""
     rng = np.random.default_rng(seed)
-    return torch.from_numpy(np.stack([np.asarray(sprite(w, rng)) for w in wishes])).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(np.stack([np.asarray(sprite(w, rng)) for w in specs])).permute(0, 3, 1, 2).contiguous()
 
 
 # ── measuring ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def colours(pixels: Tensor) -> Tensor:
-    """The number of the nearest colour to the brightest pixels' mean, (N,)."""
+def colors(pixels: Tensor) -> Tensor:
+    """The number of the nearest color to the brightest pixels' mean, (N,)."""
     flat = pixels.float().flatten(2)
     place = flat.amax(1).topk(6).indices
     mean = flat.gather(2, place[:, None].expand(-1, 3, -1)).mean(2)
-    return torch.cdist(mean, torch.tensor(list(COLOURS.values())).float()).argmin(1)
+    return torch.cdist(mean, torch.tensor(list(COLORS.values())).float()).argmin(1)
 
 
 class Reader(nn.Module):
-    """Shape and size of a sprite, whatever its colour."""
+    """Shape and size of a sprite, whatever its color."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,8 +148,8 @@ class Reader(nn.Module):
 def reader(steps: int = 700) -> Reader:
     """Trained on real sprites of all pairs, those that the model never saw among them."""
     torch.manual_seed(0)
-    net, wishes = Reader(), WISHES * 40
-    x, y = pixels_of(wishes, 1), torch.tensor([w.numbers for w in wishes])
+    net, specs = Reader(), SPECS * 40
+    x, y = pixels_of(specs, 1), torch.tensor([w.numbers for w in specs])
     adam, generator = torch.optim.AdamW(net.parameters(), 2e-3), torch.Generator().manual_seed(0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, steps)
     for _ in range(steps):
@@ -164,12 +164,12 @@ def reader(steps: int = 700) -> Reader:
 
 
 @torch.no_grad()
-def right(pixels: Tensor, wishes: Sequence[Wish], read: Reader) -> dict[str, float]:
-    """How often colour, shape, size and all of them are what was asked for."""
+def right(pixels: Tensor, specs: Sequence[SpriteSpec], read: Reader) -> dict[str, float]:
+    """How often color, shape, size and all of them are the requested ones."""
     shape, size = read(pixels)
-    seen = torch.stack([colours(pixels), shape.argmax(1), size.argmax(1)], dim=1)
-    hit = seen == torch.tensor([w.numbers for w in wishes])
-    names = ("colour", "shape", "size")
+    seen = torch.stack([colors(pixels), shape.argmax(1), size.argmax(1)], dim=1)
+    hit = seen == torch.tensor([w.numbers for w in specs])
+    names = ("color", "shape", "size")
     return dict(zip(names, hit.double().mean(0).tolist(), strict=True)) | {"all": hit.all(1).double().mean().item()}
 
 
@@ -181,48 +181,50 @@ def drawn(model: PictureModel, texts: Sequence[str | None], guidance: float = 1.
     grid = model.grid(10, "karras")
     cond = model.condition(n=len(texts), text=texts)
     walk = generate(model, range(len(texts)), cond, model.sampler("unipc"), grid, guidance, 96)
-    return model.pictures.finished(ends(walk, grid))
+    return model.pictures.decode_samples(final_samples(walk, grid))
 
 
 def trained(work: Path, time: str) -> Path:
     """Sprites of the pairs that are not left out, and a model of them."""
     folder, rng, lines = work / "shapes", np.random.default_rng(0), []
     folder.mkdir(parents=True, exist_ok=True)
-    for number, wish in enumerate([w for w in WISHES if not w.held_out] * EACH):
-        sprite(wish, rng).save(folder / f"{number:04d}.png")
-        lines.append(json.dumps({"file_name": f"{number:04d}.png", "text": wish.said(rng)}))
+    for number, spec in enumerate([w for w in SPECS if not w.held_out] * EACH):
+        sprite(spec, rng).save(folder / f"{number:04d}.png")
+        lines.append(json.dumps({"file_name": f"{number:04d}.png", "text": spec.random_caption(rng)}))
     (folder / "metadata.jsonl").write_text("\n".join(lines))
     words = ["train", str(folder), "--text", "--preset", "tiny", "--out", str(work / "run"), "--for", time]
     subprocess.run([sys.executable, "-m", "noisette", *words], check=True)
     return work / "run"
 
 
-def nearest_pictures(run: Path, wishes: Sequence[Wish]) -> Tensor:
-    """A training picture of the caption nearest to each wish: what a model can do that only remembers."""
+def nearest_pictures(run: Path, specs: Sequence[SpriteSpec]) -> Tensor:
+    """The training picture with the caption nearest to each spec: the best that a memorizing model can do."""
     data, encoder = Dataset.open(run).train, open_encoder()
     known = sorted({t for t in data.texts if t is not None})
-    near = (encoder([w.caption for w in wishes]).pooled @ encoder(known).pooled.T).argmax(1)
+    near = (encoder([w.caption for w in specs]).pooled @ encoder(known).pooled.T).argmax(1)
     rows = [[i for i, text in enumerate(data.texts) if text == known[n]] for n in near.tolist()]
     return data.pixels(torch.tensor([own[k % len(own)] for k, own in enumerate(rows)]))
 
 
-def closer(model: PictureModel, wishes: Sequence[Wish]) -> float:
+def closer(model: PictureModel, specs: Sequence[SpriteSpec]) -> float:
     """How often a sprite lies nearer to that of its paraphrase than to that of another caption, of the same noise."""
-    n = len(wishes)
+    n = len(specs)
     grid = model.grid(10, "karras")
     shares = []
     for seed in range(4):
         pictures = []
-        for texts in ([w.caption for w in wishes], [w.paraphrase for w in wishes]):
+        for texts in ([w.caption for w in specs], [w.paraphrase for w in specs]):
             cond = model.condition(n=n, text=texts)
-            pictures.append(ends(generate(model, [seed] * n, cond, model.sampler("unipc"), grid, 2.0, 96), grid))
+            pictures.append(
+                final_samples(generate(model, [seed] * n, cond, model.sampler("unipc"), grid, 2.0, 96), grid)
+            )
         across = torch.cdist(pictures[1].flatten(1), pictures[0].flatten(1))
         shares.append(((across > across.diagonal()[:, None]).sum() / (n * (n - 1))).item())
     return float(np.mean(shares))
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
-    names = ("colour", "shape", "size", "all")
+    names = ("color", "shape", "size", "all")
     lines = [f"| | {' | '.join(names)} |", "|---|---|---|---|---|"]
     lines += [f"| {k} | {' | '.join(f'{100 * row[n]:.1f} %' for n in names)} |" for k, row in rows.items()]
     return "\n".join(lines)
@@ -237,13 +239,13 @@ def main() -> None:
     work = arguments.work or Path(tempfile.mkdtemp())
     run = work / "run" if (work / "run" / "model").is_dir() else trained(work, arguments.time)
     model, read = noisette.load(run), reader()
-    unseen = [w for w in WISHES if w.held_out] * DRAWN
-    seen = [w for w in WISHES if not w.held_out] * (DRAWN // 3)
+    unseen = [w for w in SPECS if w.held_out] * DRAWN
+    seen = [w for w in SPECS if not w.held_out] * (DRAWN // 3)
     rows = {
-        "chance": {"colour": 1 / 8, "shape": 1 / 6, "size": 1 / 2, "all": 1 / 96},
+        "chance": {"color": 1 / 8, "shape": 1 / 6, "size": 1 / 2, "all": 1 / 96},
         "real sprites, of the pairs left out": right(pixels_of(unseen, 2), unseen, read),
         "nearest caption's own picture": right(nearest_pictures(run, unseen), unseen, read),
-        "asked for nothing": right(drawn(model, [None] * len(unseen)), unseen, read),
+        "no caption": right(drawn(model, [None] * len(unseen)), unseen, read),
         "pairs it was trained on": right(drawn(model, [w.caption for w in seen]), seen, read),
     }
     for scale in GUIDANCE:
@@ -259,13 +261,15 @@ def main() -> None:
 
 def figure(model: PictureModel) -> Image.Image:
     """A pair of each shape that was left out, in its own words and in others."""
-    unseen = [w for w in WISHES if w.held_out]
+    unseen = [w for w in SPECS if w.held_out]
     rows = []
     for i, shape in enumerate(SHAPES):
-        wish = [w for w in unseen if w.shape == shape][[1, 2, 0, 3, 1, 2][i]]
-        for text in (wish.caption, wish.paraphrase):
-            rows.append(Row(text, drawn(model, [text] * 10, 2.0)))
-    return labelled(rows, "Colour and shape were never seen together; the second line of each has other words", scale=4)
+        spec = [w for w in unseen if w.shape == shape][[1, 2, 0, 3, 1, 2][i]]
+        for text in (spec.caption, spec.paraphrase):
+            rows.append(LabeledRow(text, drawn(model, [text] * 10, 2.0)))
+    return labeled_sheet(
+        rows, "Color and shape were never seen together; the second line of each has other words", scale=4
+    )
 
 
 if __name__ == "__main__":

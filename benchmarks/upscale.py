@@ -18,16 +18,16 @@ import torch.nn.functional as F
 
 import noisette
 from noisette.data import Dataset
-from noisette.denoiser import Denoiser
-from noisette.edit.generate import ends, generate, steered
+from noisette.data.contact_sheet import contact_sheet
+from noisette.data.png import write_png
+from noisette.diffusion.denoiser import Denoiser
+from noisette.diffusion.noise import Seeded, make_generator
+from noisette.diffusion.operator import AveragePool
 from noisette.edit.invert import psnr
-from noisette.edit.upscale import upscale, within
-from noisette.model import PictureModel
-from noisette.noise import Seeded, keyed
-from noisette.operator import AveragePool
+from noisette.edit.upscale import project_to_range, upscale
+from noisette.models.picture_model import PictureModel
+from noisette.sampling.generate import build_denoiser, final_samples, generate
 from noisette.shapes import Images
-from noisette.viz.grid import sheet
-from noisette.viz.png import write_png
 from steering import ssim
 
 BATCH = 32
@@ -39,18 +39,22 @@ def enlarged(model: PictureModel, small: Images, factor: int, image: Images | No
     for first in range(0, len(small), BATCH):
         rows = slice(first, first + BATCH)
         n = len(small[rows])
-        denoise: Denoiser = steered(model, model.condition(None, n, image=None if image is None else image[rows]))
+        denoise: Denoiser = build_denoiser(
+            model, model.condition(None, n, image=None if image is None else image[rows])
+        )
         noise = Seeded(range(seed + first, seed + first + n))
         warmth = model.config.sampling.temperature
         x = upscale(denoise, model.sampler(), model.grid(), small[rows], factor, noise, rounds, warmth)
-        found.append(within(x, small[rows], factor, model.pictures.has_alpha))
+        found.append(project_to_range(x, small[rows], factor, model.pictures.has_alpha))
     return torch.cat(found)
 
 
 def free(model: PictureModel, small: Images) -> Images:
     """The trained model alone: nothing makes it agree."""
     grid, seeds = model.grid(), range(len(small))
-    return ends(generate(model, seeds, model.condition(None, len(small), image=small), model.sampler(), grid), grid)
+    return final_samples(
+        generate(model, seeds, model.condition(None, len(small), image=small), model.sampler(), grid), grid
+    )
 
 
 def ways(trained: PictureModel, zero: PictureModel | None, small: Images, factor: int) -> dict[str, Images]:
@@ -84,7 +88,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "noisette", *words], check=True)
     trained, data = noisette.load(run), Dataset.open(run)
     zero = None if args.zero is None else noisette.load(args.zero)
-    pick = torch.randperm(len(data.held_out), generator=keyed("upscale"))[: args.n]
+    pick = torch.randperm(len(data.held_out), generator=make_generator("upscale"))[: args.n]
     x0, shrink = data.held_out.x0(pick), AveragePool(args.factor)
     # as a file would hold it
     small = trained.pictures.encode(trained.pictures.decode(shrink(x0)))
@@ -102,7 +106,7 @@ def main() -> None:
     if args.picture is not None:
         shown = [x for name, x in made.items() if "mean" not in name and "alone" not in name]
         tiles = torch.cat([trained.pictures.decode(x[:12]) for x in [*shown, x0]])
-        write_png(args.picture, sheet(tiles, 12))
+        write_png(args.picture, contact_sheet(tiles, 12))
 
 
 if __name__ == "__main__":

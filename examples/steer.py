@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 import noisette
-from noisette.grid import trailing
-from noisette.guidance import Clipped, Consistent, Guided
-from noisette.noise import Seeded
-from noisette.operator import AveragePool
-from noisette.sampler import DDIM, Heun, Repaint, sample
-from noisette.viz.grid import sheet
-from noisette.viz.png import from_image, write_png
+from noisette.data.contact_sheet import contact_sheet
+from noisette.data.png import from_image, write_png
+from noisette.diffusion.grid import trailing
+from noisette.diffusion.guidance import Clipped, Consistent, Guided
+from noisette.diffusion.noise import Seeded
+from noisette.diffusion.operator import AveragePool
+from noisette.diffusion.sampler import DDIM, Heun, Repaint, sample
 
 folder, picture, label, out = sys.argv[1:]
 model = noisette.load(folder)
@@ -36,4 +36,4 @@ sharp  = sample(Consistent(cats, AveragePool(4), small), DDIM(eta=1.0), trailing
 # fmt: on
 
 for name, drawn in {"images": images, "filled": filled, "sharp": sharp}.items():
-    write_png(Path(out) / f"{name}.png", sheet(model.pictures.finished(drawn)))
+    write_png(Path(out) / f"{name}.png", contact_sheet(model.pictures.decode_samples(drawn)))

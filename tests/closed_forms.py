@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from hypothesis import strategies as st
 
-from noisette.denoiser import Prediction
-from noisette.oracle import Gaussian, Mixture
-from noisette.parametrization import EDM, X0, Epsilon, Flow, Parametrization, V
-from noisette.schedule import (
+from noisette.diffusion.denoiser import Prediction
+from noisette.diffusion.oracle import GaussianDenoiser, GaussianMixtureDenoiser
+from noisette.diffusion.parametrization import EDM, X0, Epsilon, Flow, Parametrization, V
+from noisette.diffusion.schedule import (
     Cosine,
     GammaSigmoid,
     LinearBeta,
@@ -67,15 +67,15 @@ def times(*t: float) -> torch.Tensor:
     return torch.tensor(t, dtype=torch.float64)
 
 
-def gaussian(schedule: Schedule, mean: float = 0.3, std: float = 0.4) -> Gaussian:
-    return Gaussian(schedule, torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64))
+def gaussian(schedule: Schedule, mean: float = 0.3, std: float = 0.4) -> GaussianDenoiser:
+    return GaussianDenoiser(schedule, torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64))
 
 
-def mixture(schedule: Schedule, shape: tuple[int, int, int] = (1, 2, 2)) -> Mixture:
+def mixture(schedule: Schedule, shape: tuple[int, int, int] = (1, 2, 2)) -> GaussianMixtureDenoiser:
     """Three blobs of different weight and width."""
     generator = torch.Generator().manual_seed(0)
     means = torch.randn((3, *shape), generator=generator, dtype=torch.float64) * 0.6
-    return Mixture(schedule, means, times(0.1, 0.2, 0.3), times(0.5, 0.3, 0.2))
+    return GaussianMixtureDenoiser(schedule, means, times(0.1, 0.2, 0.3), times(0.5, 0.3, 0.2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ def _deterministic() -> None:
 
 @pytest.fixture(scope="session")
 def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 pictures of 8×8, a square of one colour each, in two sub-folders."""
+    """40 pictures of 8×8, a square of one color each, in two sub-folders."""
     folder, rng = tmp_path_factory.mktemp("sprites"), np.random.default_rng(0)
     for i in range(40):
         label = ("food", "tool")[i % 2]

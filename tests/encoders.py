@@ -6,25 +6,25 @@ from pathlib import Path
 
 import torch
 
-from noisette.pictures import Wording
-from noisette.text import Encoded
+from noisette.data.pictures import TextEncoderInfo
+from noisette.data.text import TextEncoding
 
 WORDS = ("a", "big", "blue", "red", "small", "square", "fish", "food", "tool")
 WIDTH = 16
 
 
 class Counted:
-    """A vector a word, and what it was asked for."""
+    """An encoder with one vector per word; `encoded` lists the texts that it got."""
 
     def __init__(self, sha256: str = "0" * 64) -> None:
-        self.wording = Wording("counted", sha256, WIDTH, 6)
-        self.asked: list[str] = []
+        self.info = TextEncoderInfo("counted", sha256, WIDTH, 6)
+        self.encoded: list[str] = []
 
-    def __call__(self, texts: Sequence[str]) -> Encoded:
-        self.asked += texts
+    def __call__(self, texts: Sequence[str]) -> TextEncoding:
+        self.encoded += texts
         rows = [torch.stack([self.vector(word) for word in text.split()]) for text in texts]
         mask = torch.arange(max(map(len, rows)))[None] < torch.tensor([[len(row)] for row in rows])
-        return Encoded(
+        return TextEncoding(
             torch.stack([row.mean(0) for row in rows]), torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask
         )
 

@@ -16,8 +16,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from faults import counted, killing
-from noisette import checkpoint
 from noisette.errors import InputError
+from noisette.io import checkpoint
 
 
 def state(n: int) -> dict[str, dict[str, torch.Tensor]]:
@@ -27,7 +27,7 @@ def state(n: int) -> dict[str, dict[str, torch.Tensor]]:
 
 def train(run: Path, acknowledge: int, at: int) -> None:
     """Go on from the newest checkpoint, and save as fast as it goes; die at the `at`-th call, if any."""
-    found = checkpoint.latest(run)
+    found = checkpoint.find_latest(run)
     n = found.images if found else 0
     with counted(killing(at)):
         while True:
@@ -37,7 +37,7 @@ def train(run: Path, acknowledge: int, at: int) -> None:
 
 
 def killed(run: Path, at: int, seconds: float) -> int:
-    """The last number that a child, killed at that call or after that time, said was safe; 0 if none."""
+    """The last number that a child, killed at that call or after that time, printed as safe; 0 if none."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -58,24 +58,24 @@ def killed(run: Path, at: int, seconds: float) -> int:
 
 def wrong(run: Path, safe: int) -> str | None:
     try:
-        found = checkpoint.latest(run)
+        found = checkpoint.find_latest(run)
     except InputError as error:
         return f"half-written: {error}"
     if found is None:
         return None if safe == 0 else f"{safe} was safe and nothing is left"
-    if found.skipped:
-        return f"half-written: {found.skipped}"
+    if found.skipped_reasons:
+        return f"half-written: {found.skipped_reasons}"
     if found.images < safe:
         return f"{safe} was safe and the newest is {found.images}"
     for part, tensors in state(found.images).items():
-        there = found.tensors(part)
+        there = found.read_tensors(part)
         if there.keys() != tensors.keys() or any(not torch.equal(there[k], tensors[k]) for k in tensors):
             return f"{found.images} does not hold what was saved"
     return None
 
 
 @contextmanager
-def direct(path: Path, *, need: int = 0, replace: bool = False) -> Iterator[Path]:
+def direct(path: Path, *, required_bytes: int = 0, replace: bool = False) -> Iterator[Path]:
     """What everybody writes at first: the mutation that must be found out."""
     path.mkdir(parents=True, exist_ok=True)
     yield path

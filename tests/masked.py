@@ -20,8 +20,8 @@ def pair(rng: np.random.Generator, side: int) -> tuple[Image.Image, Image.Image]
     """RGB, and black and white."""
     inside = shape(rng, side)
     texture = rng.uniform(20, 90, (side, side, 3))
-    colour = rng.uniform(150, 230, 3)
-    pixels = np.where(inside[..., None], colour, texture) + rng.normal(0, 10, (side, side, 3))
+    color = rng.uniform(150, 230, 3)
+    pixels = np.where(inside[..., None], color, texture) + rng.normal(0, 10, (side, side, 3))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), Image.fromarray((inside * 255).astype(np.uint8))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from noisette.denoiser import Denoiser, DiffusionModel, Prediction
-from noisette.noise import Noise
-from noisette.parametrization import X0, Epsilon, Flow, V
-from noisette.schedule import (
+from noisette.diffusion.denoiser import Denoiser, DiffusionModel, Prediction
+from noisette.diffusion.noise import Noise
+from noisette.diffusion.parametrization import X0, Epsilon, Flow, V
+from noisette.diffusion.schedule import (
     Cosine,
     LinearBeta,
     Quadratic,
@@ -72,7 +72,7 @@ def their_grid(scheduler: Any, schedule: Schedule | None = None) -> Tensor:
     """The times that their sigmas are, so that the grid is theirs and only the rule is compared. Their sigma is our
     σ/α, except on a flow, where it is the time."""
     sigmas = scheduler.sigmas.double().unique().flip(0)  # Heun's are there twice
-    return schedule.time(sigmas) if schedule else sigmas
+    return schedule.time_at_ratio(sigmas) if schedule else sigmas
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class AsExploding:
 
     def __call__(self, x: Tensor, t: Tensor) -> Prediction:
         inner = self.denoiser.schedule
-        t = inner.time(self.schedule.ratio(t))
+        t = inner.time_at_ratio(self.schedule.ratio(t))
         return self.denoiser(inner(t)[0] * x, t)
 
 

@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```(console|python)\n(.*?)```", PAGE, flags=re.S)
 
 
 def typed(words: list[str], folder: Path) -> str:
-    """What a command said; it must have worked."""
+    """The output of a command, which must succeed."""
     program, *arguments = words
     if program == "noisette":
         done = run(*arguments, cwd=folder)
@@ -34,16 +34,16 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tiny().save_pretrained(tmp_path / "runs" / "mine" / "model")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    said: list[str] = []
+    outputs: list[str] = []
     for kind, text in BLOCKS:
         if kind == "python":
             exec(text, names)
             continue
         for line in re.findall(r"^\$ ([^#\n]*)", text, flags=re.M):
-            said.append(typed(shlex.split(line), tmp_path))
+            outputs.append(typed(shlex.split(line), tmp_path))
     assert names["drawn"].shape == (4, 8, 8, 4)
     assert (tmp_path / "one.png").is_file()
-    opset, error = re.findall(r"opset: (\d+)\nmax error against PyTorch: (\S+)", "".join(said))[0]
+    opset, error = re.findall(r"opset: (\d+)\nmax error against PyTorch: (\S+)", "".join(outputs))[0]
     assert opset == "18" and float(error) < 1e-4
     drawn = sorted(p.name for p in (tmp_path / "drawn").iterdir())
     assert drawn == ["bread-000000.png", "bread-000003.png", "health-potion-000001.png", "sword-000002.png"]

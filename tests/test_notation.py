@@ -40,12 +40,12 @@ def test_every_name_on_the_page_exists(page):
 def test_every_public_thing_is_on_the_page(module):
     """All that a user would choose between."""
     text = (DOCS / "process.md").read_text("utf8") + (DOCS / "notation.md").read_text("utf8")
-    thing = importlib.import_module(f"noisette.{module}")
+    thing = importlib.import_module(f"noisette.diffusion.{module}")
     chosen = [
         name
         for name, value in vars(thing).items()
-        if hasattr(value, "__dataclass_fields__") and value.__module__.startswith(f"noisette.{module}")
+        if hasattr(value, "__dataclass_fields__") and value.__module__.startswith(f"noisette.diffusion.{module}")
     ]
-    hidden = {"VariancePreserving", "State", "Losses", "ByLoss", "Wrapper"}
+    hidden = {"VariancePreserving", "State", "LossHistory", "LossProportionalSteps", "DenoiserWrapper"}
     assert chosen
     assert [name for name in chosen if name not in text and name not in hidden] == []

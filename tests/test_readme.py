@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 import noisette
-from commands import run
+from commands import SMALL, TINY, run
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SMALLER = {"--for 10m": "--images 64 --batch 8 --preset tiny --precision fp32", "-n 64": "-n 3"}
+SMALLER = {"--for 10m": shlex.join(("--images", "64", *TINY, "--recipe", SMALL)), "-n 64": "-n 3"}
 LABELS = ("potion", "sword")  # the README asks for a potion
 
 

@@ -10,8 +10,8 @@ from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float, Int, TypeCheckError
 from torch import Tensor
 
-from noisette.grid import karras
-from noisette.schedule import VarianceExploding
+from noisette.diffusion.grid import karras
+from noisette.diffusion.schedule import VarianceExploding
 from typechecker import check, checked, has_shape, resolved
 
 WRONG = (BeartypeCallHintViolation, TypeCheckError)

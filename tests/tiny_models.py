@@ -1,18 +1,18 @@
-"""A model that is quick to draw with, and drew nothing of value: random weights, real behaviour."""
+"""A model that is quick to draw with, and drew nothing of value: random weights, real behavior."""
 
 from dataclasses import replace
 
 import torch
 
-from noisette.classifier import ClassifierModelConfig, PictureClassifier
-from noisette.config import ModelConfig, Sampling
-from noisette.model import PictureModel
+from noisette.data.pictures import Mode, Pictures, TextEncoderInfo
+from noisette.diffusion.parametrization import EDM
+from noisette.diffusion.schedule import VarianceExploding
+from noisette.models.classifier import ClassifierModelConfig, PictureClassifier
+from noisette.models.config import ModelConfig, SamplingDefaults
+from noisette.models.picture_model import PictureModel
+from noisette.models.task import Draw, Task
 from noisette.nn.architecture import UNetConfig
 from noisette.nn.classifier import ClassifierConfig
-from noisette.parametrization import EDM
-from noisette.pictures import Mode, Pictures, Wording
-from noisette.schedule import VarianceExploding
-from noisette.task import Draw, Task
 
 LABELS = ("bread", "health potion", "sword")
 
@@ -26,27 +26,27 @@ def tiny(
     attributes: tuple[str, ...] = (),
     means: tuple[float, ...] = (),
     scales: tuple[float, ...] = (),
-    wording: Wording | None = None,
+    wording: TextEncoderInfo | None = None,
     channels: tuple[int, int] = (8, 8),
     task: Task = Draw(),  # noqa: B008, a value
 ) -> PictureModel:
-    pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales, wording=wording)
+    pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales, text_encoder=wording)
     net = UNetConfig(
-        in_channels=pictures.channels + task.stacked(pictures),
+        in_channels=pictures.channels + task.cond_channels(pictures),
         out_channels=pictures.channels,
         channels=channels,
         blocks=1,
         attention=(False, True),
         classes=len(labels),
         vector=len(attributes),
-        tokens=pictures.tokens,
+        tokens=pictures.token_dim,
         groups=4,
         time_channels=8,
     )
-    config = ModelConfig(net, VarianceExploding(), EDM(0.5), pictures, Sampling(steps=4), task=task)
+    config = ModelConfig(net, VarianceExploding(), EDM(0.5), pictures, SamplingDefaults(steps=4), task=task)
     model = PictureModel(config)
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():  # the last layer starts at 0: the model would ignore all that it is told
+    for parameter in model.parameters():  # the last layer starts at 0: the model would ignore its inputs
         torch.nn.init.normal_(parameter, std=0.2, generator=generator)
     return model.eval().requires_grad_(False)
 

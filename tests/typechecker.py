@@ -73,11 +73,11 @@ def hints_of(function: Any) -> dict[str, Any]:
 def resolved(hint: Any, names: dict[str, Any]) -> Any:
     """What a hint in quotes means; anything, where that is not known yet."""
 
-    def told(value: Any) -> None: ...
+    def hinted(value: Any) -> None: ...
 
-    told.__annotations__ = {"value": hint}
+    hinted.__annotations__ = {"value": hint}
     try:
-        return get_type_hints(told, names, include_extras=True)["value"]
+        return get_type_hints(hinted, names, include_extras=True)["value"]
     except (NameError, AttributeError):  # of a module that only type checkers import, or know so well
         return Any
 

@@ -1,25 +1,70 @@
-"""Noisette grows a generative model from a folder of small pictures.
+"""Train diffusion models on a folder of small pictures, and sample from them.
 
-model = noisette.load("runs/emoji")
-pictures = noisette.draw(model, 16)
+    run = noisette.train("sprites/", out="runs/sprites")
+    pictures = noisette.draw(run.model, 16)
+    model = noisette.load("runs/sprites")
+
+The diffusion process itself (schedules, denoisers, guidance, samplers, losses) is in `noisette.diffusion`. The names
+below are imported on first use, so that `import noisette` does not import torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .display import register_formatter
+from .io.version import __version__
 
 if TYPE_CHECKING:
-    from .edit.draw import draw
-    from .edit.run import Run
-    from .model import PictureModel, load
+    from .data.scan import scan
+    from .evaluation.evaluate_samples import evaluate
+    from .models.picture_model import PictureModel, load
+    from .models.registry import register
+    from .report.api import train, train_classifier
+    from .report.card import push_to_hub, save_with_card
+    from .report.run import Run
+    from .sampling.draw import draw
 
-__all__ = ["PictureModel", "Run", "draw", "load"]
-HOME = {"PictureModel": "model", "Run": "edit.run", "draw": "edit.draw", "load": "model"}
+__all__ = [
+    "PictureModel",
+    "Run",
+    "__version__",
+    "draw",
+    "evaluate",
+    "load",
+    "push_to_hub",
+    "register",
+    "save_with_card",
+    "scan",
+    "train",
+    "train_classifier",
+]
+HOME = {
+    "PictureModel": "models.picture_model",
+    "Run": "report.run",
+    "draw": "sampling.draw",
+    "evaluate": "evaluation.evaluate_samples",
+    "load": "models.picture_model",
+    "push_to_hub": "report.card",
+    "register": "models.registry",
+    "save_with_card": "report.card",
+    "scan": "data.scan",
+    "train": "report.api",
+    "train_classifier": "report.api",
+}
+
+
+def _html(value: object) -> str:
+    """The HTML of a value in a notebook; the renderer is imported on first use."""
+    from .report.notebook import render_html
+
+    return render_html(value)
+
+
+register_formatter(_html)
 
 
 def __getattr__(name: str) -> Any:
-    """`noisette.load` and the like arrive with torch; asking for the version alone does not wait for it."""
+    """Import a public name from its module on first use (PEP 562)."""
     if name in HOME:
         return getattr(import_module(f".{HOME[name]}", __name__), name)
     raise AttributeError(f"module 'noisette' has no attribute {name!r}")

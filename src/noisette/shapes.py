@@ -1,15 +1,17 @@
-"""Shapes, named once.
+"""Tensor shapes for type annotations.
 
-Legend: b batch, c channels, h × w pixels, d features.
-The tests execute these annotations (jaxtyping + beartype); elsewhere they cost nothing.
+Dimensions: b batch, c channels, h × w pixels, d features. The tests check these annotations at run time (jaxtyping and
+beartype); otherwise they have no effect.
 """
 
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-Images = Float[Tensor, "b c h w"]  # model space unless said otherwise: [-1, 1]
-Time = Float[Tensor, ""] | Float[Tensor, "b"]  # one time for all, or one each; t ∈ [0, 1]
+MAX_SIDE = 4096  # height and width of a model's pictures, in pixels
+
+Images = Float[Tensor, "b c h w"]  # model space, [-1, 1], unless documented otherwise
+Time = Float[Tensor, ""] | Float[Tensor, "b"]  # one time for all images, or one per image; t ∈ [0, 1]
 Grid = Float[Tensor, "times"]  # float64, decreasing
 PerImage = Float[Tensor, "b"]
 Labels = Int[Tensor, "b"]
-Bytes = UInt8[Tensor, "b c h w"]  # 8-bit pictures
+UInt8Images = UInt8[Tensor, "b c h w"]  # 8-bit pictures

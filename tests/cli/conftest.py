@@ -1,8 +1,6 @@
 """Commands as people type them, in this process where that proves enough."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import forking
+from commands import SMALL
 from noisette.cli import main
 from tiny_models import tiny
 
@@ -27,7 +27,7 @@ Call = Callable[..., Result]
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """main(arguments): its exit code, and what it said."""
+    """main(arguments): its exit code and its output."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: object) -> Result:
@@ -65,7 +65,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another one: grey, 8 high and 12 wide, without labels."""
+    """Another one: gray, 8 high and 12 wide, without labels."""
     folder = tmp_path_factory.mktemp("model") / "other"
     tiny("L", (), width=12, seed=1).save_pretrained(folder)
     return folder
@@ -88,19 +88,17 @@ def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
-    """python -m noisette …, as a process of its own."""
-    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"} | extra
-    command = [sys.executable, "-m", "noisette", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+    """python -m noisette …, as a process of its own, which has done its imports."""
+    return forking.shared().run(*arguments, COLUMNS="200", **extra)
 
 
 @pytest.fixture(scope="session")
 def trained(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A run of four steps, by the command line, with the flags of another trainer; and what it said."""
+    """A run of four steps, by the command line, with the flags of another trainer; and its output."""
     run = tmp_path_factory.mktemp("runs") / "run"
     done = python(
         "train", f"--train_data_dir={sprites}", "--out", run, "--images", "32", "--preset", "tiny",
-        "--train_batch_size", 8, "--mixed_precision", "no", "--learning_rate=2e-3", "--seed", 7,
+        "--train_batch_size", 8, "--mixed_precision", "no", "--learning_rate=2e-3", "--seed", 7, "--recipe", SMALL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return run, done

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 import noisette
-from noisette.config import from_json
-from noisette.interop.guided_names import DRAWS, decoder, encoder, names
+from noisette.diffusion.schedule import LinearBeta, Schedule
+from noisette.interop.guided_diffusion_names import UNET_NAMES, iter_decoder_names, iter_encoder_names, make_name_table
+from noisette.models.config import build, from_json
 from noisette.nn.architecture import UNetConfig
-from noisette.schedule import LinearBeta, Schedule
 
 from .conftest import Call
 
@@ -26,8 +26,8 @@ NET = UNetConfig(
 
 def state(**changes: Any) -> dict[str, Tensor]:
     """A checkpoint with guided-diffusion's names, without its code: three classes, conv resampling."""
-    ours = NET.build().state_dict()
-    table = names([*encoder(NET), *decoder(NET)], DRAWS)
+    ours = build(NET).state_dict()
+    table = make_name_table([*iter_encoder_names(NET), *iter_decoder_names(NET)], UNET_NAMES)
     theirs = {}
     for name, tensor in ours.items():
         if ".attn.qkv.w" in name or ".attn.out.w" in name:
@@ -53,7 +53,7 @@ def test_converted_and_drawn(theirs: Path, tmp_path: Path, call: Call) -> None:
     assert sorted(p.name for p in ours.iterdir()) == ["config.json", "model.safetensors"]
 
     model = noisette.load(ours)
-    assert model.pictures.labels == ("0", "1", "2") and model.schedule.length == 100
+    assert model.pictures.labels == ("0", "1", "2") and model.schedule.num_train_timesteps == 100
     drawn = call("sample", ours, "--out", tmp_path / "new", "-n", 2, "--steps", 3, "--label", "2")
     assert drawn.code == 0, drawn.err
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["2-000000.png", "2-000001.png", "grid.png"]
@@ -61,9 +61,9 @@ def test_converted_and_drawn(theirs: Path, tmp_path: Path, call: Call) -> None:
 
 def test_as_json(theirs: Path, tmp_path: Path, call: Call) -> None:
     result = call("convert", theirs, tmp_path / "ours", "--heads", 2, "--json")
-    told = json.loads(result.out)
-    assert told["config"]["net"]["heads"] == 2 and told["parameters"] > 1e5
-    assert from_json(Schedule, told["config"]["schedule"]) == LinearBeta()
+    data = json.loads(result.out)
+    assert data["config"]["net"]["heads"] == 2 and data["parameters"] > 1e5
+    assert from_json(Schedule, data["config"]["schedule"]) == LinearBeta()
 
 
 class Code:
@@ -76,7 +76,7 @@ def test_what_is_refused(theirs: Path, tmp_path: Path, refused: Refused, monkeyp
     ours, bad = tmp_path / "ours", tmp_path / "bad.pt"
 
     torch.save({"weights": Code()}, bad)
-    assert "which is code and no tensor" in refused("convert", bad, ours)
+    assert "which is code and not a tensor" in refused("convert", bad, ours)
     bad.write_bytes(pickle.dumps(Code()))
     assert "bad.pt" in refused("convert", bad, ours)
     torch.save(torch.nn.Linear(2, 2), bad)
@@ -84,16 +84,16 @@ def test_what_is_refused(theirs: Path, tmp_path: Path, refused: Refused, monkeyp
     assert not (tmp_path / "executed").exists()
 
     bad.write_bytes(theirs.read_bytes()[:5000])
-    assert "is damaged, or is no checkpoint" in refused("convert", bad, ours)
+    assert "is damaged or not a PyTorch checkpoint" in refused("convert", bad, ours)
     bad.write_bytes(b"")
-    assert "is damaged, or is no checkpoint" in refused("convert", bad, ours)
-    assert "is no file" in refused("convert", tmp_path / "nothing.pt", ours)
+    assert "is damaged or not a PyTorch checkpoint" in refused("convert", bad, ours)
+    assert "does not exist" in refused("convert", tmp_path / "nothing.pt", ours)
     torch.save([torch.zeros(2)], bad)
     assert "holds a list, not named tensors" in refused("convert", bad, ours)
     torch.save({}, bad)
     assert "holds nothing" in refused("convert", bad, ours)
     torch.save({"fc.weight": torch.zeros(2)}, bad)
-    assert "no network that is known here" in refused("convert", bad, ours)
+    assert "belongs to no supported network" in refused("convert", bad, ours)
     torch.save(state(**{"label_emb.weight": "words"}), bad)
     assert "label_emb.weight is a str" in refused("convert", bad, ours)
     torch.save(state(**{"out.2.bias": torch.tensor([1.0, torch.nan, 0.0])}), bad)
@@ -103,8 +103,13 @@ def test_what_is_refused(theirs: Path, tmp_path: Path, refused: Refused, monkeyp
     torch.save(short, bad)
     assert "out.0.weight" in refused("convert", bad, ours)
 
-    assert "holds no model_index.json" in refused("convert", tmp_path, ours)
-    for flag, value in (("--schedule", "sine"), ("--heads", 0), ("--predicts", "y"), ("--attention-order", "odd")):
+    assert "has no model_index.json" in refused("convert", tmp_path, ours)
+    for flag, value in (
+        ("--schedule", "sine"),
+        ("--heads", 0),
+        ("--prediction-type", "y"),
+        ("--attention-order", "odd"),
+    ):
         assert flag in refused("convert", theirs, ours, flag, value)
     assert "give one of them" in refused("convert", theirs, ours, "--heads", 2, "--head-channels", 8)
     assert not ours.exists()

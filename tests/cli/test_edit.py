@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import noisette
-from noisette.edit.picture import read_picture
-from noisette.operator import AveragePool
-from noisette.viz.png import read_png
+from noisette.data.input_picture import read_picture
+from noisette.data.png import read_png
+from noisette.diffusion.operator import AveragePool
 from tiny_models import tiny
 
 FAST = ("--steps", 2, "-n", 3)
@@ -20,7 +20,7 @@ FAST = ("--steps", 2, "-n", 3)
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """8×8 RGBA with soft alpha, and colours that hide under alpha 0."""
+    """8×8 RGBA with soft alpha, and colors that hide under alpha 0."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (8, 8, 4), dtype=np.uint8)
     pixels[2:5, 3:6, 3] = 0
@@ -30,9 +30,9 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The other model's kind: 12×8, L."""
-    path = tmp_path_factory.mktemp("picture") / "grey.png"
+    path = tmp_path_factory.mktemp("picture") / "gray.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 12), dtype=np.uint8)).save(path)
     return path
 
@@ -52,10 +52,15 @@ def test_vary(call, model, picture, tmp_path) -> None:
                       "--label", "sword", "--guidance", 1.5)  # fmt: skip
         assert result.code == 0, result.err
         files = drawn(tmp_path / str(strength), "knife")
-        told = files[1][1]
-        assert told["edit"] == "vary" and told["strength"] == strength and told["picture"] == "knife.png"
-        assert (told["seed"], told["label"], told["steps"], told["model"]) == (1, "sword", 2, noisette.load(model).hash)
-        assert len(told["picture_sha256"]) == 64
+        metadata = files[1][1]
+        assert metadata["edit"] == "vary" and metadata["strength"] == strength and metadata["picture"] == "knife.png"
+        assert (metadata["seed"], metadata["label"], metadata["steps"], metadata["model"]) == (
+            1,
+            "sword",
+            2,
+            noisette.load(model).hash,
+        )
+        assert len(metadata["picture_sha256"]) == 64
         assert files[0][0].shape == (1, 4, 8, 8) and not torch.equal(files[0][0], files[1][0])
         whole = noisette.load(model).pictures
         x0 = whole.encode(read_png_pixels(picture))
@@ -72,19 +77,19 @@ def test_edits_are_led_as_drawings_are(call, refused, model, picture, tmp_path) 
         "tile": ("--rounds", 1),
     }
     for edit, more in ways.items():
-        told = ("edit", edit, model, *more, *FAST, "--label", "sword", "--guidance", 2)
+        command = ("edit", edit, model, *more, *FAST, "--label", "sword", "--guidance", 2)
         found = []
-        for i, led in enumerate(((), ("--negative", "bread", "--rescale", 0.5), ("--towards", "#00ff00"))):
+        for i, led in enumerate(((), ("--negative-label", "bread", "--guidance-rescale", 0.5), ("--color", "#00ff00"))):
             out = tmp_path / f"{edit}-{i}"
-            result = call(*told, *led, "--out", out)
+            result = call(*command, *led, "--out", out)
             assert result.code == 0, result.err
             found.append(read_png(next(out.glob("*-000000.png"))))
-        (plain, _), (away, said), (green, hue) = found
+        (plain, _), (away, negative), (green, hue) = found
         assert not torch.equal(plain, away) and not torch.equal(plain, green)
-        assert said["steering"]["negative"] == "bread" and said["steering"]["rescale"] == 0.5
-        assert hue["steering"]["towards"] == ["#00ff00"]
-    idle = refused("edit", "vary", model, picture, "--out", tmp_path / "no", "--negative", "bread")
-    assert "--negative change nothing at guidance 1" in idle and not (tmp_path / "no").exists()
+        assert negative["steering"]["negative"] == "bread" and negative["steering"]["rescale"] == 0.5
+        assert hue["steering"]["colors"] == ["#00ff00"]
+    idle = refused("edit", "vary", model, picture, "--out", tmp_path / "no", "--negative-label", "bread")
+    assert "without effect at guidance 1: negative label" in idle and not (tmp_path / "no").exists()
 
 
 def read_png_pixels(path: Path) -> torch.Tensor:
@@ -103,13 +108,13 @@ def test_the_same_command_draws_the_same_files(call, model, picture, tmp_path) -
     assert (alone - together).abs().max() <= 1  # a sum in another order
 
 
-def test_pictures_of_another_size_and_kind_are_made_like_the_models(call, other_model, picture, grey, tmp_path) -> None:
+def test_pictures_of_another_size_and_kind_are_made_like_the_models(call, other_model, picture, gray, tmp_path) -> None:
     result = call("edit", "vary", other_model, picture, "--out", tmp_path / "a", *FAST, "--json")
     assert result.code == 0
-    assert "is RGBA: made L" in result.err and "is 8×8: made 12×8" in result.err
+    assert "is RGBA: converted to L" in result.err and "is 8×8: resized to 12×8" in result.err
     assert [json.loads(line)["seed"] for line in result.out.splitlines()] == [0, 1, 2]
     assert drawn(tmp_path / "a", "knife")[0][0].shape == (1, 1, 8, 12)
-    assert call("edit", "vary", other_model, grey, "--out", tmp_path / "b", *FAST).err == ""
+    assert call("edit", "vary", other_model, gray, "--out", tmp_path / "b", *FAST).err == ""
 
 
 # ── inpaint ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,19 +122,19 @@ def test_pictures_of_another_size_and_kind_are_made_like_the_models(call, other_
 
 @pytest.mark.parametrize("way", ["repaint", "ddnm"])
 def test_inpaint_keeps_known_pixels_byte_for_byte(call, model, picture, tmp_path, way) -> None:
-    """Those that hide a colour, too. White in the mask is drawn anew."""
+    """Those that hide a color, too. White in the mask is drawn anew."""
     mask = np.zeros((8, 8), np.uint8)
     mask[4:, 2:7] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     result = call("edit", "inpaint", model, picture, "--out", tmp_path / "out", "--mask", tmp_path / "mask.png",
-                  "--way", way, "--rounds", 2, *FAST)  # fmt: skip
+                  "--method", way, "--rounds", 2, *FAST)  # fmt: skip
     assert result.code == 0, result.err
     before = np.array(Image.open(picture))
-    for pixels, told in drawn(tmp_path / "out", "knife"):
+    for pixels, metadata in drawn(tmp_path / "out", "knife"):
         after = pixels[0].permute(1, 2, 0).numpy()
         assert (after[mask == 0] == before[mask == 0]).all()
         assert (after[mask == 255] != before[mask == 255]).any()
-        assert told["way"] == way and told["mask"] == "mask.png" and told["rounds"] == 2
+        assert metadata["method"] == way and metadata["mask"] == "mask.png" and metadata["rounds"] == 2
 
 
 def test_inpaint_fills_what_is_transparent(call, model, picture, tmp_path) -> None:
@@ -157,7 +162,7 @@ def test_inpaint_of_a_larger_picture_keeps_it_as_it_was_made(call, model, pictur
     Image.fromarray(mask).save(tmp_path / "mask.png")
     result = call("edit", "inpaint", model, tmp_path / "large.png", "--out", tmp_path / "out",
                   "--mask", tmp_path / "mask.png", *FAST)  # fmt: skip
-    assert result.code == 0 and "is 16×16: made 8×8" in result.err
+    assert result.code == 0 and "is 16×16: resized to 8×8" in result.err
     after = drawn(tmp_path / "out", "large")[0][0][0].permute(1, 2, 0).numpy()
     before = np.array(Image.open(picture))
     seen = before[..., 3] > 0
@@ -168,8 +173,8 @@ def test_inpaint_of_a_larger_picture_keeps_it_as_it_was_made(call, model, pictur
 def test_inpaint_draws_more_around_a_picture(call, model, picture, tmp_path) -> None:
     result = call("edit", "inpaint", model, picture, "--out", tmp_path, "--margin", 3, "--rounds", 1, *FAST)
     assert result.code == 0, result.err
-    for pixels, told in drawn(tmp_path, "knife"):
-        assert pixels.shape == (1, 4, 14, 14) and told["margin"] == 3
+    for pixels, metadata in drawn(tmp_path, "knife"):
+        assert pixels.shape == (1, 4, 14, 14) and metadata["margin"] == 3
         assert torch.equal(pixels[:, :, 3:11, 3:11], read_png_pixels(picture)) and pixels[:, :, :3].sum() > 0
 
 
@@ -186,8 +191,8 @@ def test_upscale_agrees_with_the_small_picture(call, model, tmp_path, factor) ->
     assert result.code == 0, result.err
     pictures = noisette.load(model).pictures
     small = pictures.encode(read_png_pixels(tmp_path / "small.png"))
-    for drawn_pixels, told in drawn(tmp_path / "out", "small"):
-        assert drawn_pixels.shape == (1, 4, 8, 8) and told["factor"] == factor
+    for drawn_pixels, metadata in drawn(tmp_path / "out", "small"):
+        assert drawn_pixels.shape == (1, 4, 8, 8) and metadata["factor"] == factor
         assert ((AveragePool(factor)(pictures.encode(drawn_pixels)) - small).abs() / 2).max() < 1 / 255
 
 
@@ -206,11 +211,13 @@ def test_tile_tells_its_seams(call, model, tmp_path, axes) -> None:
 
 
 def test_tile_repairs_a_picture_and_keeps_its_middle(call, model, picture, tmp_path) -> None:
-    result = call("edit", "tile", model, "--out", tmp_path, "--picture", picture, "--axes", "x", "--band", 1, *FAST)
+    result = call(
+        "edit", "tile", model, "--out", tmp_path, "--picture", picture, "--axes", "x", "--border-width", 1, *FAST
+    )
     assert result.code == 0, result.err
     before = read_png_pixels(picture)
-    for pixels, told in drawn(tmp_path, "knife"):
-        assert torch.equal(pixels[..., 1:-1], before[..., 1:-1]) and told["band"] == 1
+    for pixels, metadata in drawn(tmp_path, "knife"):
+        assert torch.equal(pixels[..., 1:-1], before[..., 1:-1]) and metadata["band"] == 1
         assert not torch.equal(pixels, before)
 
 
@@ -219,7 +226,8 @@ def test_tile_repairs_a_picture_and_keeps_its_middle(call, model, picture, tmp_p
 
 @pytest.mark.parametrize("film", ["gif", "png", "none"])
 def test_walk_in_frames_and_as_a_film(call, model, tmp_path, film) -> None:
-    result = call("edit", "walk", model, "--out", tmp_path, "--stops", 2, "--frames", 4, "--steps", 2, "--film", film,
+    result = call("edit", "walk", model, "--out", tmp_path, "--keyframes", 2, "--frames", 4, "--steps", 2,
+                  "--format", film,
                   "--label", "sword", "--label", "bread", "--batch", 3)  # fmt: skip
     assert result.code == 0, result.err
     frames = [read_png(tmp_path / f"frame-{i}.png") for i in range(4)]
@@ -230,11 +238,11 @@ def test_walk_in_frames_and_as_a_film(call, model, tmp_path, film) -> None:
         with Image.open(tmp_path / f"walk.{film}") as shown:
             assert shown.n_frames == 4 and shown.width == 128
     loaded = noisette.load(model)
-    from noisette.edit.generate import ends, generate
+    from noisette.sampling.generate import final_samples, generate
 
     grid = loaded.grid(2)  # a frame at a stop is the picture of that stop's seed and label
-    right = ends(generate(loaded, [1], loaded.condition("bread", 1), loaded.sampler(), grid), grid)
-    assert (loaded.pictures.finished(right).int() - frames[2][0].int()).abs().max() <= 1
+    right = final_samples(generate(loaded, [1], loaded.condition("bread", 1), loaded.sampler(), grid), grid)
+    assert (loaded.pictures.decode_samples(right).int() - frames[2][0].int()).abs().max() <= 1
 
 
 def test_a_mask_lies_where_its_picture_does(call, tmp_path) -> None:
@@ -274,7 +282,7 @@ def test_files_say_the_temperature_that_was_used(call, tmp_path) -> None:
     Image.fromarray(np.full((8, 8, 4), 128, np.uint8)).save(given)
     for words, file, wanted in (
         (("tile",), "tile-000000.png", 0.8),
-        (("walk", "--film", "none", "--frames", 2, "--stops", 2), "frame-0.png", 0.8),
+        (("walk", "--format", "none", "--frames", 2, "--keyframes", 2), "frame-0.png", 0.8),
         (("vary", given), "given-000000.png", 1.0),
     ):
         edit, *rest = words
@@ -285,25 +293,34 @@ def test_files_say_the_temperature_that_was_used(call, tmp_path) -> None:
 
 
 def test_a_walk_is_led_as_pictures_are(call, model, tmp_path) -> None:
-    """Frames at its stops are what noisette sample draws, told the same."""
-    asked = ("--label", "sword", "--label", "bread", "--guidance", 2, "--seed", 3, "--steps", 3)
-    led = ("--guidance-interval", "0,0.9", "--negative", "health potion", "--rescale", 0.5, "--towards", "#ff8000")
-    given = ("--stops", 2, "--frames", 2, "--film", "none")
+    """The keyframes equal what noisette sample generates with the same options."""
+    options = ("--label", "sword", "--label", "bread", "--guidance", 2, "--seed", 3, "--steps", 3)
+    led = (
+        "--guidance-interval",
+        "0,0.9",
+        "--negative-label",
+        "health potion",
+        "--guidance-rescale",
+        0.5,
+        "--color",
+        "#ff8000",
+    )
+    given = ("--keyframes", 2, "--frames", 2, "--format", "none")
     walk, plain, free = (tmp_path / name for name in ("walk", "plain", "free"))
-    assert call("edit", "walk", model, "--out", walk, *given, *asked, *led).code == 0
-    assert call("sample", model, "--out", plain, "-n", 2, *asked, *led).code == 0
-    assert call("edit", "walk", model, "--out", free, *given, *asked).code == 0
+    assert call("edit", "walk", model, "--out", walk, *given, *options, *led).code == 0
+    assert call("sample", model, "--out", plain, "-n", 2, *options, *led).code == 0
+    assert call("edit", "walk", model, "--out", free, *given, *options).code == 0
     for i, label in enumerate(("sword", "bread")):
-        frame, told = read_png(walk / f"frame-{i}.png")
+        frame, metadata = read_png(walk / f"frame-{i}.png")
         drawn, _ = read_png(plain / f"{label}-{3 + i:06d}.png")
         assert (frame.int() - drawn.int()).abs().max() <= 1
-        assert told["steering"]["negative"] == "health potion" and told["interval"] == [0, 0.9]
+        assert metadata["steering"]["negative"] == "health potion" and metadata["interval"] == [0, 0.9]
         assert not torch.equal(frame, read_png(free / f"frame-{i}.png")[0])
 
 
 def test_walk_of_a_model_without_labels(call, other_model, tmp_path) -> None:
-    result = call("edit", "walk", other_model, "--out", tmp_path, "--stops", 3, "--frames", 3, "--steps", 1,
-                  "--one-way", "--film", "none", "--json")  # fmt: skip
+    result = call("edit", "walk", other_model, "--out", tmp_path, "--keyframes", 3, "--frames", 3, "--steps", 1,
+                  "--no-loop", "--format", "none", "--json")  # fmt: skip
     rows = [json.loads(line) for line in result.out.splitlines()]
     assert [r["weight"] for r in rows] == [0, 0, 1] and rows[0]["loop"] is False
 
@@ -311,14 +328,14 @@ def test_walk_of_a_model_without_labels(call, other_model, tmp_path) -> None:
 # ── invert ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_invert_says_how_well_and_draws_again(call, model, picture, tmp_path) -> None:
-    result = call("edit", "invert", model, picture, "--out", tmp_path, "--steps", 4, "--of", "bread",
+def test_invert_prints_psnr_and_reconstructs(call, model, picture, tmp_path) -> None:
+    result = call("edit", "invert", model, picture, "--out", tmp_path, "--steps", 4, "--source-label", "bread",
                   "--label", "sword", "--label", "bread:0.5,sword:0.5")  # fmt: skip
     assert result.code == 0, result.err
-    assert "the picture came back at" in result.out and "dB" in result.out
+    assert "PSNR of the reconstruction: " in result.out and "dB" in result.out
     names = {"grid.png", "knife-back.png", "knife-sword.png", "knife-bread-0-5-sword-0-5.png"}
     assert {p.name for p in tmp_path.iterdir()} == names
-    assert read_png(tmp_path / "knife-back.png")[1]["of"] == "bread"
+    assert read_png(tmp_path / "knife-back.png")[1]["source_label"] == "bread"
 
 
 # ── hspace ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -326,21 +343,21 @@ def test_invert_says_how_well_and_draws_again(call, model, picture, tmp_path) ->
 
 def test_hspace_finds_and_goes_along(call, model, sprites, tmp_path) -> None:
     result = call("edit", "hspace", model, "--out", tmp_path / "found", "-n", 5, "--steps", 2, "--components", 2,
-                  "--from", sprites / "tool", "--to", sprites / "food", "--json")  # fmt: skip
+                  "--without", sprites / "tool", "--with", sprites / "food", "--json")  # fmt: skip
     assert result.code == 2 and "words.png is a text file" in result.err
     clean = tmp_path / "pairs"
     for kind in ("plain", "marked"):
         (clean / kind).mkdir(parents=True)
         for i in range(2):
-            colour = (200, 30 * i, 0 if kind == "plain" else 255, 255)
-            Image.new("RGBA", (8, 8), colour).save(clean / kind / f"{i}.png")
+            color = (200, 30 * i, 0 if kind == "plain" else 255, 255)
+            Image.new("RGBA", (8, 8), color).save(clean / kind / f"{i}.png")
     result = call("edit", "hspace", model, "--out", tmp_path / "found", "-n", 5, "--steps", 2, "--components", 2,
-                  "--from", clean / "plain", "--to", clean / "marked", "--json")  # fmt: skip
+                  "--without", clean / "plain", "--with", clean / "marked", "--json")  # fmt: skip
     assert result.code == 0, result.err
     rows = [json.loads(line) for line in result.out.splitlines()]
     names = [r["name"] for r in rows]
     assert names[0].startswith("component 1 (") and names[2:] == ["bread", "health potion", "sword", "marked - plain"]
-    assert all(r["r2"] <= 1 and -1 <= r["homogeneity"] <= 1 and r["size"] >= 0 for r in rows)
+    assert all(r["r2"] <= 1 and -1 <= r["homogeneity"] <= 1 and r["rms_change"] >= 0 for r in rows)
     file = tmp_path / "found" / "directions.safetensors"
     assert file.is_file() and (tmp_path / "found" / "grid.png").is_file()
 
@@ -363,40 +380,43 @@ def test_hspace_finds_and_goes_along(call, model, sprites, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("vary", "MODEL", "PICTURE", "--strength", 0), "strength of 0"),
-        (("vary", "MODEL", "PICTURE", "--strength", 1.5), "strength of 1.5"),
+        (
+            ("vary", "MODEL", "PICTURE", "--strength", 0),
+            "strength must be above 0 (almost no change) and at most 1, got 0",
+        ),
+        (("vary", "MODEL", "PICTURE", "--strength", 1.5), "at most 1, got 1.5"),
         (("vary", "MODEL", "PICTURE", "--label", "swrod"), "did you mean 'sword'"),
-        (("vary", "MODEL", "PICTURE", "-n", 0), "-n is 0"),
+        (("vary", "MODEL", "PICTURE", "-n", 0), "n must be a whole number of at least 1, got 0"),
         (("vary", "MODEL", "NOTHING"), "cannot read"),
         (("vary", "MODEL", "TEXT"), "is a text file"),
         (("vary", "NOTHING", "PICTURE"), "no config.json"),
-        (("inpaint", "MODEL", "PICTURE", "--way", "magic"), "no way of inpainting is called 'magic'"),
-        (("inpaint", "MODEL", "PICTURE", "--rounds", 0), "--rounds is 0"),
-        (("inpaint", "MODEL", "PICTURE", "--mask", "SMALL"), "give them one size"),
-        (("inpaint", "MODEL", "PICTURE", "--mask", "BLACK"), "marks none"),
-        (("inpaint", "MODEL", "PICTURE", "--margin", -1), "--margin is -1"),
+        (("inpaint", "MODEL", "PICTURE", "--method", "magic"), "no inpainting method is called 'magic'"),
+        (("inpaint", "MODEL", "PICTURE", "--rounds", 0), "--rounds must be at least 1, got 0"),
+        (("inpaint", "MODEL", "PICTURE", "--mask", "SMALL"), "give them the same size"),
+        (("inpaint", "MODEL", "PICTURE", "--mask", "BLACK"), "has no white or transparent pixel"),
+        (("inpaint", "MODEL", "PICTURE", "--margin", -1), "--margin must be at least 0, got -1"),
         (("inpaint", "MODEL", "OPAQUE"), "has no transparent pixel"),
-        (("upscale", "MODEL", "PICTURE"), "a whole number, 2 or more, must make it 8×8"),
-        (("upscale", "MODEL", "SMALL"), "is 3×3: a whole number"),
-        (("tile", "MODEL", "--axes", "z"), "--axes is 'z'"),
-        (("tile", "MODEL", "--band", 2), "--band is a part of --picture"),
-        (("tile", "MODEL", "--picture", "PICTURE", "--band", 4), "leaves nothing"),
-        (("walk", "MODEL", "--stops", 1), "goes nowhere"),
-        (("walk", "MODEL", "--film", "avi"), "--film is 'avi'"),
-        (("walk", "MODEL", "--ms", 0), "--ms is 0"),
-        (("invert", "MODEL", "PICTURE", "--sampler", "ddpm"), "walked backwards"),
-        (("invert", "MODEL", "PICTURE", "--steps", 1), "2 or more"),
+        (("upscale", "MODEL", "PICTURE"), "a whole factor, 2 or more, must lead to 8×8"),
+        (("upscale", "MODEL", "SMALL"), "is 3×3: a whole factor"),
+        (("tile", "MODEL", "--axes", "z"), "--axes must be x, y or xy, got 'z'"),
+        (("tile", "MODEL", "--border-width", 2), "--border-width needs a --picture"),
+        (("tile", "MODEL", "--picture", "PICTURE", "--border-width", 4), "leave part of the 8×8 picture, got 4"),
+        (("walk", "MODEL", "--keyframes", 1), "at least 2 keyframes and 2 frames, got 1 and 48"),
+        (("walk", "MODEL", "--format", "avi"), "--format must be gif, png, mp4 or none, got 'avi'"),
+        (("walk", "MODEL", "--frame-ms", 0), "--frame-ms must be at least 1, got 0"),
+        (("invert", "MODEL", "PICTURE", "--sampler", "ddpm"), "needs a deterministic sampler"),
+        (("invert", "MODEL", "PICTURE", "--steps", 1), "steps must be at least 2"),
         (("invert", "MODEL", "PICTURE", "--label", "dragon"), "no label is called 'dragon'"),
-        (("invert", "MODEL", "PICTURE", "--of", "dragon"), "no label is called 'dragon'"),
-        (("hspace", "MODEL", "--along", "1"), "go together"),
-        (("hspace", "MODEL", "--from", "NOTHING"), "go together"),
-        (("hspace", "MODEL", "-n", 3), "need more pictures"),
-        (("hspace", "MODEL", "--at", "decodre"), "did you mean 'decoder'"),
-        (("hspace", "MODEL", "--directions", "TEXT", "--along", "1", "--at", "mid"), "--at is for finding"),
-        (("hspace", "MODEL", "--components", 0), "--components is 0"),
+        (("invert", "MODEL", "PICTURE", "--source-label", "dragon"), "no label is called 'dragon'"),
+        (("hspace", "MODEL", "--along", "1"), "need each other"),
+        (("hspace", "MODEL", "--without", "NOTHING"), "need each other"),
+        (("hspace", "MODEL", "-n", 3), "-n must be more than --components 4, got 3"),
+        (("hspace", "MODEL", "--layer", "decodre"), "did you mean 'decoder'"),
+        (("hspace", "MODEL", "--directions", "TEXT", "--along", "1", "--layer", "mid"), "--layer is for finding"),
+        (("hspace", "MODEL", "--components", 0), "--components must be at least 1, got 0"),
         (("hspace", "MODEL", "--directions", "NOTHING", "--along", "1"), "cannot read"),
         (("hspace", "MODEL", "--directions", "TEXT", "--along", "1"), "not a safetensors file"),
-        (("hspace", "MODEL", "--from", "NOTHING", "--to", "NOTHING"), "no folder of pictures"),
+        (("hspace", "MODEL", "--without", "NOTHING", "--with", "NOTHING"), "is not a folder of pictures"),
     ],
 )
 def test_edits_that_cannot_be(refused, model, picture, tmp_path, arguments, reason: str) -> None:
@@ -417,13 +437,13 @@ def test_directions_belong_to_one_model(call, refused, model, other_model, tmp_p
     file = tmp_path / "directions.safetensors"
     out = tmp_path / "out"
     assert "of another model" in refused("edit", "hspace", model, "--out", out, "--directions", file, "--along", "1")
-    for along, reason in (("2=1", "no direction is called '2'"), ("1=much", "write NAME=STRENGTH")):
-        told = refused("edit", "hspace", other_model, "--out", out, "--directions", file, "--along", along)
-        assert reason in told
+    for along, reason in (("2=1", "no direction is called '2'"), ("1=much", "must be NAME=STRENGTH")):
+        message = refused("edit", "hspace", other_model, "--out", out, "--directions", file, "--along", along)
+        assert reason in message
     assert not out.exists()
 
 
 def test_an_edit_is_not_drawn_again_as_if_it_were_a_sample(call, refused, model, picture, tmp_path) -> None:
     call("edit", "vary", model, picture, "--out", tmp_path / "a", *FAST)
     mine = tmp_path / "a" / "knife-000001.png"
-    assert "is an edit, by noisette edit vary" in refused("sample", model, "--out", tmp_path / "b", "--like", mine)
+    assert "was written by noisette edit vary" in refused("sample", model, "--out", tmp_path / "b", "--like", mine)

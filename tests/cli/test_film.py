@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from noisette.viz.png import from_image, read_png
+from noisette.data.png import from_image, read_png
 
 
 def film(path):
@@ -23,7 +23,7 @@ def film(path):
 
 def test_pictures_come_out_of_their_noise(call, model, tmp_path) -> None:
     out, strip = tmp_path / "new" / "film.png", tmp_path / "strip.png"
-    result = call("film", model, "--out", out, "-n", 4, "--steps", 3, "--scale", 2, "--hold", 900, "--strip", strip)
+    result = call("film", model, "--out", out, "-n", 4, "--steps", 3, "--scale", 2, "--hold-ms", 900, "--strip", strip)
     assert result.code == 0, result.err
     assert str(out) in result.out and str(strip) in result.out
     frames, lasting = film(out)
@@ -43,7 +43,7 @@ def test_pictures_come_out_of_their_noise(call, model, tmp_path) -> None:
 def test_a_run_grows(call, trained, tmp_path) -> None:
     run, _ = trained
     out = tmp_path / "growth.gif"
-    assert call("film", run, "--of", "growth", "--out", out, "--caption", "--strip", tmp_path / "a.png").code == 0
+    assert call("film", run, "--kind", "growth", "--out", out, "--caption", "--strip", tmp_path / "a.png").code == 0
     stages = sorted((run / "samples").glob("*.png"))
     frames, lasting = film(out)
     assert len(frames) == len(stages) and lasting == [400] * (len(stages) - 1) + [1500]
@@ -52,7 +52,22 @@ def test_a_run_grows(call, trained, tmp_path) -> None:
 
 def test_a_walk_loops(call, model, tmp_path) -> None:
     out = tmp_path / "walk.png"
-    words = ("--of", "walk", "--frames", 6, "-n", 2, "--steps", 2, "--ms", 50, "--paper", "white", "--label", "sword")
+    words = (
+        "--kind",
+        "walk",
+        "--frames",
+        6,
+        "-n",
+        2,
+        "--steps",
+        2,
+        "--frame-ms",
+        50,
+        "--background",
+        "white",
+        "--label",
+        "sword",
+    )
     assert call("film", model, "--out", out, *words, "--strip", tmp_path / "all.png").code == 0
     frames, lasting = film(out)
     assert len(frames) == 6 and set(lasting) == {50}  # the frame after the last is the first: none is held
@@ -63,24 +78,27 @@ def test_a_walk_loops(call, model, tmp_path) -> None:
 def test_as_mp4(call, model, tmp_path) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     assert call("film", model, "--out", tmp_path / "a.mp4", "-n", 1, "--steps", 2).code == 0
-    told = next(ffmpeg.read_frames(str(tmp_path / "a.mp4")))
-    assert told["size"] == (128, 128) and told["codec"] == "h264"
+    metadata = next(ffmpeg.read_frames(str(tmp_path / "a.mp4")))
+    assert metadata["size"] == (128, 128) and metadata["codec"] == "h264"
 
 
 def test_films_that_cannot_be(refused, model, tmp_path) -> None:
     out = tmp_path / "film.gif"
     for words, reason in (
-        (("--out", tmp_path / "film.avi"), "call it .gif, .mp4"),
-        (("--out", out, "--of", "growing"), "did you mean 'growth'"),
-        (("--out", out, "--of", "growth"), "give a run folder"),
-        (("--out", out, "--of", "growth", "--steps", 3), "--steps cannot be chosen for --of growth"),
-        (("--out", out, "--frames", 3), "--frames is for --of walk"),
-        (("--out", out, "--of", "walk", "--noisy"), "--noisy is for --of denoising"),
-        (("--out", out, "--of", "walk", "-n", 1), "goes nowhere"),
-        (("--out", tmp_path / "film.mp4", "--scale", 3), "give an even number"),
-        (("--out", out, "--ms", 0), "--ms is 0"),
-        (("--out", out, "--paper", "redish"), "no colour is called 'redish'"),
-        (("--out", out, "--strip", tmp_path / "strip.jpg"), "call it .png"),
+        (("--out", tmp_path / "film.avi"), "must end in .gif, .mp4"),
+        (("--out", out, "--kind", "growing"), "did you mean 'growth'"),
+        (("--out", out, "--kind", "growth"), "give a run folder"),
+        (
+            ("--out", out, "--kind", "growth", "--steps", 3),
+            "--kind growth shows samples that the run wrote: leave --steps out",
+        ),
+        (("--out", out, "--frames", 3), "--frames is for --kind walk"),
+        (("--out", out, "--kind", "walk", "--noisy"), "--noisy is for --kind denoising"),
+        (("--out", out, "--kind", "walk", "-n", 1), "at least 2 keyframes and 2 frames, got 1 and 48"),
+        (("--out", tmp_path / "film.mp4", "--scale", 3), "--scale must be even for .mp4"),
+        (("--out", out, "--frame-ms", 0), "--frame-ms must be at least 1, got 0"),
+        (("--out", out, "--background", "redish"), "'redish' is not a color"),
+        (("--out", out, "--strip", tmp_path / "strip.jpg"), "must be a .png file"),
         (("--out", out, "--label", "swrod"), "did you mean 'sword'"),
     ):
         assert reason in refused("film", model, *words)
@@ -98,4 +116,4 @@ def test_the_page_on_films_is_right(call, trained, tmp_path, monkeypatch) -> Non
         fewer = ("--frames", 4) if "walk" in line else ()
         words = line.replace("runs/mine", str(trained[0])).replace("potion", "food").split()
         assert call(*words, *fewer, *(() if "growth" in line else ("--steps", 2))).code == 0, line
-    assert {p.name for p in tmp_path.iterdir()} == {"new.gif", "growth.mp4", "walk.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {"new.gif", "growth.gif", "walk.png"}

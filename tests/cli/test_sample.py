@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 import noisette
-from noisette.config import Sampling
-from noisette.edit.generate import ends, generate
-from noisette.edit.steering import Steering
-from noisette.viz.png import read_png, read_text
+from noisette.data.png import read_metadata, read_png
+from noisette.io.json_files import read_json
+from noisette.models.config import SamplingDefaults
+from noisette.sampling.generate import final_samples, generate
+from noisette.sampling.steering import Steering
 from tiny_models import tiny
 
 from .conftest import python
@@ -30,16 +31,16 @@ def test_draws_what_the_library_draws(call, model, tmp_path) -> None:
     loaded = noisette.load(model)
     grid, labels = loaded.grid(3), [n[:-7].replace("-", " ") for n in names]
     walk = generate(loaded, range(10, 15), loaded.condition(labels, 5), loaded.sampler("ddpm"), grid, 1.5, 2)
-    pixels = loaded.pictures.finished(ends(walk, grid))
+    pixels = loaded.pictures.decode_samples(final_samples(walk, grid))
     for i, name in enumerate(names):
-        drawn, told = read_png(tmp_path / "out" / f"{name}.png")
+        drawn, metadata = read_png(tmp_path / "out" / f"{name}.png")
         assert torch.equal(drawn[0], pixels[i])
-        assert told == {
+        assert metadata == {
             "model": loaded.hash, "seed": 10 + i, "label": labels[i], "sampler": "ddpm", "grid": "karras",
             "steps": 3, "guidance": 1.5, "batch": 2 if i < 4 else 1, "times": [],
-            "attributes": [], "eta": None, "interval": [0.0, 1.0], "turns": [], "noisette": noisette.__version__,
-            "steering": asdict(Steering()) | {"towards": []}, "text": None, "then": [], "level": 0.0,
-            "temperature": 1.0, "ways": [],
+            "attributes": [], "eta": None, "interval": [0.0, 1.0], "rotations": [], "noisette": noisette.__version__,
+            "steering": asdict(Steering()) | {"colors": []}, "text": None, "upscalers": [], "noise_aug": 0.0,
+            "temperature": 1.0, "noise_scale": 1.0, "upscaler_sampling": [],
         }  # fmt: skip
     with Image.open(tmp_path / "out" / "grid.png") as grid_image:
         assert grid_image.mode == "RGBA" and grid_image.width > 8 * 16
@@ -53,6 +54,22 @@ def test_sheet_keeps_labels_together(call, model, tmp_path) -> None:
         for i, tile in enumerate(tiles):
             top, left = i // 2 * 144, i % 2 * 144
             assert grid.crop((left, top, left + 128, top + 128)).tobytes() == tile.tobytes()
+
+
+def test_a_series_is_drawn_in_parts_and_its_grid_is_bounded(call, model, tmp_path, monkeypatch) -> None:
+    """Any number of pictures takes the memory of one part, and every picture is what it is in the whole."""
+    assert call("sample", model, "--out", tmp_path / "whole", "-n", 7, "--steps", 1, "--batch", 2).code == 0
+    monkeypatch.setattr("noisette.cli.sample.PART_SIZE", 5)  # parts of two batches
+    monkeypatch.setattr("noisette.cli.sample.MAX_GRID_PIXELS", 3 * 64)
+    result = call("sample", model, "--out", tmp_path / "parts", "-n", 7, "--steps", 1, "--batch", 2)
+    assert result.code == 0 and "grid.png shows the first 3 of 7 pictures" in result.err
+    for path in (tmp_path / "whole").glob("*-*.png"):
+        assert path.read_bytes() == (tmp_path / "parts" / path.name).read_bytes()
+    assert len(list((tmp_path / "parts").glob("*-*.png"))) == 7
+    assert (
+        "-n must be at most 1,000,000,000, got 2,000,000,000"
+        in call("sample", model, "--out", tmp_path / "o", "-n", 2 * 10**9).err
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 3, 5])
@@ -71,21 +88,25 @@ def test_a_picture_drawn_on_a_fitted_grid_is_drawn_again_after_another_was_fitte
     """Its times are in the picture; and how a model samples is no part of its hash."""
     shutil.copytree(model, tmp_path / "m")
     loaded = noisette.load(tmp_path / "m")
-    loaded.keep_sampling(tmp_path / "m", Sampling("unipc", "fitted", 3, fitted=((1.0, 0.1, 0.01, 0.0),)))
+    loaded.save_sampling(tmp_path / "m", SamplingDefaults("unipc", "fitted", 3, fitted=((1.0, 0.1, 0.01, 0.0),)))
     assert call("sample", tmp_path / "m", "--out", tmp_path / "a", "-n", 1, "--label", "sword").code == 0
     first = tmp_path / "a" / "sword-000000.png"
-    told = read_text(first)
-    assert told["times"] == [1.0, 0.1, 0.01, 0.0] and told["sampler"] == "unipc" and told["model"] == loaded.hash
-    loaded.keep_sampling(tmp_path / "m", Sampling("ddim", "fitted", 3, fitted=((1.0, 0.5, 0.2, 0.0),)))
+    metadata = read_metadata(first)
+    assert (
+        metadata["times"] == [1.0, 0.1, 0.01, 0.0]
+        and metadata["sampler"] == "unipc"
+        and metadata["model"] == loaded.hash
+    )
+    loaded.save_sampling(tmp_path / "m", SamplingDefaults("ddim", "fitted", 3, fitted=((1.0, 0.5, 0.2, 0.0),)))
     assert noisette.load(tmp_path / "m").hash == loaded.hash
     assert call("sample", tmp_path / "m", "--out", tmp_path / "b", "--like", first).code == 0
     assert (tmp_path / "b" / first.name).read_bytes() == first.read_bytes()
     assert call("sample", tmp_path / "m", "--out", tmp_path / "c", "-n", 1, "--label", "sword", "--steps", 5).code == 0
-    assert len(read_text(tmp_path / "c" / first.name)["times"]) == 6
+    assert len(read_metadata(tmp_path / "c" / first.name)["times"]) == 6
 
 
 def test_a_model_without_labels(call, other_model, tmp_path) -> None:
-    """Grey, not square."""
+    """Gray, not square."""
     result = call("sample", other_model, "--out", tmp_path, "-n", 3, "--steps", 2, "--json")
     rows = [json.loads(line) for line in result.out.splitlines()]
     assert [r["seed"] for r in rows] == [0, 1, 2] and {r["label"] for r in rows} == {None}
@@ -108,22 +129,24 @@ def test_from_a_copied_folder_in_another_process(call, model, tmp_path) -> None:
 
 def test_mixtures_and_attributes_by_name(call, refused, tmp_path) -> None:
     """Told in the file, and drawn again from it."""
-    model, out = tmp_path / "told", tmp_path / "out"
+    model, out = tmp_path / "metadata", tmp_path / "out"
     tiny(attributes=("hue", "shape=round", "shape=square"), means=(0.5, 0, 0), scales=(0.2, 1, 1)).save_pretrained(
         model
     )
-    asked = ("--label", "bread:0.5,sword:0.5", "--attribute", "hue=0.3", "--attribute", "shape=round")
-    result = call("sample", model, "--out", out, "-n", 2, "--steps", 2, *asked, "--guidance", 1.5)
+    conditions = ("--label", "bread:0.5,sword:0.5", "--attribute", "hue=0.3", "--attribute", "shape=round")
+    result = call("sample", model, "--out", out, "-n", 2, "--steps", 2, *conditions, "--guidance", 1.5)
     assert result.code == 0, result.err
     name = "bread-0-5-sword-0-5-000001.png"
-    told = read_text(out / name)
-    assert told["label"] == "bread:0.5,sword:0.5" and told["attributes"] == ["hue=0.3", "shape=round"]
+    metadata = read_metadata(out / name)
+    assert metadata["label"] == "bread:0.5,sword:0.5" and metadata["attributes"] == ["hue=0.3", "shape=round"]
     assert call("sample", model, "--out", tmp_path / "b", "--like", out / name).code == 0
     assert (out / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     loaded = noisette.load(model)
     cond = loaded.condition({"bread": 1.0, "sword": 1.0}, 2, attributes={"hue": 0.3, "shape": "round"})
     grid = loaded.grid(2)
-    right = loaded.pictures.finished(ends(generate(loaded, [0, 1], cond, loaded.sampler(), grid, 1.5), grid))
+    right = loaded.pictures.decode_samples(
+        final_samples(generate(loaded, [0, 1], cond, loaded.sampler(), grid, 1.5), grid)
+    )
     assert torch.equal(read_png(out / name)[0], right[1:])
     for words, reason in (
         (("--attribute", "hu=1"), "did you mean 'hue'"), (("--attribute", "hue"), "write it like hue=0.3"),
@@ -133,7 +156,7 @@ def test_mixtures_and_attributes_by_name(call, refused, tmp_path) -> None:
         assert reason in refused("sample", model, "--out", tmp_path / "c", *words)
 
 
-def test_a_model_without_attributes_is_asked_for_none(refused, model, tmp_path) -> None:
+def test_a_model_without_attributes_refuses_them(refused, model, tmp_path) -> None:
     assert "without attributes" in refused("sample", model, "--out", tmp_path / "out", "--attribute", "hue=1")
     assert not (tmp_path / "out").exists()
 
@@ -151,20 +174,20 @@ def test_a_model_without_attributes_is_asked_for_none(refused, model, tmp_path) 
         (("--sampler", "dpmpp2m"), "did you mean 'dpm++2m'"),
         (("--sampler", "ddpm-learned"), "did not learn a variance: choose ddpm or ddpm-large"),
         (("--grid", "karas"), "no grid is called 'karas': did you mean 'karras'?"),
-        (("--grid", "fitted"), "`noisette steps` fits one"),
-        (("--grid", "trailing", "--steps", "1001"), "ask for 1 to 1000"),
-        (("-n", "0"), "-n is 0"),
-        (("--steps", "0"), "--steps is 0"),
-        (("--seed", "-1"), "--seed is -1"),
-        (("--batch", "0"), "--batch is 0"),
+        (("--grid", "fitted"), "fit one with `noisette steps`"),
+        (("--grid", "trailing", "--steps", "1001"), "must be from 1 to 1000"),
+        (("-n", "0"), "-n must be at least 1, got 0"),
+        (("--steps", "0"), "steps must be a whole number of at least 1, got 0"),
+        (("--seed", "-1"), "seed must be a whole number of at least 0, got -1"),
+        (("--batch", "0"), "batch must be a whole number of at least 1, got 0"),
     ],
 )
-def test_wishes_that_cannot_be(refused, model, tmp_path, arguments, reason: str) -> None:
+def test_impossible_options_are_refused(refused, model, tmp_path, arguments, reason: str) -> None:
     assert reason in refused("sample", model, "--out", tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()
 
 
-def test_wishes_that_a_model_without_labels_cannot_fulfil(refused, other_model, tmp_path) -> None:
+def test_a_model_without_labels_refuses_them(refused, other_model, tmp_path) -> None:
     assert "without labels" in refused("sample", other_model, "--out", tmp_path / "out", "--label", "cat")
     assert "without labels" in refused("sample", other_model, "--out", tmp_path / "out", "--guidance", 2)
     assert not (tmp_path / "out").exists()
@@ -176,7 +199,8 @@ def test_models_that_are_none(refused, model, tmp_path) -> None:
     assert "no config.json" in refused("sample", tmp_path, "--out", out)
     for name, change, reason in (
         ("newer", lambda p: _edit(p, lambda c: c | {"format": 99}), "newer"),
-        ("hash", lambda p: (p / "model.safetensors").write_bytes(b"x" * 400), "damaged"),
+        ("hash", lambda p: (p / "model.safetensors").write_bytes(b"x" * 80_000), "damaged"),
+        ("size", lambda p: (p / "model.safetensors").write_bytes(b"x" * 400), "belongs to another model"),
         ("key", lambda p: _edit(p, lambda c: c | {"model": c["model"] | {"nett": 1}}), "nett"),
         ("code", lambda p: _edit(p, lambda c: c | {"model": c["model"] | {"schedule": {"is": "os.system"}}}), "system"),
         ("text", lambda p: (p / "config.json").write_text("{"), "not JSON"),
@@ -188,7 +212,7 @@ def test_models_that_are_none(refused, model, tmp_path) -> None:
 
 
 def _edit(folder: Path, change) -> None:
-    config = json.loads((folder / "config.json").read_text())
+    config = read_json(folder / "config.json")
     (folder / "config.json").write_text(json.dumps(change(config)))
 
 
@@ -209,21 +233,23 @@ def test_a_read_only_folder(refused, model, tmp_path) -> None:
 def test_pictures_that_cannot_be_drawn_again(refused, call, model, other_model, tmp_path) -> None:
     call("sample", model, "--out", tmp_path / "a", "-n", 1, "--steps", 1, "--label", "sword")
     mine, out = tmp_path / "a" / "sword-000000.png", tmp_path / "out"
-    assert "another model" in refused("sample", other_model, "--out", out, "--like", mine)
+    assert "of another model" in refused("sample", other_model, "--out", out, "--like", mine)
     assert "leave -n and --seed out" in refused("sample", model, "--out", out, "--like", mine, "-n", 3, "--seed", 0)
     Image.open(mine).save(tmp_path / "saved-again.png")
-    assert "says nothing" in refused("sample", model, "--out", out, "--like", tmp_path / "saved-again.png")
+    assert "has no noisette metadata" in refused("sample", model, "--out", out, "--like", tmp_path / "saved-again.png")
     assert "no such file" in refused("sample", model, "--out", out, "--like", tmp_path / "none.png")
-    from noisette.viz.png import write_png
+    from noisette.data.png import write_png
 
-    told = read_text(mine)
+    metadata = read_metadata(mine)
     for change, reason in (
-        ({"sampler": "exec"}, "no sampler"), ({"steps": "many"}, "should be int"), ({"batch": 10**9}, "damaged"),
-        ({"label": "dragon"}, "no label"), ({"steps": 0}, "0 steps"),
-        ({"times": [1.0, 0.0, 0.5]}, "decrease from at most 1 to 0"), ({"times": [1, 0.5, 0]}, "no grid of 1 steps"),
+        ({"sampler": "exec"}, "no sampler"), ({"steps": "many"}, "should be int"),
+        ({"batch": 10**9}, "forged.png: batch must be at most 4096"),
+        ({"label": "dragon"}, "no label"), ({"steps": 0}, "steps must be a whole number of at least 1"),
+        ({"times": [1.0, 0.0, 0.5]}, "decrease from at most 1 to 0"),
+        ({"times": [1, 0.5, 0]}, "times must be steps + 1 = 2 numbers, got 3"),
         ({"surprise": 1}, "surprise"),
     ):  # fmt: skip
-        write_png(tmp_path / "forged.png", Image.open(mine), told | change)
+        write_png(tmp_path / "forged.png", Image.open(mine), metadata | change)
         assert reason in refused("sample", model, "--out", out, "--like", tmp_path / "forged.png")
     assert not out.exists()
 
@@ -232,7 +258,7 @@ def test_a_disk_that_fills_up_leaves_whole_pictures(call, model, tmp_path, monke
     """The third write fails: two pictures are there and whole, nothing half-written beside them."""
     import errno
 
-    from noisette import files
+    from noisette.io import files
 
     real, count = os.fsync, [0]
 
@@ -252,11 +278,11 @@ def test_a_disk_that_fills_up_leaves_whole_pictures(call, model, tmp_path, monke
 
 
 def test_snapshots_of_a_run(call, refused, trained, tmp_path) -> None:
-    """A run without check-ups is its own last and best; what it has not is refused."""
+    """A run without evaluations is its own last and best; what it has not is refused."""
     run, _ = trained
     for name in ("last", "best"):
         result = call("sample", run, "--out", tmp_path / name, "-n", 1, "--steps", 1, "--snapshot", name)
         assert result.code == 0, result.err
-    assert "has no snapshot '16': say best or last" in refused(
+    assert "has no snapshot '16': give best or last" in refused(
         "sample", run, "--out", tmp_path / "no", "--snapshot", "16"
     )

@@ -1,22 +1,22 @@
 import json
 
 
-def test_says_in_words_what_is_there(call, sprites) -> None:
+def test_report_as_text(call, sprites) -> None:
     result = call("scan", sprites)
     assert result.code == 0, result.err
-    said = " ".join(result.out.split())
+    text = " ".join(result.out.split())
     for words in (
-        "40 that differ; 1 exact copies", "1 left out", "8×8 in all", "PNG RGBA, 8 bit in all", "binary in all",
-        "food 21", "tool 20", "tool/words.png is a text file, not a picture", "training would use RGBA of 8×8",
+        "40 distinct; 1 exact copies", "1 left out", "8×8 in all", "PNG RGBA, 8 bit in all", "binary in all",
+        "food 21", "tool 20", "tool/words.png is a text file, not a picture", "by default training uses RGBA of 8×8",
     ):  # fmt: skip
-        assert words in said, said
+        assert words in text, text
 
 
-def test_says_the_same_to_machines(call, sprites) -> None:
-    told = json.loads(call("scan", sprites, "--json").out)
-    assert told["pictures"] == 41 and told["distinct"] == 40 and told["mode"] == "RGBA"
-    assert told["labels"] == {"food": 21, "tool": 20}
-    assert [q["name"] for q in told["quarantined"]] == ["tool/words.png"]
+def test_report_as_json(call, sprites) -> None:
+    data = json.loads(call("scan", sprites, "--json").out)
+    assert data["pictures"] == 41 and data["distinct"] == 40 and data["mode"] == "RGBA"
+    assert data["labels"] == {"food": 21, "tool": 20}
+    assert [q["name"] for q in data["quarantined"]] == ["tool/words.png"]
 
 
 def test_a_sheet_is_cut_into_cells(call, tmp_path) -> None:
@@ -25,8 +25,8 @@ def test_a_sheet_is_cut_into_cells(call, tmp_path) -> None:
 
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "sheet.png")
-    told = json.loads(call("scan", tmp_path / "sheet.png", "--cell", "12x8", "--json").out)
-    assert told["pictures"] == 4 and told["sizes"] == {"12×8": 4}
+    data = json.loads(call("scan", tmp_path / "sheet.png", "--cell", "12x8", "--json").out)
+    assert data["pictures"] == 4 and data["sizes"] == {"12×8": 4}
     assert "12×8 in all" in call("scan", tmp_path / "sheet.png", "--cell", "12x8").out
 
 
@@ -38,3 +38,23 @@ def test_sources_that_are_none(refused, tmp_path) -> None:
     refused("scan", tmp_path / "empty")
     assert "a.png" in refused("scan", tmp_path / "words")
     assert "32x24" in refused("scan", "emoji", "--cell", "big")
+
+
+def test_promises_what_training_does(call, tmp_path) -> None:
+    """The number of held-out pictures, and a refusal."""
+    import numpy as np
+    from PIL import Image
+
+    for i in range(120):
+        path = tmp_path / "sprites" / f"label {i % 30}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    assert "and holds out 12 pictures" in " ".join(call("scan", tmp_path / "sprites").out.split())
+    (tmp_path / "same").mkdir()
+    for i in range(10):
+        Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "same" / f"{i}.png")
+    result = call("scan", tmp_path / "same")
+    told = json.loads(call("scan", tmp_path / "same", "--json").out)
+    assert told["held_out"] == 0 and told["refused"].startswith("there is only one picture")
+    assert json.loads(call("scan", tmp_path / "sprites", "--json").out)["held_out"] == 12
+    assert result.code == 0 and "training refuses this set: there is only one picture" in " ".join(result.out.split())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from noisette.viz.png import read_text
+from noisette.data.png import read_metadata
 from tiny_models import tiny
 
 STEPS = ("--steps", 2, "--batch", 2)
@@ -21,22 +21,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "recorded"),
     [
-        (("--negative", "bread"), {"negative": "bread"}),
-        (("--negative", "bread:1,sword:1", "--rescale", 0.7), {"negative": "bread:1,sword:1", "rescale": 0.7}),
-        (("--towards", "#FF8000"), {"towards": ["#ff8000"], "towards_scale": 50.0}),
-        (("--towards", "#ff8000, #000000", "--towards-scale", 9), {"towards": ["#ff8000", "#000000"]}),
+        (("--negative-label", "bread"), {"negative": "bread"}),
+        (
+            ("--negative-label", "bread:1,sword:1", "--guidance-rescale", 0.7),
+            {"negative": "bread:1,sword:1", "rescale": 0.7},
+        ),
+        (("--color", "#FF8000"), {"colors": ["#ff8000"], "color_scale": 50.0}),
+        (("--palette", "#ff8000, #000000", "--color-scale", 9), {"colors": ["#ff8000", "#000000"], "color_scale": 9.0}),
     ],
 )
-def test_every_flag_is_told_and_drawn_again(call, run, tmp_path, flags, told) -> None:
-    said = ("-n", 2, *STEPS, "--label", "sword", "--guidance", 2)
-    assert call("sample", run, "--out", tmp_path / "plain", *said).code == 0
-    result = call("sample", run, "--out", tmp_path / "a", *said, *flags)
+def test_every_flag_is_recorded_and_reproduced(call, run, tmp_path, flags, recorded) -> None:
+    options = ("-n", 2, *STEPS, "--label", "sword", "--guidance", 2)
+    assert call("sample", run, "--out", tmp_path / "plain", *options).code == 0
+    result = call("sample", run, "--out", tmp_path / "a", *options, *flags)
     assert result.code == 0, result.err
     name = "sword-000001.png"
-    found = read_text(tmp_path / "a" / name)
-    assert told.items() <= found["steering"].items()
+    found = read_metadata(tmp_path / "a" / name)
+    assert recorded.items() <= found["steering"].items()
     assert call("sample", run, "--out", tmp_path / "b", "--like", tmp_path / "a" / name).code == 0
     first, again, plain = ((tmp_path / folder / name) for folder in ("a", "b", "plain"))
     assert first.read_bytes() == again.read_bytes()
@@ -45,45 +48,49 @@ def test_every_flag_is_told_and_drawn_again(call, run, tmp_path, flags, told) ->
 
 def test_an_interval_and_an_earlier_self(call, refused, run, tmp_path) -> None:
     """`--like` finds RUN/early by itself, and takes it from elsewhere."""
-    said = ("-n", 1, *STEPS, "--label", "sword", "--guidance", 2, "--guidance-interval", "0.001,0.5")
-    assert call("sample", run, "--out", tmp_path / "a", *said, "--away", run / "early").code == 0
+    options = ("-n", 1, *STEPS, "--label", "sword", "--guidance", 2, "--guidance-interval", "0.001,0.5")
+    assert call("sample", run, "--out", tmp_path / "a", *options, "--guide-with", run / "early").code == 0
     first = tmp_path / "a" / "sword-000000.png"
-    told = read_text(first)
-    assert told["interval"] == [0.001, 0.5] and len(told["steering"]["away"]) == 64
-    for more in ((), ("--away", run / "early")):
+    metadata = read_metadata(first)
+    assert metadata["interval"] == [0.001, 0.5] and len(metadata["steering"]["guide_model"]) == 64
+    for more in ((), ("--guide-with", run / "early")):
         assert call("sample", run, "--out", tmp_path / "b", "--like", first, *more).code == 0
         assert (tmp_path / "b" / first.name).read_bytes() == first.read_bytes()
     assert "give the folder that holds it" in refused("sample", run / "model", "--out", tmp_path / "c", "--like", first,
-                                                      "--away", run)  # fmt: skip
+                                                      "--guide-with", run)  # fmt: skip
 
 
 def test_a_palette_is_read_from_a_picture(call, run, tmp_path) -> None:
-    """Its colours that show, each once."""
+    """Its colors that show, each once."""
     image = Image.new("RGBA", (4, 4), (255, 0, 0, 255))
     image.putpixel((0, 0), (0, 0, 255, 255))
     image.putpixel((1, 0), (9, 9, 9, 0))
     image.save(tmp_path / "palette.png")
-    result = call("sample", run, "--out", tmp_path / "a", "-n", 1, *STEPS, "--towards", tmp_path / "palette.png")
+    result = call("sample", run, "--out", tmp_path / "a", "-n", 1, *STEPS, "--palette", tmp_path / "palette.png")
     assert result.code == 0, result.err
-    assert read_text(tmp_path / "a" / "bread-000000.png")["steering"]["towards"] == ["#0000ff", "#ff0000"]
+    assert read_metadata(tmp_path / "a" / "bread-000000.png")["steering"]["colors"] == ["#0000ff", "#ff0000"]
 
 
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        (("--negative", "bread"), "--negative change nothing at guidance 1"),
-        (("--away", "RUN/early", "--rescale", 0.5), "--away and --rescale change nothing"),
-        (("--guidance-interval", "0.1,0.2"), "change nothing at guidance 1"),
-        (("--guidance", 2, "--guidance-interval", "0.1"), "write two times like"),
-        (("--guidance", 2, "--guidance-interval", "0.5,0.1"), "is never"),
-        (("--guidance", 2, "--negative", "braed"), "did you mean 'bread'"),
-        (("--guidance", 2, "--rescale", 2), "a share, from 0 to 1"),
-        (("--towards", "#ff"), "write it like #ff8000"),
-        (("--towards", "none.png"), "none.png"),
-        (("--towards-scale", 3), "is of --towards"),
-        (("--classifier-scale", 3), "is of a --classifier"),
+        (("--negative-label", "bread"), "without effect at guidance 1: negative label"),
+        (("--guide-with", "RUN/early", "--guidance-rescale", 0.5), "guide model and guidance rescale"),
+        (("--guidance-interval", "0.1,0.2"), "without effect at guidance 1: guidance interval"),
+        (("--guidance", "nan"), "guidance must be a finite number, got nan"),
+        (("--guidance", "inf"), "guidance must be a finite number, got inf"),
+        (("--color", "#ff8000", "--color-scale", "nan"), "--color-scale must be a finite number, got nan"),
+        (("--guidance", 2, "--guidance-interval", "0.1"), "must be two times like"),
+        (("--guidance", 2, "--guidance-interval", "0.5,0.1"), "with 0 ≤ A ≤ B ≤ 1, got 0.5,0.1"),
+        (("--guidance", 2, "--negative-label", "braed"), "did you mean 'bread'"),
+        (("--guidance", 2, "--guidance-rescale", 2), "guidance rescale must be between 0 and 1, got 2"),
+        (("--color", "#ff"), "write it like #ff8000"),
+        (("--palette", "none.png"), "none.png"),
+        (("--color-scale", 3), "color scale needs a color or a palette"),
+        (("--classifier-scale", 3), "classifier scale needs a classifier"),
         (("--classifier", "RUN/model"), "is no classifier"),
-        (("--away", "RUN/nowhere", "--guidance", 2), "no config.json"),
+        (("--guide-with", "RUN/nowhere", "--guidance", 2), "no config.json"),
+        (("--guide-with", "base", "--guidance", 1.5), "did not start from another one"),
     ],
 )
 def test_what_cannot_be(refused, run, tmp_path, flags, reason: str) -> None:

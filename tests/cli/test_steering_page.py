@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,22 +11,26 @@ import torch
 from PIL import Image
 
 import noisette
-from noisette.guidance import GradientGuided, Guided
+from noisette.diffusion.guidance import GradientGuided, Guided
+from noisette.models.config import Origin
 from tiny_models import judge_of, tiny
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "steering.md").read_text("utf8")
 LINES = [line.strip() for line in PAGE.splitlines() if re.match(r"(    |\$ )noisette (sample|edit) ", line)]
 LABELS = ("Food & Drink", "Animals & Nature", "Smileys & Emotion", "Symbols", "Travel & Places", "potion", "weapon")
-FEW = {"walk": ("--frames", "3", "--film", "none"), "hspace": ("-n", "5"), "invert": ()}
+FEW = {"walk": ("--frames", "3", "--format", "none"), "hspace": ("-n", "5"), "invert": ()}
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The models and the pictures that the page names."""
     model = tiny("RGBA", LABELS, 16, 16, attributes=("hue", "shape=round"), means=(0.5, 0.0), scales=(0.2, 1.0))
-    for name in ("mine/model", "emoji", "mine/early"):
+    for name in ("emoji", "mine/early"):
         model.save_pretrained(tmp_path / "runs" / name)
+    origin = Origin("emoji", noisette.load(tmp_path / "runs" / "emoji").hash, "16×16 RGBA")
+    model.config = replace(model.config, origins=(origin,))
+    model.save_pretrained(tmp_path / "runs" / "mine" / "model")
     judge_of(model).save_pretrained(tmp_path / "judge")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "pictures").symlink_to(ROOT / "docs" / "pictures")

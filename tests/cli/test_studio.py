@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from noisette.studio.serve import loopback
+from noisette.studio.serve import is_loopback
 
 
 def test_what_cannot_be_opened_is_said_before_anything_is(
@@ -20,7 +20,8 @@ def test_what_cannot_be_opened_is_said_before_anything_is(
         port = taken.getsockname()[1]
         words = refused("studio", model, "--workspace", tmp_path, "--port", port)
     assert f"port {port}" in words and "--port" in words
-    assert "nothing can listen on" in refused("studio", "--workspace", tmp_path, "--host", "no.such.host.invalid")
+    assert "--no-token is for this machine alone" in refused("studio", "--host", "0.0.0.0", "--no-token")
+    assert "cannot listen on" in refused("studio", "--workspace", tmp_path, "--host", "no.such.host.invalid")
 
 
 def test_without_gradio_it_says_what_to_install(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,5 +31,5 @@ def test_without_gradio_it_says_what_to_install(refused: Callable[..., str], mon
 
 
 def test_only_loopback_goes_without_a_token() -> None:
-    assert all(map(loopback, ("127.0.0.1", "127.8.8.8", "::1", "localhost")))
-    assert not any(map(loopback, ("0.0.0.0", "::", "192.168.1.2", "localhost.example", "10.0.0.1")))
+    assert all(map(is_loopback, ("127.0.0.1", "127.8.8.8", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.2", "localhost.example", "10.0.0.1")))

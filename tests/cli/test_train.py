@@ -1,16 +1,15 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
-from noisette.cli import watch as watch_module
-from noisette.cli.watch import Lines, Machine, bar
-from noisette.train import Progress
+import forking
+from noisette.cli import progress as watch_module
+from noisette.cli.progress import JsonReporter, LineReporter, progress_bar
+from noisette.training import Progress
 
 FIXED = {"all": 0.5, "low": 0.1, "middle": 0.2, "high": 0.3, "highest": 1.4}
 
@@ -36,9 +35,13 @@ def test_its_run_folder_is_enough_to_draw(call, trained, tmp_path) -> None:
 def test_doctor_knows_the_run(call, trained) -> None:
     run, _ = trained
     result = call("doctor", run)
-    said = " ".join(result.out.split())
-    assert "preset tiny, fp32, for 32 images, seed 7" in said
-    assert "finished: 32 images" in said and "its model is whole" in said and "newest good one is of 32 images" in said
+    text = " ".join(result.out.split())
+    assert "preset tiny, fp32, for 32 images, seed 7" in text
+    assert (
+        "finished: 32 images" in text
+        and "its model is whole" in text
+        and "newest undamaged one is from 32 images" in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ def test_doctor_knows_the_run(call, trained) -> None:
         (("--precision", "fp16"), "auto, fp32 or bf16"),
         (("--log", "wandb"), "jsonl, tensorboard or trackio"),
         (("--save-every", "0s"), "more than 0"),
-        (("--batch", "0"), "batch is 0"),
+        (("--batch", "0"), "--batch must be above 0 and at most 65,536, got 0"),
     ],
 )
 def test_runs_that_cannot_be(refused, sprites, tmp_path, arguments, reason: str) -> None:
@@ -76,51 +79,53 @@ def test_a_run_with_other_options_is_refused(refused, sprites, trained) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_ctrl_c_saves_says_so_and_exits_with_130(sprites, tmp_path) -> None:
-    command = [sys.executable, "-m", "noisette", "train", str(sprites), "--out", str(tmp_path / "run"), "--json",
-               "--preset", "tiny", "--batch", "8", "--images", "1M", "--precision", "fp32"]  # fmt: skip
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
-        first = json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+def test_ctrl_c_saves_and_exits_with_130(sprites, tmp_path) -> None:
+    process = forking.shared().start(
+        "train", sprites, "--out", tmp_path / "run", "--json",
+        "--preset", "tiny", "--batch", "8", "--images", "1M", "--precision", "fp32",
+    )  # fmt: skip
+    while process.poll() is None and "\n" not in process.output():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    done = process.wait(60)
+    first, messages = json.loads(done.stdout.splitlines()[0]), done.stderr
     assert first["event"] == "progress" and first["total"] == 10**6
-    assert process.returncode == 130 and "goes on" in said and "Traceback" not in said
-    from noisette import checkpoint
+    assert done.returncode == 130 and "the same command continues" in messages and "Traceback" not in messages
+    from noisette.io import checkpoint
 
-    assert checkpoint.latest(tmp_path / "run").images > 0
+    assert checkpoint.find_latest(tmp_path / "run").images > 0
 
 
 # ── what is shown ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-CHECKUP = {
+EVALUATION = {
     "samples": 64, "kid": {"value": 212.3, "low": 190.0, "high": 240.1},
-    "floor": {"value": 2.0, "low": -3.0, "high": 8.0},
+    "real_kid": {"value": 2.0, "low": -3.0, "high": 8.0},
     "copies": {"value": 0.03, "low": 0.01, "high": 0.1},
 }  # fmt: skip
 
 
-def progress(images: int, fixed=None, notes=(), checkup=None) -> Progress:
-    return Progress(images, 1000, 12.0, 50.0, 0.25, fixed, notes, checkup)
+def progress(images: int, fixed=None, notes=(), evaluation=None) -> Progress:
+    return Progress(images, 1000, 12.0, 50.0, 0.25, fixed, notes, evaluation)
 
 
-def test_a_check_up_in_every_voice(capsys, tmp_path) -> None:
-    said = "check-up: KID × 10³ 212 [190, 240], real 2, copies 3 % (64 samples)"
-    lines, told = Lines(tmp_path), Machine()
-    for show in (lines, told):
+def test_an_evaluation_in_every_format(capsys, tmp_path) -> None:
+    line = "evaluation: KID × 10³ 212 [190, 240], real 2, copies 3 % (64 samples)"
+    lines, as_json = LineReporter(tmp_path), JsonReporter()
+    for show in (lines, as_json):
         show(progress(100))
         capsys.readouterr()
-        show(progress(500, checkup=CHECKUP))
+        show(progress(500, evaluation=EVALUATION))
         out = capsys.readouterr().out
-        assert said in out if show is lines else json.loads(out)["checkup"] == CHECKUP
-    lines(progress(600, checkup=CHECKUP | {"kid": None, "floor": None}))  # where there is no feature net
-    assert "check-up: copies 3 % (64 samples)" in capsys.readouterr().out
+        assert line in out if show is lines else json.loads(out)["evaluation"] == EVALUATION
+    lines(progress(600, evaluation=EVALUATION | {"kid": None, "real_kid": None}))  # where there is no feature net
+    assert "evaluation: copies 3 % (64 samples)" in capsys.readouterr().out
 
 
 def test_lines_for_logs(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    show = Lines(tmp_path)
+    show = LineReporter(tmp_path)
     for images in range(100, 1001, 100):
         show(
             progress(images, FIXED if images == 500 else None, ("a [checkpoint] was skipped",) if images == 200 else ())
@@ -134,13 +139,13 @@ def test_lines_for_logs(capsys, tmp_path, monkeypatch) -> None:
 
 
 def test_json_for_machines(capsys) -> None:
-    show = Machine()
+    show = JsonReporter()
     show(progress(100))
     show(progress(200))
     show(progress(300, FIXED))
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [r["images"] for r in rows] == [100, 300]
-    assert rows[1]["held_out"] == FIXED and rows[1]["left"] == 14.0 and rows[1]["total"] == 1000
+    assert rows[1]["held_out"] == FIXED and rows[1]["seconds_left"] == 14.0 and rows[1]["total"] == 1000
 
 
 def test_a_bar_for_people(monkeypatch) -> None:
@@ -151,9 +156,9 @@ def test_a_bar_for_people(monkeypatch) -> None:
 
     screen = io.StringIO()
     monkeypatch.setattr(
-        watch_module, "console", lambda: Console(file=screen, force_terminal=True, width=160, highlight=False)
+        watch_module, "get_console", lambda: Console(file=screen, force_terminal=True, width=160, highlight=False)
     )
-    with bar() as show:
+    with progress_bar() as show:
         show(progress(500, FIXED))
         show(progress(1000))
         time.sleep(0.3)
@@ -163,8 +168,8 @@ def test_a_bar_for_people(monkeypatch) -> None:
 
 
 def test_an_accelerator_is_optional(model) -> None:
-    from noisette.cli.sample import on_device
-    from noisette.model import load
+    from noisette.models.picture_model import load
+    from noisette.sampling.draw import to_accelerator
 
     where = torch.accelerator.current_accelerator(check_available=True)
-    assert next(on_device(load(model)).parameters()).device.type == (where.type if where else "cpu")
+    assert next(to_accelerator(load(model)).parameters()).device.type == (where.type if where else "cpu")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from noisette.viz.png import read_text
+from noisette.data.png import read_metadata
 
 
 def test_of_a_run_and_used(call, trained, other_model, tmp_path: Path) -> None:
@@ -12,20 +12,22 @@ def test_of_a_run_and_used(call, trained, other_model, tmp_path: Path) -> None:
     made = call("train-classifier", run, "--out", judge, "--images", 128)
     assert made.code == 0, made.err
     assert "held-out pictures, 2 labels" in made.out and str(judge) in made.out
-    told = json.loads((judge / "accuracy.json").read_text())
-    assert all(0 <= row["right"]["low"] <= row["right"]["value"] <= row["right"]["high"] <= 1 for row in told)
-    said = ("-n", 2, "--steps", 2, "--label", "food", "--classifier", judge, "--classifier-scale", 3)
-    drawn = call("sample", run, "--out", tmp_path / "a", *said)
+    accuracy = json.loads((judge / "accuracy.json").read_text())
+    assert all(
+        0 <= row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"] <= 1 for row in accuracy
+    )
+    options = ("-n", 2, "--steps", 2, "--label", "food", "--classifier", judge, "--classifier-scale", 3)
+    drawn = call("sample", run, "--out", tmp_path / "a", *options)
     assert drawn.code == 0, drawn.err
     first = tmp_path / "a" / "food-000001.png"
-    told = read_text(first)["steering"]
-    assert told["classifier_scale"] == 3.0 and len(told["classifier"]) == 64
+    steering = read_metadata(first)["steering"]
+    assert steering["classifier_scale"] == 3.0 and len(steering["classifier"]) == 64
     again = call("sample", run, "--out", tmp_path / "b", "--like", first, "--classifier", judge)
     assert again.code == 0, again.err
     assert (tmp_path / "b" / first.name).read_bytes() == first.read_bytes()
     assert "with the classifier" in call("sample", run, "--out", tmp_path / "b", "--like", first).err
     wrong = call("sample", other_model, "--out", tmp_path / "c", "-n", 1, "--classifier", judge)
-    assert wrong.code == 2 and "of one mode and one size" in wrong.err
+    assert wrong.code == 2 and "of the model's mode and size" in wrong.err
 
 
 def test_of_a_folder_as_json(call, sprites, tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ def test_of_a_folder_as_json(call, sprites, tmp_path: Path) -> None:
 def test_what_cannot_be(refused, trained, model, sprites, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "give one of them" in refused("train-classifier", sprites, "--out", out, "--for", "9s", "--images", 9)
-    assert "leave --size out" in refused("train-classifier", trained[0], "--out", out, "--size", 8)
+    assert "leave size out" in refused("train-classifier", trained[0], "--out", out, "--size", 8)
     assert "holds other things" in refused("train-classifier", sprites, "--out", model)
     assert "holds other things" in refused("train-classifier", sprites, "--out", trained[0])
     assert "above 0" in refused("train-classifier", sprites, "--out", out, "--batch", 0)

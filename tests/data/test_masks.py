@@ -1,6 +1,8 @@
 """Pairs are read as they were meant, or refused by name."""
 
+import itertools
 import json
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,7 +14,7 @@ from PIL import Image
 
 from masked import folder
 from noisette.data import Dataset, prepare
-from noisette.data.masks import mask_of
+from noisette.data.mask_values import MaskSurvey, parse_mask_value, read_mask
 from noisette.errors import InputError
 
 
@@ -30,7 +32,7 @@ def assert_paired(data: Dataset, originals: Path) -> None:
     seen = 0
     for side in (data.train, data.held_out):
         rows = torch.arange(len(side))
-        layers = side.layers(rows)
+        layers = side.images_and_masks(rows)
         assert layers.shape == (len(side), 4, 8, 8)
         for name, one in zip(side.names(rows), layers, strict=True):
             number = Path(name).stem
@@ -75,16 +77,18 @@ def test_pairs_are_found(masked: Path, tmp_path: Path, way) -> None:
     data = prepare(source, tmp_path / "run", masks=True)
     assert_paired(data, masked)
     assert data.pictures.labels == () and data.pictures.mode == "RGB"
-    assert 0.3 < data.deviation("mask") < 1 and data.deviation("picture") == data.sigma_data
+    assert 0.3 < data.layer_std("mask") < 1 and data.layer_std("picture") == data.sigma_data
     again = prepare(source, tmp_path / "run", masks=True)  # nothing has changed, and it knows
-    assert np.array_equal(again.train.layers(torch.arange(2)), data.train.layers(torch.arange(2)))
+    assert np.array_equal(again.train.images_and_masks(torch.arange(2)), data.train.images_and_masks(torch.arange(2)))
 
 
 def test_a_mask_is_shrunk_as_its_picture_is(masked: Path, tmp_path: Path) -> None:
     large = folder(tmp_path / "large", 6, side=32)
     data = prepare(large, tmp_path / "run", masks=True, size=8)
     side = data.train
-    for name, one in zip(side.names(torch.arange(len(side))), side.layers(torch.arange(len(side))), strict=True):
+    for name, one in zip(
+        side.names(torch.arange(len(side))), side.images_and_masks(torch.arange(len(side))), strict=True
+    ):
         block = truth(large, Path(name).stem).reshape(8, 4, 8, 4).mean((1, 3))
         np.testing.assert_allclose((one[3].numpy() + 1) / 2, block, atol=1 / 255)
 
@@ -101,9 +105,16 @@ def test_around_a_picture_with_alpha_nothing_is_found(tmp_path: Path) -> None:
         mask[4 * i :] = 255
         Image.fromarray(mask).save(root / "masks" / f"{i}.png")
     data = prepare(root, tmp_path / "run", masks=True, size=16)
-    layers = data.train.layers(torch.arange(len(data.train)))
+    layers = data.train.images_and_masks(torch.arange(len(data.train)))
     assert layers.shape[1] == 3 and (layers[:, -1, :, :4] == -1).all() and (layers[:, -1, :, 12:] == -1).all()
     assert (layers[:, -1, 15, 4:12] == 1).all()
+
+
+def as_read(pixels: np.ndarray) -> np.ndarray:
+    """The mask of a set of one."""
+    survey, mask = MaskSurvey(), read_mask(pixels)
+    survey.add("it", pixels.shape[:2], mask)
+    return survey.read("here").to_pixels(mask)
 
 
 def test_what_masks_may_be() -> None:
@@ -111,9 +122,9 @@ def test_what_masks_may_be() -> None:
     white = 255 * inside
     cut_out = np.concatenate([np.full((2, 2, 3), 90, np.uint8), white], 2)
     for stored in (white, inside, white.repeat(3, 2), cut_out):
-        assert np.array_equal(mask_of(stored), white)
+        assert np.array_equal(as_read(stored), white)
     soft = np.array([[0, 100], [200, 255]], np.uint8)[..., None]
-    assert np.array_equal(mask_of(soft), soft)
+    assert np.array_equal(as_read(soft), soft)
 
 
 def spoil(what: str, root: Path) -> None:
@@ -141,22 +152,25 @@ def spoil(what: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("problem", "message"),
     [
         ("missing", "1 pictures have no mask in .*: images/03.png"),
         ("orphan", "1 masks have no picture in .*: masks/99.png"),
-        ("size", r"1 masks are of another size than their pictures in .*: images/03.png \(8×8, its mask 9×8\)"),
+        ("size", r"1 masks differ in size from their pictures in .*: images/03.png \(8×8, its mask 9×8\)"),
         ("twice", "two masks of one picture, masks/03.bmp and masks/03.png"),
-        ("dark", "no mask of .* has a white pixel, the brightest is 3 of 255"),
-        ("none", "holds no masks: put masks/NAME.png beside images/NAME.png"),
-        ("all", "one colour throughout"),
-        ("table", "1 masks are not there in .*: masks/nn.png"),
+        (
+            "dark",
+            "the masks of .* hold the number 3, ids of classes or objects, not black and white: give --mask-value 3 to",
+        ),
+        ("none", "holds no masks: add masks/NAME.png to images/NAME.png"),
+        ("all", "all masks of .* have one value: give masks with both black and white"),
+        ("table", "1 masks do not exist in .*: masks/nn.png"),
         ("empty table", "1 pictures have no mask in the metadata in .*: images/00.png"),
     ],
 )
-def test_pairs_that_are_none(masked: Path, tmp_path: Path, what: str, said: str) -> None:
-    spoil(what, masked)
-    with pytest.raises(InputError, match=said):
+def test_pairs_that_are_none(masked: Path, tmp_path: Path, problem: str, message: str) -> None:
+    spoil(problem, masked)
+    with pytest.raises(InputError, match=message):
         prepare(masked, tmp_path / "run", masks=True)
     assert not (tmp_path / "run" / "data.json").exists()
 
@@ -175,7 +189,7 @@ def test_damaged_masks_are_made_again(masked: Path, tmp_path: Path) -> None:
     path = tmp_path / "run" / "data" / "masks.npy"
     kept = path.read_bytes()
     path.write_bytes(kept[:-1] + b"\x07")
-    with pytest.raises(InputError, match=r"masks.npy is not what data.json describes"):
+    with pytest.raises(InputError, match=r"masks.npy has another hash than data.json says"):
         Dataset.open(tmp_path / "run")
     prepare(masked, tmp_path / "run", masks=True)
     assert path.read_bytes() == kept and before.manifest.masks_sha256
@@ -187,3 +201,124 @@ def test_one_picture_with_two_masks_is_two_pictures_on_one_side(masked: Path, tm
     data = prepare(masked, tmp_path / "run", masks=True)
     two = [f for f in data.manifest.files if Path(f.name).stem in ("00", "30")]
     assert two[0].row != two[1].row and two[0].split == two[1].split and two[0].group == two[1].group
+
+
+def numbered(root: Path, values: tuple[int, ...], write) -> Path:
+    """Masks of bars, one for each of the values, on 0."""
+    for path in sorted((root / "masks").iterdir()):
+        mask = np.zeros((8, 8), np.int64)
+        for i, value in enumerate(values):
+            mask[1 + i, 1:6] = value
+        write(mask, path)
+    return root
+
+
+def palette(mask: np.ndarray, path: Path) -> None:
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0] + [224, 224, 192] * 252)
+    image.save(path)
+
+
+def colors(mask: np.ndarray, path: Path) -> None:
+    Image.fromarray(np.stack([mask * 100, mask * 50, mask * 0], 2).astype(np.uint8)).save(path)
+
+
+def levels(mask: np.ndarray, path: Path) -> None:
+    Image.fromarray(mask.astype(np.uint8)).save(path)
+
+
+def deep(mask: np.ndarray, path: Path) -> None:
+    Image.fromarray(mask.astype(np.uint16)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "write", "words"),
+    [
+        ((1, 2), levels, "the numbers 1, 2"),
+        ((1, 2), deep, "the numbers 1, 2"),
+        (tuple(range(1, 8)), levels, "the numbers 1, 2, 3, 4 and 3 more"),
+        ((100, 200, 220), deep, "the numbers 100, 200, 220"),
+        ((1, 2, 3, 255), levels, "the numbers 1, 2, 3, 255"),  # 255 is the border of objects
+        ((1, 2), palette, "the palette entries 1, 2"),
+        ((1, 2), colors, "the colors #643200, #c86400"),
+    ],
+)
+def test_masks_of_numbers_are_refused(masked: Path, tmp_path: Path, values, write, words: str) -> None:
+    source = numbered(masked, values, write)
+    with pytest.raises(InputError, match=f"hold {words}, ids of classes or objects, not black and white") as raised:
+        prepare(source, tmp_path / "run", masks=True)
+    # the commands that the message names, one for each class, are those that work
+    said = str(raised.value)
+    named = [shlex.split(part)[0] for part in said.split("--mask-value ")[1:]]
+    assert named[-1] == "any" and said.count(" --out RUN-") == len(named) - 1 == min(len(values), 4)
+    assert ("and so on" in said) == (len(values) > 4)
+    for value, count in zip(named[:-1], itertools.repeat(24 * 5)):
+        one = prepare(source, tmp_path / f"RUN-{value}", masks=True, mask_value=parse_mask_value(value))
+        assert (np.asarray(one.masks) == 255).sum() == count
+    whole = prepare(source, tmp_path / "run", masks=True, mask_value="any")
+    assert (np.asarray(whole.masks) == 255).sum() == 24 * 5 * len(values)
+    with pytest.raises(InputError, match="mask value was any and is now not given"):
+        prepare(source, tmp_path / "run", masks=True)
+    one = "#643200" if write is colors else values[0]
+    single = prepare(source, tmp_path / "other", masks=True, mask_value=one)
+    assert (np.asarray(single.masks) == 255).sum() == 24 * 5
+    with pytest.raises(InputError, match=r"no mask of .* holds the value 77: they hold the "):
+        prepare(source, tmp_path / "third", masks=True, mask_value=77)
+
+
+def test_masks_with_objects_numbered_to_the_top_are_recognized(masked: Path, tmp_path: Path) -> None:
+    """As many bright numbers as dark ones: what gives them away is that each mask counts from 1."""
+    for i, path in enumerate(sorted((masked / "masks").iterdir())):
+        mask = np.zeros((8, 8), np.uint8)
+        mask.flat[: 30 + i] = np.arange(1, 31 + i)
+        Image.fromarray(np.kron(mask, np.ones((1, 1), np.uint8))).save(path)
+    with pytest.raises(InputError, match="ids of classes or objects"):
+        prepare(masked, tmp_path / "run", masks=True)
+
+
+@pytest.mark.parametrize(
+    "mode", ["0 and 1", "16 bit, 0 and 1", "16 bit, white", "soft", "JPEG", "1 bit", "gray palette"]
+)
+def test_masks_in_black_and_white_are_taken(masked: Path, tmp_path: Path, mode: str) -> None:
+    for path in sorted((masked / "masks").iterdir()):
+        mask = np.asarray(Image.open(path)) > 0
+        if mode == "soft":
+            mask = np.kron(mask, np.ones((2, 2))) * 255
+            mask = (mask[::2, ::2] + mask[1::2, ::2]) / 2
+            mask[3, 3:6] = (40, 128, 230)
+        stored = {
+            "0 and 1": lambda m=mask: Image.fromarray(m.astype(np.uint8)),
+            "16 bit, 0 and 1": lambda m=mask: Image.fromarray(m.astype(np.uint16)),
+            "16 bit, white": lambda m=mask: Image.fromarray((m * 65535).astype(np.uint16)),
+            "soft": lambda m=mask: Image.fromarray(m.astype(np.uint8)),
+            "JPEG": lambda m=mask: Image.fromarray((m * 255).astype(np.uint8)),
+            "1 bit": lambda m=mask: Image.fromarray(m),
+            "gray palette": lambda m=mask: Image.fromarray((m * 255).astype(np.uint8)).convert("P"),
+        }[mode]()
+        if mode == "JPEG":
+            path.unlink()
+            stored.save(path.with_suffix(".jpg"), quality=60)
+        else:
+            stored.save(path)
+    data = prepare(masked, tmp_path / "run", masks=True)
+    assert 0.05 < (np.asarray(data.masks) >= 128).mean() < 0.6
+
+
+@pytest.mark.parametrize("suffix", ["_mask", "-mask", "_masks", "_cp_masks", "_seg", " mask"])
+def test_names_of_masks(masked: Path, tmp_path: Path, suffix: str) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for picture in (masked / "images").iterdir():
+        shutil.copy(picture, flat / picture.name)
+        shutil.copy(masked / "masks" / picture.name, flat / f"{picture.stem}{suffix}.png")
+    assert_paired(prepare(flat, tmp_path / "run", masks=True), masked)
+
+
+def test_a_mask_value_is_a_number_a_color_or_any(masked: Path, tmp_path: Path) -> None:
+    assert [parse_mask_value(t) for t in ("7", "any", "#FF0000")] == [7, "any", "#ff0000"]
+    for bad in ("0", "-1", "1.5", "red", "#12345", "", "9" * 5000):
+        with pytest.raises(InputError, match="a mask value must be a number above 0, a color like #ff0000, or any"):
+            value = parse_mask_value(bad)
+            prepare(masked, tmp_path / "run", masks=True, mask_value=value)
+    with pytest.raises(InputError, match="a mask value is for pictures with masks"):
+        prepare(masked, tmp_path / "run", mask_value=3)

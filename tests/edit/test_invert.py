@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from closed_forms import mixture
-from noisette.edit.invert import invert, psnr, redraw
+from noisette.diffusion.grid import karras
+from noisette.diffusion.sampler import DDIM, DDPM, DPMSolver2M, Heun
+from noisette.diffusion.schedule import Cosine, RectifiedFlow, VarianceExploding
+from noisette.edit.invert import invert, psnr, reconstruct
 from noisette.errors import InputError
-from noisette.grid import karras
-from noisette.sampler import DDIM, DDPM, DPMSolver2M, Heun
-from noisette.schedule import Cosine, RectifiedFlow, VarianceExploding
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), RectifiedFlow(), VarianceExploding(80.0)])
@@ -18,23 +18,23 @@ def test_redrawn_from_its_noise_a_picture_comes_back(schedule) -> None:
         grid = karras(schedule, steps)
         x = invert(d, grid, pictures)
         assert 0.5 < x.std() / schedule(grid[0])[1] < 1.5
-        errors[steps] = psnr(redraw(d, grid, x), pictures).mean().item()
+        errors[steps] = psnr(reconstruct(d, grid, x), pictures).mean().item()
     assert errors[10] < errors[50] < errors[200]
     assert errors[200] > 35
     grid = karras(schedule, 50)
-    assert psnr(redraw(d, grid, invert(d, grid, pictures, Heun()), Heun()), pictures).mean() > errors[50]
+    assert psnr(reconstruct(d, grid, invert(d, grid, pictures, Heun()), Heun()), pictures).mean() > errors[50]
 
 
 def test_psnr_is_what_it_is_everywhere() -> None:
-    black, grey = -torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    black, gray = -torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
     assert psnr(black, -black).tolist() == [0, 0]  # all wrong, by the whole range
-    assert psnr(black, grey).tolist() == pytest.approx([6.0206, 6.0206], abs=1e-3)
-    assert psnr(3 * grey - 2, black).min() > 100  # outside of the range is clipped
+    assert psnr(black, gray).tolist() == pytest.approx([6.0206, 6.0206], abs=1e-3)
+    assert psnr(3 * gray - 2, black).min() > 100  # outside of the range is clipped
 
 
 def test_a_sampler_that_draws_noise_is_no_way_back() -> None:
     d = mixture(Cosine(), (1, 2, 2))
     for sampler in (DDPM(), DDIM(1.0)):
-        with pytest.raises(InputError, match="walked backwards"):
-            redraw(d, karras(d.schedule, 4), d.means, sampler)
+        with pytest.raises(InputError, match="needs a deterministic sampler"):
+            reconstruct(d, karras(d.schedule, 4), d.means, sampler)
     assert invert(d, karras(d.schedule, 4), d.means, DPMSolver2M()).isfinite().all()

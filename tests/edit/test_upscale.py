@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from closed_forms import Correlated
-from noisette.edit.upscale import upscale, within
-from noisette.grid import karras
-from noisette.noise import Seeded
-from noisette.operator import AveragePool
-from noisette.sampler import DDIM, DPMSolver2M, Heun
-from noisette.schedule import Cosine, VarianceExploding
+from noisette.diffusion.grid import karras
+from noisette.diffusion.noise import Seeded
+from noisette.diffusion.operator import AveragePool
+from noisette.diffusion.sampler import DDIM, DPMSolver2M, Heun
+from noisette.diffusion.schedule import Cosine, VarianceExploding
+from noisette.edit.upscale import project_to_range, upscale
 from tiny_models import tiny
 
 
@@ -23,8 +23,8 @@ def test_shrunk_again_it_is_the_small_picture(sampler, factor) -> None:
     assert (drawn[0] - AveragePool(factor).pinv(small)[0]).abs().max() > 0.01
 
 
-def test_of_a_model_that_knows_its_pictures_it_is_nearer_than_repeating_pixels() -> None:
-    """Smooth pictures, for which nearest-neighbour steps are wrong."""
+def test_with_an_optimal_denoiser_the_result_is_nearer_than_repeated_pixels() -> None:
+    """Smooth pictures, for which nearest-neighbor steps are wrong."""
     place = torch.stack(torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij"), -1).reshape(-1, 2).double()
     cov = torch.exp(-torch.cdist(place, place).square() / 18) + 1e-4 * torch.eye(64)
     truth = (torch.linalg.cholesky(cov) @ torch.randn(64, 200, dtype=torch.float64)).T.reshape(200, 1, 8, 8)
@@ -45,7 +45,7 @@ def test_brought_within_range_it_still_agrees(alpha) -> None:
     small = shrink(truth)
     wild = truth + 2 * torch.randn_like(truth)
     wild = wild + shrink.pinv(small - shrink(wild))  # agrees, but goes beyond
-    tame = within(wild, small, 2, alpha)
+    tame = project_to_range(wild, small, 2, alpha)
     assert tame.abs().max() <= 1 and (not alpha or (tame[:, :-1] <= tame[:, -1:]).all())
     torch.testing.assert_close(shrink(tame), small, rtol=0, atol=1e-8)
-    torch.testing.assert_close(within(truth, small, 2, alpha), truth, rtol=0, atol=1e-8)
+    torch.testing.assert_close(project_to_range(truth, small, 2, alpha), truth, rtol=0, atol=1e-8)

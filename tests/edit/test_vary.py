@@ -2,23 +2,23 @@ import pytest
 import torch
 
 from closed_forms import gaussian, mixture, times
-from noisette.edit.vary import last, vary
+from noisette.diffusion.grid import karras, uniform
+from noisette.diffusion.noise import Seeded
+from noisette.diffusion.sampler import DDIM, Heun, UniPC
+from noisette.diffusion.schedule import Cosine, VarianceExploding
+from noisette.edit.vary import truncate_grid, vary
 from noisette.errors import InputError
-from noisette.grid import karras, uniform
-from noisette.noise import Seeded
-from noisette.sampler import DDIM, Heun, UniPC
-from noisette.schedule import Cosine, VarianceExploding
 
 
 def test_the_last_share_of_a_grid() -> None:
     grid = uniform(4)
-    assert torch.equal(last(grid, 1.0), grid)
-    assert last(grid, 0.5).tolist() == [0.5, 0.25, 0.0]
-    assert last(grid, 0.4).tolist() == pytest.approx([0.4, 0.25, 0.0])
-    assert last(grid, 0.05).tolist() == pytest.approx([0.05, 0.0])
+    assert torch.equal(truncate_grid(grid, 1.0), grid)
+    assert truncate_grid(grid, 0.5).tolist() == [0.5, 0.25, 0.0]
+    assert truncate_grid(grid, 0.4).tolist() == pytest.approx([0.4, 0.25, 0.0])
+    assert truncate_grid(grid, 0.05).tolist() == pytest.approx([0.05, 0.0])
     for share in (0.0, -1.0, 1.1, float("nan")):
         with pytest.raises(InputError, match="strength"):
-            last(grid, share)
+            truncate_grid(grid, share)
 
 
 @pytest.mark.parametrize("sampler", [DDIM(), Heun(), UniPC()])
@@ -41,6 +41,6 @@ def test_what_is_drawn_from_is_the_noisy_picture() -> None:
     drawn = vary(d, DDIM(), grid, picture, 0.5, torch.randn_like)
     alpha, sigma = schedule(times(0.5)[0])
     noisy = alpha * picture + sigma * torch.randn_like(picture)
-    right = d.flow(noisy, times(0.5)[0], times(0.0)[0])
+    right = d.solve_ode(noisy, times(0.5)[0], times(0.0)[0])
     assert drawn.mean() == pytest.approx(right.mean().item(), abs=0.03)
     assert drawn.std() == pytest.approx(right.std().item(), rel=0.06)

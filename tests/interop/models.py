@@ -1,19 +1,19 @@
-"""Small models of every kind of process, with weights that make all that they are told show."""
+"""Small models of every kind of process, with weights for which every input changes the output."""
 
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from noisette.config import ModelConfig, Sampling
-from noisette.model import PictureModel
+from noisette.data.pictures import Mode, Pictures
+from noisette.diffusion.parametrization import EDM, Parametrization
+from noisette.diffusion.schedule import Schedule, VarianceExploding
+from noisette.models.config import ModelConfig, SamplingDefaults
+from noisette.models.picture_model import PictureModel
 from noisette.nn.unet import UNetConfig
-from noisette.parametrization import EDM, Parametrization
-from noisette.pictures import Mode, Pictures
-from noisette.schedule import Schedule, VarianceExploding
 
 NET = UNetConfig(channels=(8, 16), blocks=1, attention=(False, True), groups=4, time_channels=8)
-EXPLODING, HALF, FOUR = VarianceExploding(), EDM(0.5), Sampling(steps=4)
+EXPLODING, HALF, FOUR = VarianceExploding(), EDM(0.5), SamplingDefaults(steps=4)
 
 
 def small(
@@ -23,7 +23,7 @@ def small(
     size: tuple[int, int] = (8, 8),
     labels: tuple[str, ...] = (),
     attributes: tuple[str, ...] = (),
-    sampling: Sampling = FOUR,
+    sampling: SamplingDefaults = FOUR,
     std: float = 0.2,
     binary_alpha: bool = False,
     **net: Any,

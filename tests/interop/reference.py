@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 
-def randomised(net: nn.Module, std: float = 0.08) -> nn.Module:
+def randomized(net: nn.Module, std: float = 0.08) -> nn.Module:
     """Every weight drawn: fresh networks end in zeros, and would agree whatever came before."""
     generator = torch.Generator().manual_seed(7)
     for parameter in net.parameters():

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from noisette.condition import Condition
+from noisette.diffusion.condition import Condition
+from noisette.diffusion.sampler import DDPM, sample
 from noisette.errors import InputError
-from noisette.interop.context_unet import LABELS, chain_of
-from noisette.interop.convert import built, recognised
-from noisette.interop.foreign import Said
-from noisette.model import PictureModel
-from noisette.sampler import DDPM, sample
+from noisette.interop.base import ConversionOverrides
+from noisette.interop.context_unet import LABELS, make_schedule
+from noisette.interop.convert import build_model, convert_source
+from noisette.models.picture_model import PictureModel
 
 State = dict[str, Tensor]
 N = 8  # features
@@ -100,11 +100,11 @@ def answer(p: State, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
     return conv("out.3", group("out.1", conv("out.0", torch.cat((h, x), 1))))
 
 
-def ours_of(state: State, folder: Path, **said: Any) -> tuple[PictureModel, tuple[str, ...]]:
+def ours_of(state: State, folder: Path, **overrides: Any) -> tuple[PictureModel, tuple[str, ...]]:
     path = folder / "context_model_31.pth"
     torch.save(state, path)
-    found = recognised(path, Said(**said))
-    model = built(found)
+    found = convert_source(path, ConversionOverrides(**overrides))
+    model = build_model(found)
     assert isinstance(model, PictureModel)
     return model, found.notes
 
@@ -120,14 +120,14 @@ def test_the_same_answer(kw: dict[str, Any], tmp_path: Path) -> None:
         seen = ours(x, torch.tensor([0.1, 0.9], dtype=torch.float64), Condition(label=label))
     torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-4)
     assert ours.pictures.labels == (LABELS if not kw.get("classes") else ("0", "1", "2"))
-    assert "500 steps (--chain)" in notes[0] and "anew at every call" in notes[1]
+    assert "500 diffusion steps (--train-timesteps)" in notes[0] and "random in every forward pass" in notes[1]
 
 
 def test_a_way_around_that_was_learned(tmp_path: Path) -> None:
     """As in notebooks whose owners have mended it."""
     state = course()
     state |= {"init_conv.shortcut.weight": torch.randn(N, 3, 1, 1), "init_conv.shortcut.bias": torch.randn(N)}
-    ours, notes = ours_of(state, tmp_path, chain=500)
+    ours, notes = ours_of(state, tmp_path, train_timesteps=500)
     assert notes == () and ours.net.state_dict()["conv_in.skip.weight"].equal(state["init_conv.shortcut.weight"])
 
 
@@ -138,7 +138,7 @@ def test_its_chain_and_its_walk(tmp_path: Path) -> None:
     b = torch.linspace(0, 1, 501, dtype=torch.float64) * (0.02 - 1e-4) + 1e-4
     a, ab = 1 - b, (1 - b).log().cumsum(0).exp()
     ab[0] = 1
-    torch.testing.assert_close(chain_of(500).angles.cos().square(), ab)
+    torch.testing.assert_close(make_schedule(500).angles.cos().square(), ab)
 
     g = torch.Generator().manual_seed(5)
     x = start = torch.randn(2, 3, 16, 16, generator=g)
@@ -171,7 +171,7 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
     del state["up1.model.2.conv2.1.running_var"]
     with pytest.raises(InputError, match=r"up1\.model\.2\.conv2\.1\.running_var"):
         ours_of(state, tmp_path)
-    with pytest.raises(InputError, match=r"no place for the tensor down3\.weight"):
+    with pytest.raises(InputError, match=r"has no tensor down3\.weight"):
         ours_of(course() | {"down3.weight": torch.zeros(1)}, tmp_path)
-    with pytest.raises(InputError, match="--heads cannot be said"):
+    with pytest.raises(InputError, match="--heads has no effect"):
         ours_of(course(), tmp_path, heads=2)

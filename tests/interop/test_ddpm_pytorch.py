@@ -8,25 +8,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisette.condition import Condition
-from noisette.config import ModelConfig
+from noisette.diffusion.condition import Condition
+from noisette.diffusion.grid import leading
+from noisette.diffusion.guidance import Clipped
+from noisette.diffusion.parametrization import X0, Epsilon, V
+from noisette.diffusion.sampler import DDIM, sample
+from noisette.diffusion.schedule import Cosine, GammaSigmoid, GivenBetas, LinearBeta
 from noisette.errors import InputError
-from noisette.grid import leading
-from noisette.guidance import Clipped
-from noisette.interop.convert import built, recognised
-from noisette.interop.foreign import Converted, Said
-from noisette.model import PictureModel
+from noisette.interop.base import ConversionOverrides, ConvertedModel
+from noisette.interop.convert import build_model, convert_source
+from noisette.models.config import ModelConfig
+from noisette.models.picture_model import PictureModel
 from noisette.nn.linear_attention import LinearAttentionUNetConfig
-from noisette.parametrization import X0, Epsilon, V
-from noisette.sampler import DDIM, sample
-from noisette.schedule import Cosine, GammaSigmoid, GivenBetas, LinearBeta
 
-from .reference import denoising_diffusion_pytorch, randomised
+from .reference import denoising_diffusion_pytorch, randomized
 
 BASE: dict[str, Any] = {"dim": 8, "dim_mults": (1, 2), "channels": 3, "attn_dim_head": 4, "attn_heads": 2}
 NETWORKS: dict[str, dict[str, Any]] = {
     "usual": {},
-    "grey, another stem": {"channels": 1, "init_dim": 12},
+    "gray, another stem": {"channels": 1, "init_dim": 12},
     "full attention everywhere, flash": {"full_attn": (True, True), "flash_attn": True},
     "three levels, heads of their own": {
         "dim_mults": (1, 2, 2), "attn_heads": (1, 2, 3), "attn_dim_head": (4, 6, 8), "full_attn": (False, True, False),
@@ -37,17 +37,17 @@ NETWORKS: dict[str, dict[str, Any]] = {
 def diffusion(kw: dict[str, Any], **process: Any) -> Any:
     theirs = denoising_diffusion_pytorch()
     made = theirs.GaussianDiffusion(theirs.Unet(**(BASE | kw)), **({"image_size": 16} | process))
-    return randomised(made, 0.2)
+    return randomized(made, 0.2)
 
 
-def found(state: Any, folder: Path, **said: Any) -> Converted:
+def found(state: Any, folder: Path, **overrides: Any) -> ConvertedModel:
     path = folder / "model-10.pt"
     torch.save(state, path)
-    return recognised(path, Said(**said))
+    return convert_source(path, ConversionOverrides(**overrides))
 
 
-def ours_of(theirs: Any, folder: Path, **said: Any) -> PictureModel:
-    model = built(found(theirs.state_dict(), folder, **({"size": (16, 16)} | said)))
+def ours_of(theirs: Any, folder: Path, **overrides: Any) -> PictureModel:
+    model = build_model(found(theirs.state_dict(), folder, **({"size": (16, 16)} | overrides)))
     assert isinstance(model, PictureModel)
     return model
 
@@ -76,14 +76,18 @@ def test_a_whole_walk(process: dict[str, Any], schedule: type, predicts: type, t
     ours = ours_of(theirs, tmp_path)
     assert (type(ours.schedule), type(ours.parametrization)) == (schedule, predicts)
     steps = 8
-    grid = leading(steps, ours.schedule.length)
+    grid = leading(steps, ours.schedule.num_train_timesteps)
     x = start = torch.randn(2, 3, 16, 16)
     seen = sample(Clipped(ours.given()), DDIM(), grid, start, torch.zeros_like)
     with torch.no_grad():
         for t, s in itertools.pairwise(grid):
-            index = torch.full((2,), round(t.item() * ours.schedule.length) - 1)
+            index = torch.full((2,), round(t.item() * ours.schedule.num_train_timesteps) - 1)
             pred = theirs.model_predictions(x, index, clip_x_start=True, rederive_pred_noise=True)
-            after = theirs.alphas_cumprod[round(s.item() * ours.schedule.length) - 1] if s > 0 else torch.tensor(1.0)
+            after = (
+                theirs.alphas_cumprod[round(s.item() * ours.schedule.num_train_timesteps) - 1]
+                if s > 0
+                else torch.tensor(1.0)
+            )
             x = pred.pred_x_start * after.sqrt() + pred.pred_noise * (1 - after).sqrt()
     torch.testing.assert_close(seen, x, rtol=1e-3, atol=2e-3)
 
@@ -107,10 +111,10 @@ def test_of_a_trainers_checkpoint_the_average_is_taken(tmp_path: Path) -> None:
     both = found(trainer(theirs, average), tmp_path)
     assert both.tensors["conv_out.bias"].equal(average.model.final_conv.bias.detach())
     assert both.notes == (
-        "the averaged weights (ema) are taken",
-        "the weights don't say, so assumed: pictures of 32×32 (--size)",
+        "the EMA weights are used",
+        "not determined by the weights, so assumed: pictures of 32×32 (--size)",
     )
-    assert "no average" in found(theirs.state_dict(), tmp_path).notes[0]
+    assert "no EMA weights" in found(theirs.state_dict(), tmp_path).notes[0]
 
 
 def test_self_conditioning_is_left_out(tmp_path: Path) -> None:
@@ -131,14 +135,14 @@ def test_what_is_refused(tmp_path: Path) -> None:
     for name in ("model.downs.0.2.mem_kv", "model.ups.1.0.block1.proj.bias", "loss_weight"):
         with pytest.raises(InputError, match=name.removeprefix("model.").replace(".", r"\.")):
             found(without(state, name), tmp_path)
-    with pytest.raises(InputError, match=r"no place for the tensor cond\.weight"):
+    with pytest.raises(InputError, match=r"has no tensor cond\.weight"):
         found(state | {"model.cond.weight": torch.zeros(1)}, tmp_path)
     with pytest.raises(InputError, match="frequencies"):
         found(state | {"model.time_mlp.0.weights": torch.zeros(4)}, tmp_path)
     with pytest.raises(InputError, match="no prediction"):
         found(state | {"loss_weight": state["loss_weight"] + 3}, tmp_path)
-    with pytest.raises(InputError, match="--chain cannot be said"):
-        found(state, tmp_path, chain=1000)
+    with pytest.raises(InputError, match="--train-timesteps has no effect"):
+        found(state, tmp_path, train_timesteps=1000)
 
 
 def test_any_size_no_labels_and_its_own_limits(tmp_path: Path) -> None:
@@ -148,7 +152,7 @@ def test_any_size_no_labels_and_its_own_limits(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="built to take none"):
         ours(torch.randn(1, 3, 8, 8), t, Condition(label=torch.tensor([0])))
     for change, words in (
-        ({"heads": (1,)}, "one entry"), ({"channels": ()}, "one width"), ({"classes": 2}, "takes no labels"),
+        ({"heads": (1,)}, "one entry"), ({"channels": ()}, "1 to 10 widths"), ({"classes": 2}, "takes no labels"),
         ({"memory": 0}, "memory is 0"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):

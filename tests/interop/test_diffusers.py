@@ -18,23 +18,24 @@ from diffusers import (
 )
 from safetensors.torch import load_file, save_file
 
-from noisette import schedule
-from noisette.condition import Condition
-from noisette.config import ModelConfig
+from noisette.data.pictures import Pictures
+from noisette.diffusion import schedule
+from noisette.diffusion.condition import Condition
+from noisette.diffusion.grid import leading, trailing
+from noisette.diffusion.guidance import Clipped
+from noisette.diffusion.parametrization import EDM, Flow
+from noisette.diffusion.sampler import DDIM, sample
 from noisette.errors import InputError
-from noisette.grid import leading, trailing
-from noisette.guidance import Clipped
-from noisette.interop.convert import built, recognised
-from noisette.interop.diffusers import chain_of
-from noisette.interop.diffusers_out import exported, write
-from noisette.interop.foreign import Converted, Said
-from noisette.model import PictureModel
+from noisette.interop.base import ConversionOverrides, ConvertedModel
+from noisette.interop.convert import build_model, convert_source
+from noisette.interop.diffusers import make_schedule
+from noisette.interop.diffusers_export import to_diffusers, write
+from noisette.interop.diffusers_files import SchedulerConfig
+from noisette.models.config import ModelConfig
+from noisette.models.picture_model import PictureModel
 from noisette.nn.architecture import UNetConfig
-from noisette.parametrization import EDM, Flow
-from noisette.pictures import Pictures
-from noisette.sampler import DDIM, sample
 
-from .reference import randomised
+from .reference import randomized
 
 BASE: dict[str, Any] = {
     "sample_size": 16, "layers_per_block": 1, "block_out_channels": (16, 32), "norm_num_groups": 8,
@@ -61,7 +62,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def unet(**kw: Any) -> UNet2DModel:
-    net = randomised(UNet2DModel(**(BASE | kw)), 0.1)
+    net = randomized(UNet2DModel(**(BASE | kw)), 0.1)
     assert isinstance(net, UNet2DModel)
     return net
 
@@ -71,9 +72,9 @@ def written(folder: Path, net: UNet2DModel, scheduler: Any = None, pipeline: typ
     return folder
 
 
-def ours_of(folder: Path, **said: Any) -> tuple[PictureModel, Converted]:
-    found = recognised(folder, Said(**said))
-    model = built(found)
+def ours_of(folder: Path, **overrides: Any) -> tuple[PictureModel, ConvertedModel]:
+    found = convert_source(folder, ConversionOverrides(**overrides))
+    model = build_model(found)
     assert isinstance(model, PictureModel)
     return model, found
 
@@ -127,7 +128,7 @@ def test_a_schedule_by_its_betas(tmp_path: Path) -> None:
     chain = found.config.schedule
     assert isinstance(chain, schedule.GivenBetas) and chain.steps == 20
     torch.testing.assert_close(chain.angles[1:].cos().square().float(), scheduler.alphas_cumprod)
-    assert chain_of({"beta_schedule": "sigmoid"}, "here") == schedule.Sigmoid()
+    assert make_schedule(SchedulerConfig(beta_schedule="sigmoid"), "here") == schedule.Sigmoid()
 
 
 def test_a_network_alone_and_a_sampler_without_a_like(tmp_path: Path) -> None:
@@ -145,13 +146,13 @@ def test_there_and_back_is_exact(label: str | None, tmp_path: Path) -> None:
     net = UNetConfig(channels=(16, 32), blocks=1, attention=(False, True), groups=8, time_channels=16, classes=2)
     config = ModelConfig(net, schedule.VarianceExploding(), EDM(0.6), Pictures("RGB", 8, 12, ("a", "b")))
     model = PictureModel(config)
-    randomised(model)
-    write(exported(model, label), tmp_path / "there")
+    randomized(model)
+    write(to_diffusers(model, label), tmp_path / "there")
     back, _ = ours_of(tmp_path / "there")
-    asked = None if label else Condition(label=torch.tensor([1, 1]))
+    cond = None if label else Condition(label=torch.tensor([1, 1]))
     x, t = torch.randn(2, 3, 8, 12), torch.tensor(0.3, dtype=torch.float64)
     with torch.no_grad():
-        expected, seen = model(x, t, Condition(label=torch.tensor([1, 1]))), back(x, t, asked)
+        expected, seen = model(x, t, Condition(label=torch.tensor([1, 1]))), back(x, t, cond)
     if label is None:
         assert back.config == config and seen.equal(expected)
         for name, tensor in model.net.state_dict().items():
@@ -161,12 +162,12 @@ def test_there_and_back_is_exact(label: str | None, tmp_path: Path) -> None:
 
 
 def test_attributes_stay_behind(tmp_path: Path) -> None:
-    """diffusers has no place for them: what comes back is the model that is asked for none."""
+    """diffusers has no place for them: the exported model is the one without them."""
     net = UNetConfig(channels=(16, 32), blocks=1, attention=(False, True), groups=8, time_channels=16, vector=1)
     pictures = Pictures("RGB", 8, 8, attributes=("hue",), means=(0.5,), scales=(0.2,))
     model = PictureModel(ModelConfig(net, schedule.VarianceExploding(), EDM(0.6), pictures))
-    randomised(model)
-    write(exported(model), tmp_path / "there")
+    randomized(model)
+    write(to_diffusers(model), tmp_path / "there")
     back, _ = ours_of(tmp_path / "there")
     assert back.pictures == Pictures("RGB", 8, 8)
     x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.3, dtype=torch.float64)
@@ -192,7 +193,9 @@ def test_flows_and_edm(tmp_path: Path) -> None:
         seen = sample(edm.given(), DDIM(), theirs.sigmas.double() / 40, x, torch.zeros_like)
     torch.testing.assert_close(seen, expected, rtol=1e-3, atol=1e-3)
     with pytest.raises(InputError, match="shifted"):
-        recognised(written(tmp_path / "shifted", unet(), FlowMatchEulerDiscreteScheduler(shift=3.0)), Said())
+        convert_source(
+            written(tmp_path / "shifted", unet(), FlowMatchEulerDiscreteScheduler(shift=3.0)), ConversionOverrides()
+        )
 
 
 def test_names_of_before_2023(tmp_path: Path) -> None:
@@ -231,14 +234,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (UNET, {"act_fn": "gelu"}, "act_fn is 'gelu'"),
     (UNET, {"time_embedding_type": "fourier"}, "time_embedding_type is 'fourier'"),
     (UNET, {"down_block_types": ["SkipDownBlock2D", "AttnDownBlock2D"]}, "SkipDownBlock2D"),
-    (UNET, {"up_block_types": ["UpBlock2D", "AttnUpBlock2D"]}, "other levels"),
+    (UNET, {"up_block_types": ["UpBlock2D", "AttnUpBlock2D"]}, "different levels"),
     (UNET, {"downsample_type": "resnet", "down_block_types": ["AttnDownBlock2D"] * 2,
-            "up_block_types": ["AttnUpBlock2D"] * 2}, "some by residual blocks"),
-    (UNET, {"resnet_time_scale_shift": "scale_shift"}, "in no groups"),
+            "up_block_types": ["AttnUpBlock2D"] * 2}, "by residual blocks"),
+    (UNET, {"resnet_time_scale_shift": "scale_shift"}, "attn_norm_num_groups is None"),
     (UNET, {"block_out_channels": [16, 64]}, "down_blocks.1.resnets.0"),
-    (UNET, {"layers_per_block": 2}, "down_blocks.0.resnets.1.*lacks"),
-    (UNET, {"num_class_embeds": 3}, "class_embedding.weight.*lacks"),
-    (UNET, {"sample_size": 4}, "too small"),
+    (UNET, {"layers_per_block": 2}, "down_blocks.0.resnets.1.*not in the file"),
+    (UNET, {"num_class_embeds": 3}, "class_embedding.weight.*not in the file"),
+    (UNET, {"sample_size": 4}, "must be 8 to 4096 pixels"),
     (SCHEDULER, {"prediction_type": "flow"}, "prediction_type is 'flow'"),
     (SCHEDULER, {"beta_schedule": "laplace"}, "beta_schedule is 'laplace'"),
 ]  # fmt: skip
@@ -249,7 +252,7 @@ def test_what_has_no_like_here(part: str, change: dict[str, Any], words: str, tm
     folder = written(tmp_path / "theirs", unet())
     edit(folder, part, **change)
     with pytest.raises(InputError, match=words):
-        recognised(folder, Said())
+        convert_source(folder, ConversionOverrides())
 
 
 def test_tensors_that_are_missing_or_too_many(tmp_path: Path) -> None:
@@ -258,20 +261,20 @@ def test_tensors_that_are_missing_or_too_many(tmp_path: Path) -> None:
     state = load_file(path)
     save_file(state | {"ema.decay": torch.ones(1)}, path)
     with pytest.raises(InputError, match=r"ema\.decay"):
-        recognised(folder, Said())
+        convert_source(folder, ConversionOverrides())
     save_file({k: v for k, v in state.items() if k != "conv_norm_out.bias"}, path)
     with pytest.raises(InputError, match=r"conv_norm_out\.bias"):
-        recognised(folder, Said())
+        convert_source(folder, ConversionOverrides())
     save_file({k: v.half() for k, v in state.items()}, path.with_name("diffusion_pytorch_model.fp16.safetensors"))
     path.unlink()
-    assert "float16" in recognised(folder, Said()).notes[0]
+    assert "float16" in convert_source(folder, ConversionOverrides()).notes[0]
     path.with_name("diffusion_pytorch_model.fp16.safetensors").unlink()
     with pytest.raises(InputError, match="no weights"):
-        recognised(folder, Said())
-    with pytest.raises(InputError, match="--heads cannot be said"):
-        recognised(folder, Said(heads=2))
+        convert_source(folder, ConversionOverrides())
+    with pytest.raises(InputError, match="--heads has no effect"):
+        convert_source(folder, ConversionOverrides(heads=2))
     (folder / SCHEDULER).unlink()
     with pytest.raises(InputError, match="no scheduler_config"):
-        recognised(folder, Said())
-    with pytest.raises(InputError, match="no folder that diffusers wrote"):
-        recognised(tmp_path, Said())
+        convert_source(folder, ConversionOverrides())
+    with pytest.raises(InputError, match="not a folder written by diffusers"):
+        convert_source(tmp_path, ConversionOverrides())

@@ -10,17 +10,17 @@ from diffusers import DDIMPipeline, DDPMPipeline, DiffusionPipeline, UNet2DModel
 from torch import Tensor
 
 from nn.diffusers_oracle import convert
-from noisette.condition import Condition
-from noisette.config import ModelConfig, Sampling, from_json
+from noisette.diffusion.condition import Condition
+from noisette.diffusion.grid import karras, trailing
+from noisette.diffusion.guidance import Clipped
+from noisette.diffusion.parametrization import EDM, X0, Epsilon, Flow, V
+from noisette.diffusion.posterior import LearnedRange
+from noisette.diffusion.sampler import DDIM, DDPM, DPMSolver2M, Sampler, sample
+from noisette.diffusion.schedule import Cosine, LinearBeta, Quadratic, RectifiedFlow, Sigmoid
 from noisette.errors import InputError
-from noisette.grid import karras, trailing
-from noisette.guidance import Clipped
-from noisette.interop.diffusers_out import exported, write
-from noisette.model import PictureModel
-from noisette.parametrization import EDM, X0, Epsilon, Flow, V
-from noisette.posterior import LearnedRange
-from noisette.sampler import DDIM, DDPM, DPMSolver2M, Sampler, sample
-from noisette.schedule import Cosine, LinearBeta, Quadratic, RectifiedFlow, Sigmoid
+from noisette.interop.diffusers_export import to_diffusers, write
+from noisette.models.config import ModelConfig, SamplingDefaults, from_json
+from noisette.models.picture_model import PictureModel
 from oracles import Stream, their_grid
 
 from .models import small
@@ -37,15 +37,15 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def saved(model: PictureModel, folder: Path, label: str | None = None) -> tuple[str, ...]:
-    folder_of = exported(model, label)
+    folder_of = to_diffusers(model, label)
     write(folder_of, folder)
     return folder_of.notes
 
 
 def opened(folder: Path) -> UNet2DModel:
     """Their network, every weight of which came from the file."""
-    net, told = UNet2DModel.from_pretrained(folder, subfolder="unet", output_loading_info=True)
-    assert not any(told.values()), told
+    net, info = UNet2DModel.from_pretrained(folder, subfolder="unet", output_loading_info=True)
+    assert not any(info.values()), info
     return net.eval()
 
 
@@ -109,8 +109,8 @@ def test_nothing_is_lost_on_the_way(net: dict[str, Any], tmp_path: Path):
     back = convert(opened(tmp_path / "out").state_dict())
     assert back.keys() == model.net.state_dict().keys()
     assert all(torch.equal(back[k], v) for k, v in model.net.state_dict().items())
-    told = json.loads((tmp_path / "out" / "noisette.json").read_text())
-    assert from_json(ModelConfig, told["model"]) == model.config
+    data = json.loads((tmp_path / "out" / "noisette.json").read_text())
+    assert from_json(ModelConfig, data["model"]) == model.config
 
 
 CHAINS = [(LinearBeta(), Epsilon()), (Cosine(), V()), (Quadratic(), X0()), (Sigmoid(), Epsilon())]
@@ -121,7 +121,7 @@ NAMES = [f"{type(s).__name__} {type(p).__name__}" for s, p in CHAINS]
 @pytest.mark.parametrize(("schedule", "target"), CHAINS, ids=NAMES)
 @pytest.mark.parametrize(("grid", "steps"), [("trailing", 20), ("leading", 12)])
 def test_ddim_pipeline(schedule: Any, target: Any, grid: str, steps: int, tmp_path: Path):
-    model = small(schedule, target, sampling=Sampling("ddim", grid, steps))
+    model = small(schedule, target, sampling=SamplingDefaults("ddim", grid, steps))
     saved(model, tmp_path / "out")
     theirs = Theirs(DDIMPipeline, tmp_path / "out", num_inference_steps=steps, use_clipped_model_output=True)
     theirs.agree(model, DDIM(), model.grid())
@@ -129,21 +129,21 @@ def test_ddim_pipeline(schedule: Any, target: Any, grid: str, steps: int, tmp_pa
 
 @pytest.mark.parametrize(("schedule", "target"), CHAINS, ids=NAMES)
 def test_ddpm_pipeline(schedule: Any, target: Any, tmp_path: Path):
-    model = small(schedule, target, sampling=Sampling("ddpm", "trailing", 20), size=(8, 16), mode="RGBA")
+    model = small(schedule, target, sampling=SamplingDefaults("ddpm", "trailing", 20), size=(8, 16), mode="RGBA")
     notes = saved(model, tmp_path / "out")
     Theirs(DDPMPipeline, tmp_path / "out", num_inference_steps=20).agree(model, DDPM(), model.grid())
     assert len(notes) == 1 and "premultiplied" in notes[0]
 
 
 def test_a_short_chain_with_the_large_variance(tmp_path: Path):
-    model = small(LinearBeta(steps=100), V(), sampling=Sampling("ddpm-large", "leading", 20))
+    model = small(LinearBeta(steps=100), V(), sampling=SamplingDefaults("ddpm-large", "leading", 20))
     saved(model, tmp_path / "out")
     Theirs(DDPMPipeline, tmp_path / "out", num_inference_steps=20).agree(model, model.sampler(), model.grid())
 
 
 def test_a_strided_grid(tmp_path: Path):
     """Their step back is then T // n and not to the next time of the grid, so that n is T's own."""
-    model = small(LinearBeta(steps=50), V(), sampling=Sampling("ddim", "strided", 50))
+    model = small(LinearBeta(steps=50), V(), sampling=SamplingDefaults("ddim", "strided", 50))
     saved(model, tmp_path / "out")
     theirs = Theirs(DDIMPipeline, tmp_path / "out", num_inference_steps=50, use_clipped_model_output=True)
     assert theirs.scheduler.config.timestep_spacing == "linspace"
@@ -151,7 +151,7 @@ def test_a_strided_grid(tmp_path: Path):
 
 
 def test_a_learned_variance(tmp_path: Path):
-    model = small(Cosine(), V(), out_channels=6, sampling=Sampling("ddpm", "leading", 20))
+    model = small(Cosine(), V(), out_channels=6, sampling=SamplingDefaults("ddpm", "leading", 20))
     (note,) = saved(model, tmp_path / "out")
     theirs = Theirs(DDPMPipeline, tmp_path / "out", num_inference_steps=20)
     theirs.agree(model, DDPM(LearnedRange()), model.grid())
@@ -163,7 +163,7 @@ def test_a_flow(tmp_path: Path):
     (note,) = saved(model, tmp_path / "out")
     theirs = Theirs(DDPMPipeline, tmp_path / "out", num_inference_steps=10)
     theirs.agree(model, DDIM(), their_grid(theirs.scheduler), clipped=False)
-    assert note.startswith("only DDPMPipeline")
+    assert note.startswith("use DDPMPipeline")
 
 
 @pytest.mark.parametrize("labels", [(), ("a", "b")])
@@ -171,9 +171,9 @@ def test_edm(labels: tuple[str, ...], tmp_path: Path):
     """The presets' kind of model: their loop scales what the network sees, and starts from σ = √(80² + 1)."""
     model = small(labels=labels)
     notes = saved(model, tmp_path / "out")
-    asked = {"class_labels": [0, 2]} if labels else {}
+    arguments = {"class_labels": [0, 2]} if labels else {}
     cond = Condition(label=torch.tensor([0, -1])) if labels else None
-    theirs = Theirs(DiffusionPipeline, tmp_path / "out", num_inference_steps=12, **asked)
+    theirs = Theirs(DiffusionPipeline, tmp_path / "out", num_inference_steps=12, **arguments)
     std = (80.0**2 + 1) ** 0.5
     theirs.agree(model, DPMSolver2M(), karras(model.schedule, 12), cond, std, clipped=False, tol=1e-4)
     assert "cannot scale" in notes[0] and len(notes) == 1 + len(labels[:1])
@@ -184,7 +184,7 @@ def test_labels_on_a_chain(tmp_path: Path):
     (note,) = saved(model, tmp_path / "out")
     theirs = Theirs(DiffusionPipeline, tmp_path / "out", num_inference_steps=10, class_labels=[2, 0])
     theirs.agree(model, DDPM(), trailing(10), Condition(label=torch.tensor([2, 0])))
-    assert "0 to 2" in note and "3 for none" in note
+    assert "0 to 2" in note and "3 for no label" in note
 
 
 def test_one_label_for_any_pipeline(tmp_path: Path):
@@ -196,25 +196,25 @@ def test_one_label_for_any_pipeline(tmp_path: Path):
 
 
 def test_what_diffusers_lacks_is_refused():
-    for model, said in (
+    for model, message in (
         (small(size=(9, 8)), "multiples of 2"),
         (small(time_channels=16), "first level"),
-        (small(in_channels=6), "picture to start from"),
-        (small(heads=2, attention=(True, True)), "heads of one width"),
+        (small(in_channels=6), "input picture"),
+        (small(heads=2, attention=(True, True)), "the same width at all levels"),
         (small(Cosine(), EDM(0.5)), "predicts EDM on Cosine"),
         (small(out_channels=6), "learns its variance"),
-        (small(Cosine(100, shown=1000), V()), "shown as one of 1000"),
+        (small(Cosine(100, label_steps=1000), V()), "has them rescaled to 1000"),
         (small(RectifiedFlow(label_scale=1.0), Flow()), "Flow on RectifiedFlow"),
     ):
-        with pytest.raises(InputError, match=said) as error:
-            exported(model)
-        assert ("--to hub" if said == "picture to start from" else "ONNX") in str(error.value)
+        with pytest.raises(InputError, match=message) as error:
+            to_diffusers(model)
+        assert ("--to hub" if message == "input picture" else "--to onnx") in str(error.value)
     with pytest.raises(InputError, match="no label is called 'kat': did you mean 'cat'"):
-        exported(small(labels=("cat",)), label="kat")
+        to_diffusers(small(labels=("cat",)), label="kat")
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path):
     (tmp_path / "mine").write_text("x")
     with pytest.raises(InputError, match="already holds something"):
-        write(exported(small()), tmp_path)
+        write(to_diffusers(small()), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]

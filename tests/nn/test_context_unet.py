@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisette.condition import Condition
+from noisette.diffusion.condition import Condition
 from noisette.errors import InputError
 from noisette.nn.context_unet import ContextUNet, ContextUNetConfig
 
@@ -24,14 +24,14 @@ def images(height: int = 16, width: int = 16) -> Tensor:
     return torch.randn(2, 3, height, width)
 
 
-def ask(model: ContextUNet, x: Tensor, label: Any) -> Tensor:
+def predict(model: ContextUNet, x: Tensor, label: Any) -> Tensor:
     return model(x, T, Condition(label=torch.tensor(label)))
 
 
 def test_the_same_call_gives_the_same_answer() -> None:
     """In the course it does not: its way around the first block is drawn anew at every call."""
     model, x = net(), images()
-    assert ask(model, x, [0, 1]).equal(ask(model, x, [0, 1]))
+    assert predict(model, x, [0, 1]).equal(predict(model, x, [0, 1]))
     assert model.conv_in.skip is not None and model.conv_in.skip.weight.requires_grad
 
 
@@ -41,14 +41,14 @@ def test_the_courses_size() -> None:
     assert sum(p.numel() for p in model.parameters()) - 256 == pytest.approx(1.48e6, rel=0.005)
 
 
-def test_what_is_asked_for_multiplies_and_time_adds() -> None:
+def test_condition_multiplies_and_time_adds() -> None:
     model, x = net(), images()
-    plain = ask(model, x, [0, 1])
-    assert not plain.allclose(ask(model, x, [2, 1])) and plain[1].allclose(ask(model, x, [2, 1])[1], atol=1e-6)
-    torch.testing.assert_close(ask(model, x, [[1.0, 0, 0], [0, 1.0, 0]]), plain)
+    plain = predict(model, x, [0, 1])
+    assert not plain.allclose(predict(model, x, [2, 1])) and plain[1].allclose(predict(model, x, [2, 1])[1], atol=1e-6)
+    torch.testing.assert_close(predict(model, x, [[1.0, 0, 0], [0, 1.0, 0]]), plain)
     nothing = torch.nan
     for null in ([-1, -1], [[0.0] * 3] * 2, [[nothing] * 3] * 2):
-        torch.testing.assert_close(ask(model, x, null), model(x, T))
+        torch.testing.assert_close(predict(model, x, null), model(x, T))
     assert not model(x, T).allclose(model(x, T + 50))
     assert model.time1(torch.ones(2, 1)).shape == (2, 16, 1, 1)
 
@@ -56,8 +56,8 @@ def test_what_is_asked_for_multiplies_and_time_adds() -> None:
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (13, 10), (32, 16)])
 def test_sizes(height: int, width: int) -> None:
     model = net(height=height, width=width)
-    assert ask(model, images(height, width), [0, 1]).shape == (2, 3, height, width)
-    with pytest.raises(InputError, match=f"made for {height}×{width} alone"):
+    assert predict(model, images(height, width), [0, 1]).shape == (2, 3, height, width)
+    with pytest.raises(InputError, match=f"x must be {height}×{width} for this network, got "):
         model(images(20, 20), T)
 
 
@@ -76,7 +76,7 @@ def test_bottleneck_is_h_space() -> None:
     assert seen == [(2, 16, 4, 4)] and not edited.allclose(model(x, T))
 
 
-def test_group_norm_does_not_look_at_the_neighbours() -> None:
+def test_group_norm_does_not_look_at_the_neighbors() -> None:
     """The course's batch norm does, while it trains; so a batch in parts would be another step."""
     x = images()
     for norm, alone in (("group", True), ("batch", False)):

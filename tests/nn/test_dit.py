@@ -8,7 +8,7 @@ import torch
 from diffusers import DiTTransformer2DModel
 from torch import Tensor, nn
 
-from noisette.condition import Condition
+from noisette.diffusion.condition import Condition
 from noisette.errors import InputError
 from noisette.nn.dit import DiT, DiTConfig
 
@@ -43,12 +43,12 @@ def converted(theirs: DiTTransformer2DModel, cfg: DiTConfig) -> dict[str, Tensor
             ours[f"embed.time.mlp.{j}.{leaf}"] = state[f"{first}.timestep_embedder.linear_{i}.{leaf}"]
         for i in range(cfg.depth):
             a, b = f"transformer_blocks.{i}", f"blocks.{i}"
-            ours[f"{b}.told.{leaf}"] = turned(f"{a}.norm1.linear.{leaf}", 6)
+            ours[f"{b}.modulation.{leaf}"] = turned(f"{a}.norm1.linear.{leaf}", 6)
             ours[f"{b}.qkv.{leaf}"] = torch.cat([state[f"{a}.attn1.to_{x}.{leaf}"] for x in "qkv"])
             ours[f"{b}.out.{leaf}"] = state[f"{a}.attn1.to_out.0.{leaf}"]
             ours[f"{b}.mlp.0.{leaf}"] = state[f"{a}.ff.net.0.proj.{leaf}"]
             ours[f"{b}.mlp.3.{leaf}"] = state[f"{a}.ff.net.2.{leaf}"]
-        ours[f"told.{leaf}"] = turned(f"proj_out_1.{leaf}", 2)
+        ours[f"modulation.{leaf}"] = turned(f"proj_out_1.{leaf}", 2)
         last = state[f"proj_out_2.{leaf}"].unflatten(0, (cfg.patch**2, cfg.out_channels))
         ours[f"out.{leaf}"] = last.transpose(0, 1).flatten(0, 1)  # (p, q, c) there, (c, p, q) here
     return ours
@@ -92,11 +92,11 @@ def test_any_size_and_every_pixel_counts(size: tuple[int, int]) -> None:
 
 def test_conditions_and_their_nulls() -> None:
     model, x = net(classes=3, vector=2), torch.randn(2, 3, 8, 8)
-    asked = Condition(label=torch.tensor([0, 1]), vector=torch.randn(2, 2))
-    y = model(x, T, asked)
-    assert not y.allclose(model(x, T, replace(asked, label=torch.tensor([1, 1]))))
-    torch.testing.assert_close(model(x, T, asked.null()), model(x, T))
-    half = model(x, T, asked.drop(torch.tensor([True, False])))
+    cond = Condition(label=torch.tensor([0, 1]), vector=torch.randn(2, 2))
+    y = model(x, T, cond)
+    assert not y.allclose(model(x, T, replace(cond, label=torch.tensor([1, 1]))))
+    torch.testing.assert_close(model(x, T, cond.null()), model(x, T))
+    half = model(x, T, cond.drop(torch.tensor([True, False])))
     torch.testing.assert_close(half, torch.stack([model(x, T)[0], y[1]]), rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match="tokens"):
         model(x, T, Condition(tokens=torch.zeros(2, 1, 1)))

@@ -9,25 +9,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisette.nn import UNet, UNetConfig, engine
+from noisette.nn import UNet, UNetConfig
 from noisette.nn.blocks import Attention, ResBlock
 from noisette.nn.conv import Conv3x3
+from noisette.nn.kernels import backend as engine
 from noisette.nn.kernels import library
 
 NHWC = torch.channels_last
 
 
-@pytest.fixture(params=["tiles", "PyTorch"])
+@pytest.fixture(params=["has_amx", "PyTorch"])
 def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The kernels with this processor's tiles, and as where there are none."""
-    if library.serves(torch.zeros(1)) is None:
+    if library.kernel_dtype(torch.zeros(1)) is None:
         pytest.skip("there is no compiler here")
-    if request.param == "tiles" and not library.tiles():
+    if request.param == "has_amx" and not library.has_amx():
         pytest.skip("this processor has no tiles")
     if request.param == "PyTorch":
-        monkeypatch.setattr(engine, "tiles", lambda: False)
+        monkeypatch.setattr(engine, "has_amx", lambda: False)
     with torch.autocast("cpu", torch.bfloat16):
-        assert (engine.engine(torch.zeros(1)) is engine.TILES) == (request.param == "tiles")
+        assert (engine.select_backend(torch.zeros(1)) is engine.AMX_BACKEND) == (request.param == "has_amx")
     yield
 
 
@@ -98,7 +99,7 @@ def test_convolution(by: None, case: tuple[Any, ...]) -> None:
 
     found = errors(rounded(Conv3x3(c, o)), call, *inputs)
     no_worse(found)
-    if library.tiles() and engine.tiles():
+    if library.has_amx() and engine.has_amx():
         assert {name: ours for name, ours, _ in found}["weight"] < 1e-5  # sums of exact products
 
 
@@ -112,8 +113,8 @@ def test_residual_block(by: None, widths: tuple[int, ...], modulation: Any) -> N
 
     def call(block: ResBlock, emb: Tensor, x: Tensor, *beside: Tensor) -> Tensor:
         y = block(x, emb, *beside)
-        if engine.serves(x):
-            assert type(y.grad_fn).__name__ == "_ResidualBackward" and y.dtype == torch.bfloat16
+        if engine.kernel_dtype(x):
+            assert type(y.grad_fn).__name__ == "_FusedResBlockBackward" and y.dtype == torch.bfloat16
         return y
 
     no_worse(errors(block, call, torch.randn(3, 32).bfloat16(), *(picture(3, c, 8, 6) for c in ins)))
@@ -133,7 +134,7 @@ def test_very_large_scores_are_attended_to(by: None) -> None:
         assert attention(picture(2, 32, 8, 8)).isfinite().all()
 
 
-def test_threads_and_neighbours_change_nothing(by: None) -> None:
+def test_threads_and_neighbors_change_nothing(by: None) -> None:
     """As in fp32: an image's answer is the same to the bit on one thread or on three, alone or in a batch."""
     cfg = UNetConfig(channels=(32, 64), attention=(False, True), groups=8, time_channels=16)
     net, x, label = UNet(cfg), torch.randn(6, 3, 8, 8), torch.rand(6)
@@ -152,7 +153,7 @@ def test_threads_and_neighbours_change_nothing(by: None) -> None:
             torch.set_num_threads(before)
 
     y, gradients = answer(x, label, 1)
-    if engine.tiles():  # what PyTorch does is its own affair
+    if engine.has_amx():  # what PyTorch does is its own affair
         for threads in (2, 3):
             z, others = answer(x, label, threads)
             assert z.equal(y)

@@ -17,25 +17,25 @@ from noisette.nn import UNetConfig
 from noisette.nn.blocks import Attention, ResBlock
 from noisette.nn.conv import Conv1x1, Conv3x3
 from noisette.nn.kernels import library
-from noisette.nn.muon import orthogonal_all
+from noisette.nn.muon import orthogonalize_batch
 from noisette.nn.norm import GroupNorm
 
 KINDS = {"native": ["-march=native"], "avx2": ["-mavx2", "-mfma"], "baseline": []}
 
 
-def compiled(folder: Path, kind: str) -> ctypes.CDLL:
+def compiled(folder: Path, kind: str) -> library.KernelBuild:
     capability = torch.backends.cpu.get_cpu_capability()
-    if library.compiler() is None or (kind == "avx2" and not capability.startswith("AVX")):
+    if library.find_compiler() is None or (kind == "avx2" and not capability.startswith("AVX")):
         pytest.skip("this processor, or its compiler, cannot")
-    return library.load(library.compile_kernels(folder, KINDS[kind]))
+    return library.KernelBuild(library.load_library(library.compile_kernels(folder, KINDS[kind])), kind)
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def processor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     functions = compiled(tmp_path_factory.mktemp("kernels"), request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "built", lambda: functions)
-        assert library.serves(torch.zeros(1)) is torch.float32
+        patch.setattr(library, "get_build", lambda: functions)
+        assert library.kernel_dtype(torch.zeros(1)) is torch.float32
         yield
 
 
@@ -100,10 +100,10 @@ def test_attention(processor: None, case: tuple[Any, ...]) -> None:
     layer, x = Attention(cfg, c), torch.randn(b, c, h, w, requires_grad=True)
     assert layer.heads == heads
     y = layer(x)
-    assert type(y.grad_fn).__name__ == "_AttendedBackward"
+    assert type(y.grad_fn).__name__ == "_FusedAttentionBackward"
     exact, x64 = copy.deepcopy(layer).double(), x.detach().double().requires_grad_()
     expected = exact(x64)
-    assert type(expected.grad_fn).__name__ != "_AttendedBackward"
+    assert type(expected.grad_fn).__name__ != "_FusedAttentionBackward"
     near(y, expected, 1e-5)
 
     backwards(y, expected)
@@ -121,7 +121,7 @@ def test_residual_block(processor: None, widths: tuple[int, ...], size: tuple[in
     block, (b, h, w) = ResBlock(cfg, sum(ins), outs), size
     emb, xs = torch.randn(b, 32), [torch.randn(b, c, h, w, requires_grad=True) for c in ins]
     y = block(xs[0], emb, *xs[1:])
-    assert type(y.grad_fn).__name__ == "_ResidualBackward"
+    assert type(y.grad_fn).__name__ == "_FusedResBlockBackward"
     exact, exact_xs = copy.deepcopy(block).double(), [x.detach().double().requires_grad_() for x in xs]
     expected = exact(exact_xs[0], emb.double(), *exact_xs[1:])
     near(y, expected, 1e-5)
@@ -138,7 +138,7 @@ def test_orthogonal(processor: None, shape: tuple[int, int, int]) -> None:
     """Wide ones, narrow ones, tall ones, and what is no multiple of anything."""
     stack = torch.randn(shape)
     exact = stack.double()
-    found, expected = orthogonal_all(stack), orthogonal_all(exact)
+    found, expected = orthogonalize_batch(stack), orthogonalize_batch(exact)
     assert found.dtype == torch.float32 and expected.dtype == torch.float64 and found.shape == shape
     near(found, expected, 2e-4)  # small singular values are enlarged a hundredfold
     assert torch.equal(stack.double(), exact)
@@ -161,22 +161,22 @@ def test_norm(processor: None, case: tuple[Any, ...], extra: str, silu: bool) ->
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
     x = (torch.randn(b, c, h, w) + mean).requires_grad_()
-    told = [
+    modulation = [
         torch.randn(b, c, requires_grad=True) for _ in range({"plain": 0, "shift": 1, "scale and offset": 2}[extra])
     ]
 
-    def call(module: GroupNorm, x: Tensor, told: list[Tensor]) -> Tensor:
-        return module(x, torch.cat(told, dim=1) if told else None, silu)
+    def call(module: GroupNorm, x: Tensor, modulation: list[Tensor]) -> Tensor:
+        return module(x, torch.cat(modulation, dim=1) if modulation else None, silu)
 
-    y = call(norm, x, told)
+    y = call(norm, x, modulation)
     exact, x64 = copy.deepcopy(norm).double(), x.detach().double().requires_grad_()
-    told64 = [t.detach().double().requires_grad_() for t in told]
-    expected = call(exact, x64, told64)
+    modulation64 = [t.detach().double().requires_grad_() for t in modulation]
+    expected = call(exact, x64, modulation64)
     near(y, expected, 1e-6 * (1 + mean))
 
     backwards(y, expected)
     near(x.grad, x64.grad, 1e-5 * (1 + mean) * (1e3 if h * w == 1 else 1))
-    pairs = zip([norm.weight, norm.bias, *told], [exact.weight, exact.bias, *told64], strict=True)
+    pairs = zip([norm.weight, norm.bias, *modulation], [exact.weight, exact.bias, *modulation64], strict=True)
     for seen, true in pairs:
         near(seen.grad, true.grad, 1e-5 * (1 + mean))
 
@@ -188,13 +188,13 @@ def test_norm_in_bf16(processor: None, extra: str, mean: float) -> None:
     norm, x = GroupNorm(8, 48), (torch.randn(3, 48, 9, 7) + mean).bfloat16().requires_grad_()
     torch.nn.init.normal_(norm.weight)
     count = {"plain": 0, "shift": 1, "scale and offset": 2}[extra]
-    told = torch.randn(3, 48 * count, requires_grad=True) if count else None
+    modulation = torch.randn(3, 48 * count, requires_grad=True) if count else None
     with torch.autocast("cpu", torch.bfloat16):
-        y = norm(x, told, silu=True)
-    assert y.dtype == torch.bfloat16 and type(y.grad_fn).__name__ == "_NormBackward"
+        y = norm(x, modulation, silu=True)
+    assert y.dtype == torch.bfloat16 and type(y.grad_fn).__name__ == "_GroupNormBackward"
     exact, x64 = copy.deepcopy(norm).double(), x.detach().double().requires_grad_()
-    told64 = None if told is None else told.detach().double().requires_grad_()
-    expected = exact(x64, told64, silu=True)
+    modulation64 = None if modulation is None else modulation.detach().double().requires_grad_()
+    expected = exact(x64, modulation64, silu=True)
     torch.testing.assert_close(y.double(), expected, rtol=2**-8, atol=1e-3)
 
     backwards(y, expected)
@@ -202,8 +202,8 @@ def test_norm_in_bf16(processor: None, extra: str, mean: float) -> None:
     torch.testing.assert_close(x.grad.double(), x64.grad, rtol=2**-8, atol=2e-3 * x64.grad.abs().max().item())
     near(norm.weight.grad, exact.weight.grad, 1e-3)
     near(norm.bias.grad, exact.bias.grad, 1e-3)
-    if told is not None and told64 is not None:
-        near(told.grad, told64.grad, 1e-3)
+    if modulation is not None and modulation64 is not None:
+        near(modulation.grad, modulation64.grad, 1e-3)
 
 
 def test_sigmoid_at_the_ends(processor: None) -> None:
@@ -220,9 +220,9 @@ def test_sigmoid_at_the_ends(processor: None) -> None:
     assert y[0].isfinite().all() and y[1].isnan().all()
 
 
-def test_threads_and_neighbours_change_nothing() -> None:
+def test_threads_and_neighbors_change_nothing() -> None:
     """An image's answer is the same to the bit on one thread or on two, alone or in a batch; so are gradients."""
-    if not library.serves(torch.zeros(1)):
+    if not library.kernel_dtype(torch.zeros(1)):
         pytest.skip("there is no compiler here")
     conv, norm, x = Conv3x3(32, 48), GroupNorm(8, 48), torch.randn(6, 32, 12, 16)
 
@@ -252,9 +252,9 @@ def test_kept_weights_follow_the_weights() -> None:
         conv.weight.mul_(2)
         conv.bias.mul_(2) if conv.bias is not None else None
         torch.testing.assert_close(conv(x), 2 * first)
-    assert copy.deepcopy(conv)._kept is None
+    assert copy.deepcopy(conv)._weight_cache is None
     conv(x)
-    assert conv._kept is None  # in training they change at every step: nothing is kept
+    assert conv._weight_cache is None  # in training they change at every step: nothing is kept
 
 
 @pytest.mark.parametrize("h,w", [(1, 2), (2, 2), (8, 8)])
@@ -292,8 +292,8 @@ def test_one_by_one() -> None:
 
 FREED = """
 import resource, torch
-from noisette.nn.kernels import library
-library.keep_memory()
+from noisette.cli.malloc import tune_malloc
+tune_malloc()
 for step in range(8):
     tensors = [torch.ones(5_000_000 + 1000 * step) for _ in range(4)]
     del tensors
@@ -311,21 +311,21 @@ def test_freed_memory_is_taken_again() -> None:
     """
     if not hasattr(ctypes.CDLL(None), "mallopt"):
         pytest.skip("this C library has no such setting")
-    told = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
-    assert int(told.stdout) < 40_000
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 40_000
 
 
 def test_reasons_for_going_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Switched off, no compiler, a compiler that fails: each is told, and none is an error."""
+    """Switched off, no compiler, a compiler that fails: each is reported, and none is an error."""
     with monkeypatch.context() as patch:
-        patch.setenv(library.SWITCH, "0")
-        assert library.SWITCH in str(library.build())
+        patch.setenv(library.ENV_SWITCH, "0")
+        assert library.ENV_SWITCH in library.build_library().description
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         patch.delenv("CC", raising=False)
-        assert "no C compiler" in str(library.build())
+        assert "no C compiler" in library.build_library().description
     broken = tmp_path / "cc"
     broken.write_text("#!/bin/sh\necho out of order >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("CC", str(broken))
-    assert "out of order" in str(library.build())
+    assert "out of order" in library.build_library().description

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from noisette import checkpoint
 from noisette.errors import InputError
-from noisette.model import PictureModel
-from noisette.nn.muon import Muon, matrices, orthogonal
+from noisette.io import checkpoint
+from noisette.models.picture_model import PictureModel
+from noisette.nn.muon import Muon, find_matrices, orthogonalize
 from tiny_models import tiny
 
 
@@ -18,7 +18,7 @@ def test_only_singular_values_change(rows: int, columns: int, seed: int) -> None
     torch.manual_seed(seed)
     u, v = (torch.linalg.qr(torch.randn(n, rows, dtype=torch.float64))[0] for n in (rows, columns))
     values = torch.logspace(-1.5, 0, rows, dtype=torch.float64)
-    found = orthogonal(7 * u * values @ v.mT)
+    found = orthogonalize(7 * u * values @ v.mT)
     inside = u.mT @ found @ v
     assert (found - u @ inside @ v.mT).abs().max() < 1e-9  # the same spaces
     assert (inside - inside.diag().diag()).abs().max() < 1e-9  # the same vectors
@@ -27,7 +27,9 @@ def test_only_singular_values_change(rows: int, columns: int, seed: int) -> None
 
 def test_a_stack_is_its_matrices_one_by_one() -> None:
     stack = torch.randn(3, 20, 30)
-    torch.testing.assert_close(orthogonal(stack), torch.stack([orthogonal(m) for m in stack]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        orthogonalize(stack), torch.stack([orthogonalize(m) for m in stack]), rtol=1e-4, atol=1e-5
+    )
 
 
 def gradients(n: int, *shape: int) -> list[Tensor]:
@@ -70,7 +72,7 @@ def test_the_rest_is_adams() -> None:
 
 def test_narrow_weights_norms_biases_and_embeddings_are_left_to_adam() -> None:
     model: PictureModel = tiny()
-    wide = {id(w) for w in matrices(model)}
+    wide = {id(w) for w in find_matrices(model)}
     found = {name for name, p in model.net.named_parameters() if id(p) in wide}
     assert found and all(name.endswith("weight") for name in found)
     for name, p in model.net.named_parameters():
@@ -83,10 +85,10 @@ def test_it_goes_on_bit_for_bit_and_refuses_what_is_not_its_own() -> None:
     def made() -> tuple[nn.Sequential, Muon, dict[str, nn.Parameter]]:
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(4, 16, 3, padding=1), nn.SiLU(), nn.Conv2d(16, 4, 3, padding=1))
-        wide = {id(w) for w in matrices(net)}
+        wide = {id(w) for w in find_matrices(net)}
         rest = [p for p in net.parameters() if id(p) not in wide]
         assert len(rest) == 3  # two biases, and the weight with four rows
-        return net, Muon(matrices(net), rest, 0.01, (0.9, 0.99)), dict(net.named_parameters())
+        return net, Muon(find_matrices(net), rest, 0.01, (0.9, 0.99)), dict(net.named_parameters())
 
     def steps(net: nn.Module, optimizer: Muon, first: int, last: int) -> None:
         for i in range(first, last):
@@ -106,5 +108,5 @@ def test_it_goes_on_bit_for_bit_and_refuses_what_is_not_its_own() -> None:
     steps(again, other, 3, 6)
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), whole.parameters(), strict=True))
     lacking = {name: tensor for name, tensor in tensors.items() if name != "exp_avg/2.weight"}
-    with pytest.raises(InputError, match=r"lacks the tensor exp_avg/2\.weight"):
+    with pytest.raises(InputError, match=r"has no tensor exp_avg/2\.weight"):
         checkpoint.load_optimizer_tensors(other, named, lacking)

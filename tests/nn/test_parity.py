@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from noisette.condition import Condition
+from noisette.diffusion.condition import Condition
 from noisette.nn.kernels.library import without_kernels
 
 from .diffusers_oracle import convert, pair

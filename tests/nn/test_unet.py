@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisette.condition import Condition
+from noisette.diffusion.condition import Condition
 from noisette.errors import InputError
 from noisette.nn import UNet, UNetConfig
 
@@ -16,7 +16,7 @@ T = torch.tensor([3.0, 700.0])
 
 
 def net(**changes: Any) -> UNet:
-    """A network whose answer depends on everything, which one fresh from its initialisation does not."""
+    """A network whose answer depends on everything, which one fresh from its initialization does not."""
     model = UNet(replace(TINY, **changes)).eval()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.1)
@@ -47,21 +47,21 @@ def test_an_untrained_network_answers_zero() -> None:
 def test_labels() -> None:
     model, x = net(classes=3), images()
 
-    def ask(label: Any) -> Tensor:
+    def predict(label: Any) -> Tensor:
         return model(x, T, Condition(label=torch.tensor(label)))
 
-    assert not ask([0, 1]).allclose(ask([0, 2]))
-    assert ask([0, 1])[0].allclose(ask([0, 2])[0], atol=1e-6)
-    torch.testing.assert_close(ask([[1.0, 0, 0], [0, 0, 1.0]]), ask([0, 2]))
+    assert not predict([0, 1]).allclose(predict([0, 2]))
+    assert predict([0, 1])[0].allclose(predict([0, 2])[0], atol=1e-6)
+    torch.testing.assert_close(predict([[1.0, 0, 0], [0, 0, 1.0]]), predict([0, 2]))
     table = model.embed.classes.weight if model.embed.classes is not None else None
     assert table is not None and table.shape == (4, TINY.embed_channels)
 
     nothing = torch.nan
     for null in ([-1, -1], [[nothing] * 3, [nothing] * 3]):
-        torch.testing.assert_close(ask(null), model(x, T, None))
-        torch.testing.assert_close(ask(null), model(x, T, Condition()))
-    torch.testing.assert_close(ask([-1, 2])[1], ask([0, 2])[1])
-    torch.testing.assert_close(ask([[nothing] * 3, [0, 0.5, 0.5]])[0], ask([-1, -1])[0])
+        torch.testing.assert_close(predict(null), model(x, T, None))
+        torch.testing.assert_close(predict(null), model(x, T, Condition()))
+    torch.testing.assert_close(predict([-1, 2])[1], predict([0, 2])[1])
+    torch.testing.assert_close(predict([[nothing] * 3, [0, 0.5, 0.5]])[0], predict([-1, -1])[0])
 
 
 def test_vectors() -> None:
@@ -100,7 +100,7 @@ def test_a_patch_stem_is_the_same_network_on_fewer_and_deeper_pixels() -> None:
     torch.testing.assert_close(model(x, T), shuffle(deep(unshuffle(x), T)))
     odd = model(images(3, 13, 10), T)
     assert odd.shape == (2, 3, 13, 10) and odd.isfinite().all() and odd.is_contiguous()
-    assert model.cfg.multiple == 4
+    assert model.cfg.size_multiple == 4
 
 
 def test_bottleneck_is_h_space() -> None:
@@ -119,7 +119,7 @@ REFUSED: list[tuple[dict[str, Any], Condition | None, str]] = [
     ({}, Condition(tokens=torch.zeros(2, 4, 3)), "tokens"),
     ({"classes": 3}, Condition(label=torch.tensor([0, 3])), "0 to 2"),
     ({"classes": 3}, Condition(label=torch.tensor([0, -2])), "-1 for none"),
-    ({"classes": 3}, Condition(label=torch.zeros(2, 2)), "3 weights"),
+    ({"classes": 3}, Condition(label=torch.zeros(2, 2)), r"shape \(batch, 3\), got \(2, 2\)"),
     ({"classes": 3, "null_class": False}, None, "no null class"),
     ({"classes": 3, "null_class": False}, Condition(label=torch.tensor([0, -1])), "0 to 2"),
     ({"classes": 3, "null_class": False}, Condition(label=torch.full((2, 3), torch.nan)), "no null class"),
@@ -139,7 +139,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"groups": 12}, "groups is 12"),
     ({"channels": ()}, "channels"),
     ({"channels": (16, 0)}, "channels"),
-    ({"attention": (True,)}, "one each"),
+    ({"attention": (True,)}, "one entry for each of the 2 levels"),
     ({"blocks": 0}, "blocks is 0"),
     ({"in_channels": 0}, "in_channels"),
     ({"classes": -1}, "classes is -1"),

@@ -1,4 +1,4 @@
-"""A studio as people start it, and a browser that looks at it."""
+"""A running studio, started from the command line, and a browser that opens its page."""
 
 import os
 import signal
@@ -16,36 +16,48 @@ import pytest
 from PIL import Image
 
 from encoders import random_bert
-from noisette.pictures import Pictures
-from noisette.task import Segment, Upscale
-from noisette.text import open_encoder
+from noisette.data.pictures import Pictures
+from noisette.data.text import open_encoder
+from noisette.models.task import Segment, Upscale
 from tiny_models import tiny
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 SHOTS = os.environ.get("NOISETTE_SHOTS")  # a folder for screenshots, outside of the repository
-READY = 60_000  # milliseconds that a busy machine may take for anything
+READY = 60_000  # timeout in milliseconds, long enough for a busy machine
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
 @dataclass(frozen=True)
 class Studio:
-    url: str
+    address: str  # as printed, with the token
     workspace: Path
     process: "subprocess.Popen[str]"
+
+    @property
+    def url(self) -> str:
+        return self.address.partition("?")[0]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.address.partition('?token=')[2]}"}
 
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models: of 16×16 with three labels, without any, slow, with attributes, with words, one that
-    enlarges, one that finds masks; pictures; a private file."""
+    """Models: 16×16 with three labels, without labels, slow, with attributes, with text, for upscaling, for
+    segmentation; pictures; a private file."""
     top = tmp_path_factory.mktemp("studio")
     folder = top / "runs"
     tiny(height=16, width=16).save_pretrained(folder / "tiny")
-    tiny("L", (), width=12, seed=1).save_pretrained(folder / "grey")
+    tiny("L", (), width=12, seed=1).save_pretrained(folder / "gray")
     tiny(height=32, width=32, channels=(32, 64)).save_pretrained(folder / "slow")
-    told = {"attributes": ("hue", "shape=round", "shape=square"), "means": (0.5, 0.0, 0.0), "scales": (0.2, 1.0, 1.0)}
-    tiny(**told).save_pretrained(folder / "told")  # type: ignore[arg-type]
-    wording = open_encoder(str(random_bert(top / "bert"))).wording
+    conditioned = {
+        "attributes": ("hue", "shape=round", "shape=square"),
+        "means": (0.5, 0.0, 0.0),
+        "scales": (0.2, 1.0, 1.0),
+    }
+    tiny(**conditioned).save_pretrained(folder / "attributes")  # type: ignore[arg-type]
+    wording = open_encoder(str(random_bert(top / "bert"))).info
     tiny(labels=(), wording=wording, seed=3).save_pretrained(folder / "words")
     tiny(height=16, width=16, task=Upscale(2)).save_pretrained(folder / "larger")
     tiny("L", (), 16, 16, task=Segment(Pictures("RGBA", 16, 16))).save_pretrained(folder / "finder")
@@ -63,7 +75,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(*arguments: object) -> tuple["subprocess.Popen[str]", str]:
-    """noisette studio …, and the address that it printed."""
+    """Start `noisette studio` with these arguments; the process, and the address that it printed."""
     command = [sys.executable, "-m", "noisette", "studio", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV)
     assert process.stdout is not None
@@ -74,7 +86,8 @@ def opened(*arguments: object) -> tuple["subprocess.Popen[str]", str]:
 
 @pytest.fixture(scope="session")
 def studio(workspace: Path) -> Iterator[Studio]:
-    process, url = opened(workspace / "tiny", "--workspace", workspace, "--port", 0)
+    encoder = workspace.parent / "bert"
+    process, url = opened(workspace / "tiny", "--workspace", workspace, "--port", 0, "--trust-encoder", encoder)
     yield Studio(url, workspace, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) in (0, 130)
@@ -82,10 +95,10 @@ def studio(workspace: Path) -> Iterator[Studio]:
 
 @dataclass
 class Visit:
-    """A visitor's page, and all that it asked for."""
+    """A visitor's page, and the URLs that it requested."""
 
     page: Any
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def shot(self, name: str) -> None:
         if SHOTS:
@@ -93,7 +106,7 @@ class Visit:
             self.page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
 
     def settle(self) -> None:
-        """Until a part that has just been opened stands: Gradio puts its values in a frame after it is seen."""
+        """Wait for the next frames: Gradio sets the values of a part after showing it."""
         self.page.evaluate(SETTLED)
 
     def tab(self, name: str) -> None:
@@ -107,8 +120,8 @@ class Visit:
         self.page.locator(f"#{control}").wait_for(timeout=READY)
         self.settle()
 
-    def ask(self, control: str, value: float) -> None:
-        """Set a slider or a number, and see that it stays so."""
+    def set_number(self, control: str, value: float) -> None:
+        """Set a slider or a number field, and check that it keeps the value."""
         field = self.page.locator(f"#{control} input[type=number]")
 
         def holds() -> bool:
@@ -121,19 +134,35 @@ class Visit:
 
         self.until(holds, f"{control} to be {value}")
 
-    def said(self, words: str) -> None:
-        """Wait until the page says so."""
+    def add_label(self, words: str) -> None:
+        """Type a label or a mixture, and check that the list keeps it: a new model's update may still empty it."""
+        typed = self.page.locator("#labels input")
+        chosen = self.page.locator("#labels .token").get_by_text(words, exact=True)
+
+        def holds() -> bool:
+            self.settle()
+            if chosen.count() == 0:
+                typed.fill(words)
+                typed.press("Enter")
+                self.settle()
+                return False
+            return True
+
+        self.until(holds, f"{words} among the labels")
+
+    def wait_for_text(self, words: str) -> None:
+        """Wait until the page shows this text."""
         self.page.get_by_text(words).first.wait_for(timeout=READY)
 
     def until(self, true: Callable[[], bool], what: str) -> None:
-        """Wait until something is so, however long a busy machine takes."""
+        """Wait until `true` returns True, for READY milliseconds at most."""
         end = time.monotonic() + READY / 1000
         while not true():
             assert time.monotonic() < end, f"waited in vain for {what}"
             self.page.wait_for_timeout(50)
 
     def pictures(self, where: str = "#canvas") -> list[str]:
-        """What a part of the page shows now, in one look."""
+        """The addresses of the pictures that a part of the page shows now."""
         found: list[str] = self.page.evaluate(
             "(where) => [...document.querySelectorAll(where + ' img')].map((i) => i.src)", where
         )
@@ -142,22 +171,22 @@ class Visit:
 
 @contextmanager
 def visited(browser: Any, studio: Studio, scheme: Any = "light") -> Iterator[Visit]:
-    """A new visitor. Whatever the page asked for was asked of the studio."""
+    """A new visitor. At the end, checks that the page sent requests to the studio only."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
     context.set_default_timeout(READY)
     visit = Visit(context.new_page())
     complaints: list[str] = []
-    context.on("request", lambda request: visit.asked.append(request.url))
+    context.on("request", lambda request: visit.requests.append(request.url))
     visit.page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    visit.page.goto(studio.url)
+    visit.page.goto(studio.address)
     visit.page.locator("#draw").wait_for(timeout=READY)
-    visit.said("3 labels")
+    visit.wait_for_text("3 labels")
     visit.settle()
     yield visit
-    visit.asked += [c for c in complaints if "Content Security Policy" in c]
+    visit.requests += [c for c in complaints if "Content Security Policy" in c]
     context.close()
-    foreign = [url for url in visit.asked if not url.startswith((studio.url, "data:", "blob:"))]
-    assert foreign == [] and visit.asked
+    foreign = [url for url in visit.requests if not url.startswith((studio.url, "data:", "blob:"))]
+    assert foreign == [] and visit.requests
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from noisette.config import from_json
-from noisette.edit.generate import generate
-from noisette.edit.origin import Origin, again
-from noisette.model import load
-from noisette.viz.png import read_png
+from noisette.data.png import read_png
+from noisette.models.config import from_json
+from noisette.models.picture_model import load
+from noisette.sampling.generate import generate
+from noisette.sampling.record import SampleRecord
+from noisette.sampling.run import reproduce
 from studio.conftest import READY, Studio, Visit, visited
 
 pytestmark = pytest.mark.slow
@@ -22,11 +23,11 @@ STATUS = ".n-status >> nth=0"
 
 
 def draw(visit: Visit) -> None:
-    """Draw to the end, and wait until the page shows that it is the end of this drawing and of no earlier one."""
+    """Draw, and wait until the page shows the last step of this drawing, not of an earlier one."""
     before = visit.pictures()
     visit.page.locator("#draw").click()
     visit.until(lambda: visit.pictures() not in ([], before), "the first preview")
-    visit.said("Step 4 of 4")
+    visit.wait_for_text("Step 4 of 4")
 
 
 def status(visit: Visit) -> str:
@@ -40,16 +41,16 @@ def choose(visit: Visit, control: str, name: str) -> None:
 
 
 def slow(visit: Visit) -> None:
-    """Choose what takes a while: 250 steps of the larger model."""
+    """Choose slow settings: 250 steps of the larger model."""
     choose(visit, "model", "slow")
-    visit.said("RGBA, 32×32")
-    visit.unfold("How it walks", "steps")
-    visit.ask("steps", 250)
+    visit.wait_for_text("RGBA, 32×32")
+    visit.unfold("Sampling settings", "steps")
+    visit.set_number("steps", 250)
 
 
-def test_draws_step_by_step_and_back_again(visit: Visit) -> None:
+def test_draw_shows_each_step_and_can_go_back(visit: Visit) -> None:
     page = visit.page
-    visit.ask("number", 3)
+    visit.set_number("number", 3)
     page.evaluate(
         """() => { window.steps = new Set();
         new MutationObserver(() => { const img = document.querySelector('#canvas img');
@@ -59,22 +60,22 @@ def test_draws_step_by_step_and_back_again(visit: Visit) -> None:
     draw(visit)
     end = visit.pictures()
     assert len(end) == 3
-    assert page.evaluate("window.steps.size") >= 2  # it was seen on its way; benchmarks/studio.py measures how soon
+    assert page.evaluate("window.steps.size") >= 2  # previews were shown; benchmarks/studio.py measures how soon
     visit.shot("draw")
     page.locator("#scrub input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
-    visit.said("Step 3 of 4")
+    visit.wait_for_text("Step 3 of 4")
     before = visit.pictures()
     assert before != end
-    page.get_by_label("where the walk is").check()
+    page.get_by_label("noisy picture x_t").check()
     visit.until(lambda: visit.pictures() != before, "the noise")
     draw(visit)
-    page.get_by_label("what the model sees").check()
+    page.get_by_label("predicted picture x̂0").check()
     visit.until(lambda: visit.pictures() == end, "the same pictures of the same seeds")
 
 
 def reach(visit: Visit, selector: str, words: str = "") -> None:
-    """Press Tab until the focus is there."""
+    """Press Tab until this element has the focus."""
     there = (
         "([s, words]) => document.activeElement.matches(s) && document.activeElement.innerText.trim().includes(words)"
     )
@@ -85,12 +86,12 @@ def reach(visit: Visit, selector: str, words: str = "") -> None:
     raise AssertionError(f"no key leads to {selector}")
 
 
-def test_the_keyboard_alone_suffices(visit: Visit) -> None:
-    """To draw, to keep, to mark what is to be drawn anew, and to draw that; on the way the keys pass everything."""
+def test_all_can_be_done_with_the_keyboard(visit: Visit) -> None:
+    """Draw, keep, mark a region and inpaint it, with Tab, Enter and Space only."""
     page, press = visit.page, visit.page.keyboard.press
     reach(visit, "#draw")
     press("Enter")
-    visit.said("Step 4 of 4")
+    visit.wait_for_text("Step 4 of 4")
     assert len(visit.pictures()) == 8
     reach(visit, "[role=tab]", "Keep")
     press("Enter")
@@ -102,31 +103,31 @@ def test_the_keyboard_alone_suffices(visit: Visit) -> None:
     press("Enter")
     page.locator("#brush canvas").wait_for()
     visit.settle()
-    reach(visit, '#kind input[value="fill in"]')
+    reach(visit, '#kind input[value="inpaint"]')
     press("Space")
-    visit.until(lambda: page.get_by_label("fill in").is_checked(), "another kind of edit")
-    page.get_by_label("Size of the brush").wait_for()
+    visit.until(lambda: page.get_by_label("inpaint").is_checked(), "another kind of edit")
+    page.get_by_label("Brush size").wait_for()
     reach(visit, "#brush canvas")
     press("Space")
-    visit.said("4 of 256 pixels are marked")
+    visit.wait_for_text("4 of 256 pixels marked")
     reach(visit, "#go")
-    visit.said("4 of 256 pixels are marked")
+    visit.wait_for_text("4 of 256 pixels marked")
     press("Enter")
     visit.until(lambda: len(visit.pictures("#edited")) == 4, "what was drawn there")
 
 
-def test_branches_keeps_breeds_and_exports(visit: Visit, studio: Studio, tmp_path: Any) -> None:
+def test_branch_keep_variations_and_export(visit: Visit, studio: Studio, tmp_path: Any) -> None:
     page = visit.page
-    visit.ask("number", 3)
+    visit.set_number("number", 3)
     draw(visit)
     page.locator("#scrub input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    visit.said("Step 2 of 4")
-    visit.unfold("Branch off at this step", "branch")
-    visit.ask("fork", 77)
+    visit.wait_for_text("Step 2 of 4")
+    visit.unfold("Branch at this step", "branch")
+    visit.set_number("fork", 77)
     page.locator("#branch").click()
-    visit.said("Step 4 of 4, noise σ/α 0; branched off after step 2")
+    visit.wait_for_text("Step 4 of 4, finished; branched off after step 2")
     visit.until(lambda: len(visit.pictures("#twig")) == 3, "the branch")
     assert visit.pictures("#twig") != visit.pictures()
     page.locator("#take").click()
@@ -143,9 +144,11 @@ def test_branches_keeps_breeds_and_exports(visit: Visit, studio: Studio, tmp_pat
     after = visit.pictures("#board")
     assert after[0] != before[0] and after[1:] == before[1:]
     page.locator('#board button[data-do="more"]').nth(1).click()
-    page.locator("#board .n-cell").nth(11).wait_for(timeout=READY)
+    page.locator("#board .n-cell").nth(17).wait_for(timeout=READY)
     family = visit.pictures("#board")
-    assert len(set(family)) == 12
+    assert (
+        family[:2] + family[14:] == after and len(set(family)) == 18
+    )  # twelve were inserted after the second, and none removed
     page.locator('#board button[data-do="keep"]').nth(5).click()
     page.locator("#shelf img").nth(1).wait_for(timeout=READY)
     page.locator("#mutate").click()
@@ -157,15 +160,15 @@ def test_branches_keeps_breeds_and_exports(visit: Visit, studio: Studio, tmp_pat
     kept = [p for p in files if p.name != "sheet.png"]
     assert len(kept) == 2 and len(files) == 3
     model = load(studio.workspace / "tiny")
-    for path in kept:  # each says how to draw it again, to the last byte
-        pixels, told = read_png(path)
-        drawn = model.pictures.finished(again(model, from_json(Origin, told, path.name)))
+    for path in kept:  # each can be reproduced byte for byte from its metadata
+        pixels, metadata = read_png(path)
+        drawn = model.pictures.decode_samples(reproduce(model, from_json(SampleRecord, metadata, path.name)))
         assert (drawn == pixels).all()
         assert Image.open(path).size == (16, 16)
 
 
-def test_stops_at_any_time(visit: Visit) -> None:
-    """And what was seen so far stays. If the machine was so slow to click that the walk was over, it is tried again."""
+def test_stop_button_stops_sampling(visit: Visit) -> None:
+    """The last preview stays. If sampling ended before the click, the test tries again."""
     slow(visit)
     for _ in range(5):
         visit.page.locator("#draw").click()
@@ -184,7 +187,7 @@ def test_stops_at_any_time(visit: Visit) -> None:
 
 
 def test_two_visitors_draw_in_turn(visit: Visit, browser: Any, studio: Studio) -> None:
-    """The second sees its place, and gets its pictures."""
+    """The second sees its place in the queue, and gets its pictures."""
     slow(visit)
     with visited(browser, studio) as other:
         queued = other.page.get_by_text("queue:").first
@@ -195,24 +198,25 @@ def test_two_visitors_draw_in_turn(visit: Visit, browser: Any, studio: Studio) -
             other.until(lambda: queued.is_visible() or "Step 4 of 4" in status(other), "its place or its pictures")
             waited = queued.is_visible()
             visit.page.locator("#stop").click()
-            other.said("Step 4 of 4")
+            other.wait_for_text("Step 4 of 4")
             if waited:
                 break
         assert waited
         assert len(other.pictures()) == 8
 
 
-def test_another_model_has_its_own_controls(visit: Visit) -> None:
-    choose(visit, "model", "grey")
+def test_controls_change_with_the_model(visit: Visit) -> None:
+    choose(visit, "model", "gray")
     visit.page.get_by_label("Labels").wait_for(state="hidden", timeout=READY)
     draw(visit)
     assert len(visit.pictures()) == 8
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_is_accessible_and_fits(browser: Any, studio: Studio, scheme: Any) -> None:
-    """No serious fault that axe-core knows, and nothing wider than the screen; wide and narrow."""
+def test_page_is_accessible_and_fits_the_screen(browser: Any, studio: Studio, scheme: Any) -> None:
+    """axe-core finds no serious fault, and nothing is wider than the screen, at two screen widths."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    widths: dict[int, float] = {}  # screen width: width of the page, which is the same on all tabs
     with visited(browser, studio, scheme) as visit:
         for tab in visit.page.get_by_role("tab").all_inner_texts():
             visit.tab(tab)
@@ -221,6 +225,8 @@ def test_is_accessible_and_fits(browser: Any, studio: Studio, scheme: Any) -> No
             for width in (1440, 380):
                 visit.page.set_viewport_size({"width": width, "height": 900})
                 visit.settle()
+                taken = visit.page.evaluate("document.querySelector('.gradio-container').getBoundingClientRect().width")
+                assert taken == widths.setdefault(width, taken), tab
                 visit.shot(f"{tab.lower()}-{width}-{scheme}")
                 assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, tab
                 found = axe.run(visit.page).response["violations"]
@@ -228,10 +234,11 @@ def test_is_accessible_and_fits(browser: Any, studio: Studio, scheme: Any) -> No
                 assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious] == [], (tab, width)
             visit.page.set_viewport_size({"width": 1440, "height": 900})
             visit.settle()
+    assert widths[1440] == 76 * 16
 
 
 def downloaded(visit: Visit, where: str, folder: Any) -> list[Any]:
-    """What is offered there, unpacked: its files."""
+    """Download the zip file that is offered there, and unpack it; its files."""
     link = visit.page.locator(f"{where} a[download]").first
     link.wait_for(timeout=READY)
     with visit.page.expect_download(timeout=READY) as download:
@@ -241,23 +248,25 @@ def downloaded(visit: Visit, where: str, folder: Any) -> list[Any]:
     return sorted(folder.iterdir())
 
 
-def test_a_picture_is_marked_by_hand_or_by_keys_and_filled_in(visit: Visit, tmp_path: Any) -> None:
+def test_mask_drawn_with_mouse_or_keys_is_inpainted(visit: Visit, tmp_path: Any) -> None:
     page = visit.page
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 4), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "mine; rm.png")
     visit.tab("Edit")
+    visit.wait_for_text("Upload a picture, or press Edit below a kept picture.")
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "mine; rm.png")
+    visit.wait_for_text("Ready: press Edit.")
     paper = page.locator("#brush canvas")
     paper.wait_for(timeout=READY)
-    page.locator("#go").click()  # a variation, first
+    page.locator("#go").click()  # the default edit, vary
     visit.until(lambda: len(visit.pictures("#edited")) == 4, "the variations")
     page.locator("#edited button").first.wait_for(timeout=READY)
-    page.get_by_label("fill in").check()
-    page.get_by_label("Size of the brush").wait_for(timeout=READY)
+    page.get_by_label("inpaint").check()
+    page.get_by_label("Brush size").wait_for(timeout=READY)
     paper.focus()
     for key in ("Space", "ArrowRight", "Shift+ArrowRight", "ArrowDown", "Delete"):
         page.keyboard.press(key)  # 2×2 in a corner, two more columns, and without the last two of the second row
-    visit.said("6 of 256 pixels are marked")
+    visit.wait_for_text("6 of 256 pixels marked")
     box = paper.bounding_box()
     page.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + 0.45 * box["height"])
     page.mouse.down()
@@ -266,7 +275,7 @@ def test_a_picture_is_marked_by_hand_or_by_keys_and_filled_in(visit: Visit, tmp_
     visit.until(lambda: "of 256" in page.locator("#brush .n-status").inner_text(), "the marking")
     number = int(page.locator("#brush .n-status").inner_text().split()[0])
     assert number > 10
-    visit.ask("edit-number", 2)
+    visit.set_number("edit-number", 2)
     page.locator("#go").click()
     visit.until(lambda: len(visit.pictures("#edited")) == 2 and page.locator("#edited button").count() == 2, "two")
     visit.shot("edit")
@@ -276,12 +285,12 @@ def test_a_picture_is_marked_by_hand_or_by_keys_and_filled_in(visit: Visit, tmp_
     changed = np.zeros((16, 16), dtype=bool)
     for path in made:
         changed |= (np.array(Image.open(path)) != noise).any(2)
-    assert 0 < changed.sum() <= number  # all others came back byte for byte
+    assert 0 < changed.sum() <= number  # all other pixels are unchanged
     page.locator("#edited button").first.click()
-    visit.said("0 of 256 pixels are marked")  # what was drawn is now the picture
+    visit.wait_for_text("0 of 256 pixels marked")  # the result is now the picture
 
 
-def test_a_kept_picture_is_edited(visit: Visit) -> None:
+def test_kept_picture_can_be_edited(visit: Visit) -> None:
     page = visit.page
     draw(visit)
     visit.tab("Keep")
@@ -289,22 +298,22 @@ def test_a_kept_picture_is_edited(visit: Visit) -> None:
     page.locator('#shelf button[data-do="edit"]').click()
     page.get_by_role("tab", name="Edit", selected=True).wait_for(timeout=READY)
     page.locator("#brush canvas").wait_for(timeout=READY)
-    for kind in ("draw around it", "make it seamless"):
+    for kind in ("outpaint", "make seamless"):
         before = visit.pictures("#edited")
         page.get_by_label(kind).check()
-        visit.ask("rounds", 1)
+        visit.set_number("rounds", 1)
         page.locator("#go").click()
         visit.until(
             lambda before=before: page.locator("#edited button").count() == 4 and visit.pictures("#edited") != before,
             kind,
         )
-    page.get_by_label("enlarge it").check()
+    page.get_by_label("upscale").check()
     page.locator("#go").click()
-    visit.said("a whole number, 2 or more")
+    visit.wait_for_text("a whole factor, 2 or more")
 
 
-def test_models_do_what_they_learned(visit: Visit, studio: Studio, tmp_path: Any) -> None:
-    """One that reads, one that enlarges, one that finds masks: the page offers what each can do, and does it."""
+def test_page_offers_the_task_of_each_model(visit: Visit, studio: Studio, tmp_path: Any) -> None:
+    """Text to image, upscaling, segmentation: the page offers the task of each model, and performs it."""
     page = visit.page
     pictures = {side: tmp_path / f"{side}.png" for side in (8, 16)}
     for side, path in pictures.items():
@@ -315,7 +324,7 @@ def test_models_do_what_they_learned(visit: Visit, studio: Studio, tmp_path: Any
     def edit(model: str, side: int, number: int, what: str) -> None:
         before = visit.pictures("#edited")
         choose(visit, "model", model)
-        visit.said({"words": "reads text", "larger": "it can enlarge it", "finder": "it can find its mask"}[model])
+        visit.wait_for_text({"words": "reads text", "larger": "it can upscale", "finder": "it can segment"}[model])
         visit.settle()
         page.locator("#picture input[type=file]").set_input_files(pictures[side])
         page.locator("#brush canvas").wait_for(timeout=READY)
@@ -328,24 +337,24 @@ def test_models_do_what_they_learned(visit: Visit, studio: Studio, tmp_path: Any
         page.locator("#brush canvas").wait_for(state="hidden", timeout=READY)
 
     visit.tab("Edit")
-    visit.ask("edit-number", 3)
+    visit.set_number("edit-number", 3)
     for text in ("a red fish", "a big blue tool"):
         choose(visit, "model", "words")
         page.locator("#edit-text textarea, #edit-text input").first.fill(text)
         edit("words", 8, 3, text)
-    assert offered.count() == 5  # and the two texts gave two things, or edit() had waited in vain
+    assert offered.count() == 5  # the two texts gave different results, otherwise edit() would have timed out
     edit("larger", 8, 3, "what was enlarged")
-    assert offered.all_inner_texts() == ["enlarge it"]
-    edit("finder", 16, 5, "the mask")
-    assert offered.all_inner_texts() == ["find its mask"]
-    assert page.locator("#edited").get_by_text("where they differ").is_visible()
+    assert offered.all_inner_texts() == ["upscale"]
+    edit("finder", 16, 5, "mask")
+    assert offered.all_inner_texts() == ["segment"]
+    assert page.locator("#edited").get_by_text("uncertainty").is_visible()
     choose(visit, "model", "tiny")
     visit.until(lambda: offered.count() == 5, "what this one can do")
 
 
-def test_walks_between_two_that_were_kept(visit: Visit, studio: Studio, tmp_path: Any) -> None:
+def test_walk_between_two_kept_pictures(visit: Visit, studio: Studio, tmp_path: Any) -> None:
     page = visit.page
-    visit.ask("number", 2)
+    visit.set_number("number", 2)
     draw(visit)
     visit.tab("Keep")
     for i in (0, 1):
@@ -353,9 +362,9 @@ def test_walks_between_two_that_were_kept(visit: Visit, studio: Studio, tmp_path
         page.locator("#shelf img").nth(i).wait_for(timeout=READY)
     visit.tab("Walk")
     visit.until(lambda: page.locator("#walk-to input").input_value().startswith("2: "), "what was kept")
-    page.get_by_label("And back again").uncheck()
+    page.get_by_label("Loop: back to the start").uncheck()
     page.get_by_label("animated PNG").check()
-    visit.ask("frames", 5)
+    visit.set_number("frames", 5)
     page.locator("#walk").click()
     page.locator("#walked .n-film").wait_for(timeout=READY)
     visit.shot("walk")
@@ -364,36 +373,36 @@ def test_walks_between_two_that_were_kept(visit: Visit, studio: Studio, tmp_path
     assert [p.name for p in files] == [*(f"frame-0{i}.png" for i in range(5)), "walk.png"]
     model = load(studio.workspace / "tiny")
     ends = generate(model, [0, 1], model.condition(["bread", "health potion"], 2), model.sampler(), model.grid())
-    wanted = model.pictures.finished(list(ends)[-1].x)
+    wanted = model.pictures.decode_samples(list(ends)[-1].x)
     for path, row in ((files[0], wanted[0]), (files[4], wanted[1])):
         apart = np.array(Image.open(path)).astype(int) - row.permute(1, 2, 0).numpy()
-        assert np.abs(apart).max() <= 1  # a walk goes from the one to the other
+        assert np.abs(apart).max() <= 1  # a walk starts at one picture and ends at the other
 
 
-def test_sliders_move_what_is_drawn(visit: Visit) -> None:
+def test_sliders_move_pictures_along_directions(visit: Visit) -> None:
     page = visit.page
     visit.tab("Sliders")
     page.locator("#find").click()
-    visit.said("7 directions")  # four components, three labels
+    visit.wait_for_text("7 directions")  # four components, three labels
     page.locator("#move").click()
-    page.get_by_label("Pictures moved along the directions").wait_for()  # and not those that are being drawn
+    page.get_by_label("Pictures moved along the directions").wait_for()  # the final pictures, not the previews
     assert len(visit.pictures("#moved")) == 4
     plain = visit.pictures("#moved")
     page.locator("#slide-1 input[type=range]").focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
-    visit.ask("slide-6", -2)
+    visit.set_number("slide-6", -2)
     visit.until(lambda: visit.pictures("#moved") != plain, "the pictures to move")
     visit.shot("sliders")
     page.locator("#level").click()
     visit.until(lambda: visit.pictures("#moved") == plain, "the pictures as they were")
 
 
-def test_pictures_are_asked_for_in_words(visit: Visit) -> None:
+def test_draw_from_text(visit: Visit) -> None:
     page = visit.page
     choose(visit, "model", "words")
-    visit.said("reads text")
-    visit.ask("number", 2)
+    visit.wait_for_text("reads text")
+    visit.set_number("number", 2)
     found = []
     for text in ("a red fish", "a big blue tool"):
         page.locator("#text textarea, #text input").first.fill(text)
@@ -403,33 +412,31 @@ def test_pictures_are_asked_for_in_words(visit: Visit) -> None:
     assert found[0] != found[1]
 
 
-def test_mixtures_and_attributes_are_asked_for(visit: Visit) -> None:
+def test_draw_with_label_mixture_and_attributes(visit: Visit) -> None:
     page = visit.page
-    choose(visit, "model", "told")
+    choose(visit, "model", "attributes")
     page.get_by_label("Attributes").wait_for(timeout=READY)
-    visit.said("attributes: shape (round or square), hue (a number)")
-    field = page.locator("#labels input")
-    field.fill("bread:0.5,sword:0.5")
-    field.press("Enter")
-    visit.ask("number", 2)
+    visit.wait_for_text("attributes: shape (round or square), hue (a number)")
+    visit.add_label("bread:0.5,sword:0.5")
+    visit.set_number("number", 2)
     page.get_by_label("Attributes").fill("hue=0.3, shape=round")
     draw(visit)
-    visit.said("bread:0.5,sword:0.5, seed 1")
+    visit.wait_for_text("bread:0.5,sword:0.5, seed 1")
     page.get_by_label("Attributes").fill("hue=red")
     page.locator("#draw").click()
-    visit.said("the attribute 'hue' is a number")
+    visit.wait_for_text("the attribute 'hue' is a number")
 
 
-def test_a_folder_is_taken_with_its_labels(visit: Visit, studio: Studio) -> None:
+def test_uploaded_folder_keeps_its_labels(visit: Visit, studio: Studio) -> None:
     visit.tab("Train")
     visit.page.locator("#folder input").set_input_files(studio.workspace / "squares")
-    visit.said("40 files are packed")
+    visit.wait_for_text("40 files packed")
     visit.page.locator("#files").get_by_text("folder").first.wait_for(timeout=READY)
     visit.page.locator("#look").click()
-    visit.said("food 20, tool 20")
+    visit.wait_for_text("food 20, tool 20")
 
 
-def test_trains_watches_stops_and_goes_on(visit: Visit, studio: Studio, tmp_path: Any) -> None:
+def test_train_watch_stop_and_resume(visit: Visit, studio: Studio, tmp_path: Any) -> None:
     page = visit.page
     upload = tmp_path / "odd; name.zip"
     with zipfile.ZipFile(upload, "w") as packed:
@@ -439,24 +446,27 @@ def test_trains_watches_stops_and_goes_on(visit: Visit, studio: Studio, tmp_path
     page.locator("#files input[type=file]").set_input_files(upload)
     page.get_by_text("odd; name").first.wait_for(timeout=READY)
     page.locator("#look").click()
-    visit.said("food 20, tool 20")
+    visit.wait_for_text("food 20, tool 20")
     visit.shot("look")
     page.locator("#name input, #name textarea").first.fill("../away")
     page.locator("#start").click()
-    visit.said("is no name for a run")
+    visit.wait_for_text("is not a valid run name")
     page.locator("#name input, #name textarea").first.fill("my squares")
-    page.locator("#minutes input").fill("0.4")
+    page.locator("#minutes input").fill("0.6")
+    assert page.locator("#origin input").input_value() == "automatic"
+    choose(visit, "origin", "tiny")
     page.locator("#start").click()
-    visit.said("my squares: training")
+    visit.wait_for_text("my squares: training, reading the pictures and planning the time")
+    assert page.get_by_role("heading", name="Samples during training").count() == 0  # no heading without content
     page.get_by_text("images, ").first.wait_for(timeout=3 * READY)
     page.locator("#growth img").first.wait_for(timeout=READY)
     page.locator("#halt").click()
-    visit.said("my squares: stopp")
+    visit.wait_for_text("my squares: stopp")
     page.get_by_text("my squares: stopped").first.wait_for(timeout=READY)
     assert not (studio.workspace / "my squares" / "lock").exists()
-    visit.said("40 (")
+    visit.wait_for_text("40 (")
     page.locator("#resume").click()
-    visit.said("my squares: training")
+    visit.wait_for_text("my squares: training")
     page.get_by_text("my squares: finished").first.wait_for(timeout=3 * READY)
     page.locator("#curves svg").first.wait_for(timeout=READY)
     visit.shot("runs")
@@ -467,4 +477,5 @@ def test_trains_watches_stops_and_goes_on(visit: Visit, studio: Studio, tmp_path
     page.locator("#draw").wait_for(timeout=READY)
     visit.settle()
     choose(visit, "model", "my squares")
-    visit.said("2 labels")
+    visit.wait_for_text("2 labels")
+    assert [origin.name for origin in load(studio.workspace / "my squares").config.origins] == ["tiny"]

@@ -6,232 +6,271 @@ import pytest
 import torch
 
 from encoders import Counted
-from noisette.edit.generate import ends, generate
+from noisette.data.png import encode_png, read_png
 from noisette.edit.hspace import Direction
-from noisette.edit.kin import Kin
-from noisette.edit.origin import Origin, again
 from noisette.errors import InputError
-from noisette.studio import breeding, drawing, editing, export, sliding, walking
-from noisette.studio.kinds import Ask
-from noisette.studio.live import WALKING, stepped
-from noisette.studio.session import Board, Came, Walk
-from noisette.studio.told import typed
-from noisette.viz.png import png, read_png
+from noisette.sampling.generate import final_samples, generate
+from noisette.sampling.record import SampleRecord
+from noisette.sampling.run import reproduce
+from noisette.studio import board_requests as breeding
+from noisette.studio import directions as sliding
+from noisette.studio import editing, export
+from noisette.studio import interpolation as walking
+from noisette.studio import trajectories as drawing
+from noisette.studio.edit_kinds import EditRequest
+from noisette.studio.error_handling import check_types
+from noisette.studio.previews import MODEL_LOCK, lock_steps
+from noisette.studio.session import Board, BoardUpdate, Trajectory
 from tiny_models import tiny
 
 
-def finished(number: int = 3, **said: object) -> tuple[object, Walk]:
+def finished(number: int = 3, **settings: object) -> tuple[object, Trajectory]:
     model = tiny()
-    way = drawing.way(model, **said)  # type: ignore[arg-type]
-    *_, walk = drawing.walk(model, drawing.wish(model, "tiny", ["sword", "bread"], 5, number, way))
+    way = drawing.make_settings(model, **settings)  # type: ignore[arg-type]
+    *_, walk = drawing.draw_trajectory(model, drawing.make_request(model, "tiny", ["sword", "bread"], 5, number, way))
     return model, walk
 
 
 def board(number: int = 3) -> Board:
-    return Board().filled(drawing.cells(*finished(number)))
+    return Board().with_samples(drawing.make_samples(*finished(number)))
 
 
-def test_a_walk_is_what_generate_draws_and_its_pictures_are_drawn_again() -> None:
-    model, walk = finished(sampler="ddim", grid="logsnr", steps=5, guidance=2.0, eta=0.7, share=(0.2, 0.8))
+def test_trajectory_uses_the_settings_and_its_samples_can_be_reproduced() -> None:
+    model, walk = finished(sampler="ddim", grid="logsnr", steps=5, guidance=2.0, eta=0.7, guided_range=(0.2, 0.8))
     grid = model.grid(5, "logsnr")
-    assert [float(s.t) for s in walk.states] == grid.tolist() and walk.done
-    assert walk.wish.way.interval == (float(grid[4]), float(grid[1]))
-    for cell in drawing.cells(model, walk):
-        assert torch.equal(model.pictures.finished(again(model, cell.origin)), cell.pixels)
-    assert [c.origin.label for c in drawing.cells(model, walk)] == ["sword", "bread", "sword"]
+    assert [float(s.t) for s in walk.states] == grid.tolist() and walk.is_finished
+    assert walk.request.interval == (float(grid[4]), float(grid[1]))
+    for cell in drawing.make_samples(model, walk):
+        assert torch.equal(model.pictures.decode_samples(reproduce(model, cell.record)), cell.pixels)
+    assert [c.record.label for c in drawing.make_samples(model, walk)] == ["sword", "bread", "sword"]
 
 
-def test_words_are_asked_for_and_remembered() -> None:
+def test_text_is_used_and_recorded() -> None:
     encoder = Counted()
-    model = tiny(labels=(), wording=encoder.wording)
-    assert model.reader is not None
-    model.reader.encoder = encoder
-    wish = drawing.wish(model, "words", [], 5, 2, drawing.way(model, steps=3), text="a red fish")
-    assert wish.labels == (None, None) and wish.asked == ("a red fish",) * 2
-    *_, walk = drawing.walk(model, wish)
-    cells = drawing.cells(model, walk)
-    assert [c.origin.text for c in cells] == ["a red fish"] * 2 and cells[0].asked == "a red fish"
+    model = tiny(labels=(), wording=encoder.info)
+    assert model.text_encoder is not None
+    model.text_encoder.encoder = encoder
+    prepared = drawing.make_request(model, "words", [], 5, 2, drawing.make_settings(model, steps=3), text="a red fish")
+    assert prepared.request.labels == (None, None) and prepared.request.prompts == ("a red fish",) * 2
+    *_, walk = drawing.draw_trajectory(model, prepared)
+    cells = drawing.make_samples(model, walk)
+    assert [c.record.text for c in cells] == ["a red fish"] * 2 and cells[0].prompt == "a red fish"
     for cell in cells:
-        assert torch.equal(model.pictures.finished(again(model, cell.origin)), cell.pixels)
-    board = Board().filled(cells)
-    assert breeding.more(board, 0, 20.0).texts == ("a red fish",) * breeding.FAMILY
+        assert torch.equal(model.pictures.decode_samples(reproduce(model, cell.record)), cell.pixels)
+    board = Board().with_samples(cells)
+    assert breeding.request_neighbors(board, 0, 20.0).request.texts == ("a red fish",) * breeding.DEFAULT_COUNT
     rejected = replace(board, rejected=frozenset([1]))
-    assert breeding.replacements(rejected).texts == ("a red fish",)
+    assert breeding.request_replacements(rejected).request.texts == ("a red fish",)
     with pytest.raises(InputError, match="without text"):
-        list(drawing.walk(tiny(), drawing.wish(tiny(), "tiny", [], 0, 1, drawing.way(tiny()), text="a fish")))
+        list(
+            drawing.draw_trajectory(
+                tiny(), drawing.make_request(tiny(), "tiny", [], 0, 1, drawing.make_settings(tiny()), text="a fish")
+            )
+        )
 
 
-def test_guidance_outside_of_its_interval_is_none() -> None:
-    _, never = finished(guidance=5.0, share=(1.0, 1.0))
+def test_guidance_has_no_effect_outside_its_interval() -> None:
+    _, never = finished(guidance=5.0, guided_range=(1.0, 1.0))
     _, plain = finished(guidance=1.0)
     _, always = finished(guidance=5.0)
     assert torch.equal(never.states[-1].x, plain.states[-1].x)
     assert not torch.equal(always.states[-1].x, plain.states[-1].x)
 
 
-def test_every_step_can_be_seen() -> None:
+def test_every_step_can_be_decoded() -> None:
     model, walk = finished()
-    shown = [drawing.seen(model, walk, k) for k in range(walk.steps + 1)]
-    noisy = [drawing.seen(model, walk, k, noisy=True) for k in range(walk.steps + 1)]
-    assert torch.equal(shown[0], noisy[0])  # nothing was seen yet
-    assert torch.equal(shown[-1], noisy[-1])  # no noise is left
+    shown = [drawing.decode_step(model, walk, k) for k in range(walk.num_steps + 1)]
+    noisy = [drawing.decode_step(model, walk, k, noisy=True) for k in range(walk.num_steps + 1)]
+    assert torch.equal(shown[0], noisy[0])  # at first, the preview is the noise
+    assert torch.equal(shown[-1], noisy[-1])  # at the end, there is no noise
     assert not torch.equal(shown[2], noisy[2])
 
 
-def test_branches_share_the_way_there() -> None:
+def test_branches_share_the_earlier_steps() -> None:
     model, walk = finished()
-    *_, same = drawing.branch(model, walk, 2)
+    *_, same = drawing.draw_branch(model, walk, 2)
     assert torch.equal(same.states[-1].x, walk.states[-1].x)
-    *_, other = drawing.branch(model, walk, 2, seed=9, label="health potion")
+    *_, other = drawing.draw_branch(model, walk, 2, seed=9, label="health potion")
     assert torch.equal(other.states[1].x, walk.states[1].x)
     assert not torch.equal(other.states[-1].x, walk.states[-1].x)
-    assert other.steps == walk.steps and other.done and other.asked == ("health potion",) * 3
-    assert other.wish == walk.wish  # what it was asked for before is not forgotten
-    *_, anew = drawing.branch(model, walk, 0, seed=40)
+    assert other.num_steps == walk.num_steps and other.is_finished and other.prompts == ("health potion",) * 3
+    assert other.request == walk.request  # the original request is kept
+    *_, anew = drawing.draw_branch(model, walk, 0, seed=40)
     fresh = generate(model, range(40, 43), model.condition(["sword", "bread"], 3), model.sampler(), model.grid(), 1, 3)
-    assert torch.equal(anew.states[-1].x, ends(fresh, model.grid()))
+    assert torch.equal(anew.states[-1].x, final_samples(fresh, model.grid()))
 
 
-def test_the_first_ones_of_what_cannot_be_are_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     model, walk = finished()
-    way = drawing.way(model)
+    way = drawing.make_settings(model)
     for wrong, words in (
-        (lambda: drawing.way(model, steps=5000), "1 to 1000"),
-        (lambda: drawing.way(model, sampler="heun", eta=0.5), "η"),
-        (lambda: drawing.way(model, share=(0.8, 0.2)), "never"),
-        (lambda: drawing.wish(model, "tiny", [], 0, 65, way), "1 to 64"),
-        (lambda: drawing.wish(model, "tiny", [], -1, 1, way), "0 or more"),
-        (lambda: next(drawing.branch(model, walk, walk.steps)), "before the last"),
-        (lambda: drawing.cells(model, Walk(walk.wish, walk.model, walk.states[:2])), "to its end"),
-        (lambda: breeding.mutants(board(), 10), "keep a picture first"),
-        (lambda: breeding.replacements(board()), "reject a picture first"),
-        (lambda: board().keep(3), "it has 3"),
+        (lambda: drawing.make_settings(model, steps=5000), "steps must be at most 1000, got 5000"),
+        (lambda: drawing.make_settings(model, sampler="heun", eta=0.5), "eta is an option of ddim"),
+        (lambda: drawing.make_settings(model, guided_range=(0.8, 0.2)), "guided range must be"),
+        (lambda: drawing.make_request(model, "tiny", [], 0, 65, way), "number must be at most 64, got 65"),
+        (
+            lambda: drawing.make_request(model, "tiny", [], -1, 1, way),
+            "seed must be a whole number of at least 0, got -1",
+        ),
+        (
+            lambda: drawing.make_request(model, "tiny", [], 2**64 - 1, 1, way),
+            "seed must be at most 1844674407370955161",
+        ),
+        (lambda: next(drawing.draw_branch(model, walk, 1, seed=2**64)), "seed must be at most 1844674407370955161"),
+        (lambda: drawing.make_request(model, "tiny", [], 0, 1, way, text="a" * 3000), "text may have at most 2000"),
+        (lambda: next(drawing.draw_branch(model, walk, walk.num_steps)), "before the last"),
+        (lambda: drawing.make_samples(model, Trajectory("tiny", walk.request, walk.states[:2])), "to its end"),
+        (lambda: breeding.request_mutants(board(), 10), "keep a picture first"),
+        (lambda: breeding.request_replacements(board()), "reject a picture first"),
+        (lambda: board().toggle_kept(3), "it has 3"),
     ):
         with pytest.raises(InputError, match=words):
             wrong()
 
 
-def test_a_walk_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "MEMORY", 10_000)
+def test_trajectory_too_large_for_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "MAX_STATE_BYTES", 10_000)
     with pytest.raises(InputError, match="fewer"):
         finished()
 
 
-def test_keeping_and_rejecting_exclude_each_other_and_can_be_taken_back() -> None:
+def test_keep_and_reject_are_exclusive_and_can_be_undone() -> None:
     value = board()
-    kept = value.keep(1)
-    assert kept.kept == (value.cells[1],) and kept.keep(1).kept == ()
-    assert kept.reject(1).kept == () and kept.reject(1).rejected == {1}
-    assert kept.reject(1).keep(1).rejected == frozenset()
-    assert kept.filled([]).kept == kept.kept  # the shelf outlives the grid
-    assert kept.drop(0).kept == ()
+    kept = value.toggle_kept(1)
+    assert kept.kept == (value.samples[1],) and kept.toggle_kept(1).kept == ()
+    assert kept.toggle_rejected(1).kept == () and kept.toggle_rejected(1).rejected == {1}
+    assert kept.toggle_rejected(1).toggle_kept(1).rejected == frozenset()
+    assert kept.with_samples([]).kept == kept.kept  # kept samples stay when the grid is replaced
+    assert kept.remove_kept(0).kept == ()
 
 
-def test_more_like_one_is_it_and_its_neighbours() -> None:
-    value = board().filled(board().cells)
-    wish = breeding.more(value, 1, 15)
-    assert len(wish.kin) == breeding.FAMILY and set(wish.labels) == {"bread"}
-    assert wish.kin[0] == Kin(6) and all(k.turns[0].degrees == 15 for k in wish.kin[1:])
-    later = breeding.more(value.filled(value.cells), 1, 15)
-    assert not {*wish.kin[1:]} & {*later.kin[1:]}  # asked again, there are others
+def test_neighbors_are_inserted_after_their_parent() -> None:
+    value = board().with_samples(board().samples)
+    request = breeding.request_neighbors(value, 1, 15).request
+    assert len(request.lineages) == breeding.DEFAULT_COUNT and set(request.labels) == {"bread"}
+    assert all(k.seed == 6 and k.rotations[0].degrees == 15 for k in request.lineages)
+    marked = value.toggle_kept(1).toggle_rejected(0).toggle_rejected(2)
+    after = marked.apply_update(BoardUpdate(board(2).samples, marked.generation, index=2))
+    assert after.samples[:2] + after.samples[4:] == value.samples and len(after.samples) == 5
+    assert after.kept == marked.kept and after.rejected == {0, 4}
+    later = breeding.request_neighbors(after, 1, 15).request
+    assert not {*request.lineages} & {*later.lineages}  # a second request gives other neighbors
+    with pytest.raises(InputError, match="room for 192 pictures"):
+        breeding.request_neighbors(value.with_samples(value.samples * 61), 1, 15)
 
 
-def test_mutants_are_of_all_the_kept_and_replacements_of_the_rejected_alone() -> None:
-    value = board().keep(0).keep(1).reject(2)
-    wish = breeding.mutants(value, 40)
-    assert [k.seed for k in wish.kin[:4]] == [5, 6, 5, 6] and wish.labels[:2] == ("sword", "bread")
-    fresh = breeding.replacements(value)
-    assert fresh.labels == ("sword",) and fresh.kin[0].seed not in (5, 6, 7)
-    came = Came(board(1).cells, value.generation, (2,))
-    after = value.keep(1).keep(1).placed(came)
-    assert after.cells[:2] == value.cells[:2] and after.cells[2] is not value.cells[2] and len(after.kept) == 2
+def test_mutants_of_kept_and_replacements_of_rejected_samples() -> None:
+    value = board().toggle_kept(0).toggle_kept(1).toggle_rejected(2)
+    request = breeding.request_mutants(value, 40).request
+    assert [k.seed for k in request.lineages[:4]] == [5, 6, 5, 6] and request.labels[:2] == ("sword", "bread")
+    fresh = breeding.request_replacements(value).request
+    assert fresh.labels == ("sword",) and fresh.lineages[0].seed not in (5, 6, 7)
+    came = BoardUpdate(board(1).samples, value.generation, (2,))
+    after = value.toggle_kept(1).toggle_kept(1).apply_update(came)
+    assert after.samples[:2] == value.samples[:2] and after.samples[2] is not value.samples[2] and len(after.kept) == 2
 
 
-def test_what_comes_is_put_on_the_board_as_it_is_then() -> None:
-    """What was kept while it was drawn stays kept; a board that was filled anew is not replaced in."""
-    value = board().reject(2)
-    came = Came(board(1).cells, value.generation, (2,))
-    pressed = value.keep(0).keep(1)
-    after = pressed.placed(came)
-    assert after.kept == pressed.kept and after.cells[2] is came.cells[0] and after.rejected == frozenset()
-    whole = pressed.placed(Came(board(1).cells, 0))
-    assert len(whole.cells) == 1 and whole.kept == pressed.kept
+def test_update_applies_to_the_current_board() -> None:
+    """Samples kept during sampling stay kept; replacements for an older grid are refused."""
+    value = board().toggle_rejected(2)
+    came = BoardUpdate(board(1).samples, value.generation, (2,))
+    pressed = value.toggle_kept(0).toggle_kept(1)
+    after = pressed.apply_update(came)
+    assert after.kept == pressed.kept and after.samples[2] is came.samples[0] and after.rejected == frozenset()
+    whole = pressed.apply_update(BoardUpdate(board(1).samples, 0))
+    assert len(whole.samples) == 1 and whole.kept == pressed.kept
     with pytest.raises(InputError, match="filled anew meanwhile"):
-        after.placed(came)
+        after.apply_update(came)
 
 
-def test_a_branch_is_no_parent() -> None:
-    """Its noise leads to the picture that it left."""
+def test_branches_cannot_be_parents() -> None:
+    """The noise of a branch gives the picture that it branched off from, not the branch."""
     model, walk = finished()
-    *_, branch = drawing.branch(model, walk, 2, label="health potion")
-    cell = drawing.cells(model, branch)[0]
-    assert (cell.origin.label, cell.asked) == ("sword", "health potion")
-    value = Board().filled([cell]).keep(0)
+    *_, branch = drawing.draw_branch(model, walk, 2, label="health potion")
+    cell = drawing.make_samples(model, branch)[0]
+    assert (cell.record.label, cell.prompt) == ("sword", "health potion")
+    value = Board().with_samples([cell]).toggle_kept(0)
     for wrong in (
-        lambda: breeding.more(value, 0, 10),
-        lambda: breeding.mutants(value, 10),
-        lambda: next(walking.between(model, cell, cell, 4, True)),
+        lambda: breeding.request_neighbors(value, 0, 10),
+        lambda: breeding.request_mutants(value, 10),
+        lambda: next(walking.draw_interpolation(model, cell, cell, 4, True)),
     ):
         with pytest.raises(InputError, match="branched off after step 2"):
             wrong()
     with pytest.raises(InputError, match="is a branch itself"):
-        next(drawing.branch(model, branch, 1))
+        next(drawing.draw_branch(model, branch, 1))
 
 
-def test_numbers_that_json_knows_and_nobody_means_are_refused() -> None:
+def test_nan_infinite_and_mistyped_numbers_are_refused() -> None:
     model = tiny(attributes=("hue",), means=(0.5,), scales=(0.2,))
-    way = drawing.way(model)
+    way = drawing.make_settings(model)
     push = Direction("one", model.grid()[:-1], torch.zeros(4, 8, 4, 4))
     for wrong, words in (
-        (lambda: drawing.way(model, guidance=math.nan), "a guidance of nan"),
-        (lambda: drawing.way(model, guidance=math.inf), "a guidance of inf"),
-        (lambda: next(sliding.gone(model, [push], [math.nan], way, None, 0, 1)), "gone along by -3 to 3"),
+        (lambda: drawing.make_settings(model, guidance=math.nan), "guidance must be between -100 and 100, got nan"),
+        (lambda: drawing.make_settings(model, guidance=math.inf), "guidance must be between -100 and 100, got inf"),
+        (
+            lambda: next(sliding.draw_moved(model, [push], [math.nan], way, None, 0, 1)),
+            "strength of a direction must be between -3 and 3",
+        ),
         (lambda: model.condition(None, 1, attributes={"hue": 1e300}), "'hue' is a number"),
-        (lambda: Origin("m", 0, None, "ddim", "karras", 4, 2.0, 1, interval=(0.8, 0.2)), "damaged"),
+        (
+            lambda: SampleRecord(
+                model="m",
+                seed=0,
+                label=None,
+                sampler="ddim",
+                grid="karras",
+                steps=4,
+                guidance=2.0,
+                batch=1,
+                interval=(0.8, 0.2),
+            ),
+            "guidance interval must be",
+        ),
     ):
         with pytest.raises(InputError, match=words):
             wrong()
 
-    def asked(seed: int, far: float = 1.0, steps: int | None = None) -> tuple[int, float, int | None]:
+    def function(seed: int, far: float = 1.0, steps: int | None = None) -> tuple[int, float, int | None]:
         return seed, far, steps
 
-    assert typed(asked)(4, far=2, steps=None) == (4, 2, None)
+    assert check_types(function)(4, far=2, steps=None) == (4, 2, None)
     for given, words in (
-        ({"seed": 4.0}, "seed is 4.0: give a whole number"),
-        ({"seed": True}, "seed is True"),
-        ({"seed": "4"}, "seed is '4'"),
-        ({"seed": 4, "steps": 2.5}, "steps is 2.5: give a whole number"),
-        ({"seed": 4, "far": "2"}, "far is '2': give a number"),
+        ({"seed": 4.0}, "seed must be an integer, got 4.0"),
+        ({"seed": True}, "seed must be an integer, got True"),
+        ({"seed": "4"}, "seed must be an integer, got '4'"),
+        ({"seed": 4, "steps": 2.5}, "steps must be an integer, got 2.5"),
+        ({"seed": 4, "far": "2"}, "far must be a number, got '2'"),
     ):
         with pytest.raises(InputError, match=words):
-            typed(asked)(**given)
+            check_types(function)(**given)
 
 
-def test_steps_are_taken_while_nobody_elses_are() -> None:
+def test_steps_hold_the_model_lock() -> None:
     def walk() -> Iterator[bool]:
         for _ in range(3):
-            yield WALKING.locked()
+            yield MODEL_LOCK.locked()
 
-    assert list(stepped(walk())) == [True] * 3 and not WALKING.locked()
+    assert list(lock_steps(walk())) == [True] * 3 and not MODEL_LOCK.locked()
     model = tiny()
-    ask = Ask("vary it", number=1)
+    request = EditRequest("vary", number=1)
     seen: list[bool] = []
-    model.net.register_forward_hook(lambda *_: seen.append(WALKING.locked()))
-    picture = png(torch.full((1, 4, 8, 8), 200, dtype=torch.uint8))
-    list(editing.edited(model, picture, ask, drawing.way(model)))
-    list(drawing.walk(model, drawing.wish(model, "tiny", [], 0, 1, drawing.way(model))))
+    model.net.register_forward_hook(lambda *_: seen.append(MODEL_LOCK.locked()))
+    picture = encode_png(torch.full((1, 4, 8, 8), 200, dtype=torch.uint8))
+    list(editing.stream_edit(model, picture, request, drawing.make_settings(model)))
+    list(drawing.draw_trajectory(model, drawing.make_request(model, "tiny", [], 0, 1, drawing.make_settings(model))))
     assert len(seen) > 6 and all(seen)
 
 
-def test_exported_files_say_how_they_were_drawn(tmp_path) -> None:
+def test_exported_files_contain_their_settings(tmp_path) -> None:
     model, walk = finished()
-    *_, branch = drawing.branch(model, walk, 2, seed=9)
-    cells = [*drawing.cells(model, walk), *drawing.cells(model, branch)]
-    files = export.named(cells)
+    *_, branch = drawing.draw_branch(model, walk, 2, seed=9)
+    cells = [*drawing.make_samples(model, walk), *drawing.make_samples(model, branch)]
+    files = export.encode_pngs(cells)
     assert list(files)[:4] == ["sword-000005.png", "bread-000006.png", "sword-000007.png", "sword-000005-2.png"]
-    told = []
+    metadata = []
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-        told.append(read_png(tmp_path / name)[1])
-    assert "branch" not in told[0] and told[3]["branch"] == {"step": 2, "seed": 9, "label": None}
-    assert export.archive(cells) == export.archive(cells)
+        metadata.append(read_png(tmp_path / name)[1])
+    assert "branch" not in metadata[0] and metadata[3]["branch"] == {"step": 2, "seed": 9, "label": None}
+    assert export.encode_archive(cells) == export.encode_archive(cells)

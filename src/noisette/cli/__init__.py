@@ -1,6 +1,6 @@
-"""The command line. A command is a typed function whose docstring is its help; what it does lies in the layers below.
+"""The command line. A command is a typed function whose docstring is its help; the work is done in lower layers.
 
-Nothing that is slow to import is imported before a command needs it.
+Slow imports such as torch happen inside the commands, so that `noisette --help` is fast.
 """
 
 from .app import main

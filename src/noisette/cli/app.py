@@ -1,7 +1,8 @@
-"""Which commands there are, and what becomes of an error.
+"""The table of commands, and what becomes of an error.
 
-Exit codes: 0 done; 2 what was given cannot be used, said in one sentence; 130 and 143 stopped by Ctrl-C and SIGTERM;
-1 a defect of ours, with everything that helps to find it.
+Exit codes: 0 done; 2 unusable input, with one sentence that says why; 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by a
+terminal that was closed; 1 a defect of noisette, with a traceback. A stream that is closed or full stops no command;
+if what was printed to stdout could not be written, that is said, and the exit code is 2.
 """
 
 import os
@@ -12,8 +13,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, explain_out_of_memory
+from ..io.version import __version__
+from .aliases import AliasedCommand
 from .convert import convert
 from .demo import demo
 from .doctor import doctor
@@ -22,13 +24,15 @@ from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .film import film
-from .names import PeoplesNames
+from .global_options import import_target, split_global_options
+from .malloc import tune_malloc
 from .plan import plan
 from .sample import sample
 from .scan import scan
 from .steps import steps
+from .streams import protect_streams, stdout_error
 from .studio import studio
-from .terminal import complain
+from .terminal import print_error
 from .train import train
 from .train_classifier import train_classifier
 
@@ -39,89 +43,121 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    scan,
-    plan,
-    train,
-    train_classifier,
-    sample,
-    steps,
-    evaluate,
-    explain,
-    film,
-    convert,
-    export,
-    studio,
-    demo,
-    doctor,
-):
-    app.command(cls=PeoplesNames)(command)
-app.add_typer(edit, name="edit")
+MEMORY_ADVICE = "lower --batch or the number of pictures, or close other programs"
+PANELS = {
+    "Train": (scan, plan, train, train_classifier),
+    "Sample and edit": (sample,),
+    "Measure and explain": (evaluate, steps, explain, film),
+    "Share": (convert, export),
+    "Start here": (demo, studio, doctor),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(cls=AliasedCommand, rich_help_panel=panel)(command)
+    if sample in commands:
+        app.add_typer(edit, name="edit", rich_help_panel=panel)
 
 
-def _version(wanted: bool) -> bool:
-    if wanted:
+def _print_version(requested: bool) -> bool:
+    if requested:
         typer.echo(f"noisette {__version__}")
         raise typer.Exit
-    return wanted
+    return requested
 
 
 @app.callback()
 def noisette(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
-    trace: Annotated[bool, typer.Option("--traceback", help="Show where an error came from. Goes anywhere.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    trace: Annotated[
+        bool, typer.Option("--traceback", help="Print the Python traceback of an error. Allowed in any position.")
+    ] = False,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE|FILE.py",
+            help="Import this module first: what it passes to noisette.register can be used by name. Repeatable, "
+            "allowed in any position.",
+        ),
+    ] = None,
+    encoders: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust-encoder",
+            metavar="FOLDER|hf://OWNER/NAME",
+            help="Open this text encoder for models that were trained with it. The default encoder needs no trust. "
+            "Repeatable, allowed in any position.",
+        ),
+    ] = None,
 ) -> None:
-    """Grow a generative model from your own folder of small pictures."""
+    """Train generative models on folders of small pictures, and sample, edit and evaluate them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command line, and exit."""
-    # threads wait awake for some microseconds, then sleep: on a quiet machine the next piece of work finds them awake,
-    # and on a busy one (a browser is enough) they do not take its time; both are measured in docs/log.md
+    """Run a command line, sys.argv[1:] by default, and exit with its code."""
+    protect_streams()
+    # GNU OpenMP: a thread that waits is active for some tenths of a millisecond, then sleeps. On an idle machine the
+    # next piece of work then starts at once. On a busy one this wastes time: there the number of threads is chosen
+    # (training/thread_tuner.py, team.share_cpu). Measured in docs/log.md.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    trace = "--traceback" in given
-    given = [a for a in given if a != "--traceback"]
+    tune_malloc()
+    given = split_global_options(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        code = app(given, prog_name="noisette", standalone_mode=False)
+        for module in given.values["--import"]:
+            import_target(module)
+        if encoders := given.values["--trust-encoder"]:
+            from ..data.text import trust_encoder
+
+            for encoder in encoders:
+                trust_encoder(encoder)
+        with explain_out_of_memory(MEMORY_ADVICE):
+            code = app(given.rest, prog_name="noisette", standalone_mode=False)
     except Exception as error:
-        if trace:
+        if given.traceback:
             traceback.print_exc()
-        code = _explain(error)
+        code = _report_error(error)
     except KeyboardInterrupt:
         code = 130
-    if code == 130 and not trace:
-        complain("stopped")
-    sys.exit(code if isinstance(code, int) else 0)
+    if code == 130 and not given.traceback:
+        print_error("stopped")
+    code = code if isinstance(code, int) else 0
+    if code == 0 and (cause := stdout_error()):
+        print_error(
+            f"what was printed could not be written to stdout ({cause}); all else is done: print to another file"
+        )
+        code = 2
+    sys.exit(code)
 
 
-def _explain(error: Exception) -> int:
-    """Say what went wrong, and which exit code that is."""
-    sentence = getattr(error, "format_message", None)  # of a usage error
+def _report_error(error: Exception) -> int:
+    """Print an error to stderr, and return its exit code."""
+    format_message = getattr(error, "format_message", None)  # of click's usage errors
     if isinstance(error, InputError):
-        complain(str(error))
+        print_error(str(error))
         return 2
-    if sentence is not None:
-        return _usage(error, sentence())
+    if format_message is not None:
+        return _report_usage_error(error, format_message())
     if isinstance(error, OSError) and error.filename is not None:
-        complain(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+        print_error(f"{error.filename}: {(error.strerror or str(error)).lower()}")
         return 2
-    number = getattr(error, "signal", None)  # of train.Interrupted
+    number = getattr(error, "signal", None)  # of training.Interrupted
     if isinstance(number, int):
-        complain(str(error))
+        print_error(str(error))
         return 128 + number
     traceback.print_exc()
-    complain("this is a defect of noisette, not of what you gave it: please report it with the lines above")
+    print_error("this is a defect of noisette, not of your input: please report it with the lines above")
     return 1
 
 
-def _usage(error: Exception, sentence: str) -> int:
-    """A usage error in one sentence, and where to read on. Bare `noisette` is not an error: it shows the help."""
+def _report_usage_error(error: Exception, message: str) -> int:
+    """Print a usage error in one sentence with a pointer to the help. `noisette` alone prints the help: no error."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(sentence)
+        typer.echo(message)
         return 0
     path = context.command_path if context is not None else "noisette"
-    complain(f"{' '.join(sentence.split())} ({path} --help says more)")
+    print_error(f"{' '.join(message.split())} (see {path} --help)")
     return 2

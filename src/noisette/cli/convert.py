@@ -1,4 +1,4 @@
-"""noisette convert: other people's weights, as a model folder."""
+"""noisette convert: read the weights of another project, and write a model folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,87 +6,110 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
-from .terminal import console, machine, wrote
-from .units import size as size_
+from .terminal import get_console, print_json, print_paths
+from .units import parse_size
 
 if TYPE_CHECKING:
-    from ..interop.convert import Report
+    from ..interop.convert import ConversionReport
 
-ORDERS, SCHEDULES, TARGETS = ("legacy", "new"), ("linear", "cosine"), ("epsilon", "x0", "v")
+ATTENTION_ORDERS, SCHEDULES, PREDICTION_TYPES = ("legacy", "new"), ("linear", "cosine"), ("epsilon", "x0", "v")
 
 
 def convert(
-    theirs: Annotated[Path, typer.Argument(help="A .pt, .pth or .safetensors file, or a diffusers folder.")],
-    ours: Annotated[Path, typer.Argument(help="The model folder to write.")],
-    picture: Annotated[str | None, typer.Option("--size", help="Of the pictures: 64, or 32x24 (wide x high).")] = None,
-    heads: Annotated[int | None, typer.Option(help="Attention heads, at every width.")] = None,
-    head_channels: Annotated[int | None, typer.Option(help="Channels of an attention head, instead.")] = None,
-    attention_order: Annotated[str | None, typer.Option(help="Of q, k and v in guided-diffusion: legacy, new.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="Of the noise: linear, cosine.")] = None,
-    chain: Annotated[int | None, typer.Option(help="Steps that the process was trained with.")] = None,
-    rescale: Annotated[
-        bool | None, typer.Option("--rescale/--no-rescale", help="Whether times were shown as of 1000 steps.")
+    source: Annotated[Path, typer.Argument(help="A .pt, .pth, .bin or .safetensors file, or a diffusers folder.")],
+    target: Annotated[Path, typer.Argument(help="The model folder to write. It must not exist.")],
+    size_text: Annotated[
+        str | None, typer.Option("--size", help="Picture size in pixels: 64, or 32x24 (width x height).")
     ] = None,
-    predicts: Annotated[str | None, typer.Option(help="What the network answers: epsilon, x0, v.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report in a line of JSON.")] = False,
+    heads: Annotated[int | None, typer.Option(help="Number of attention heads, at every level.")] = None,
+    head_channels: Annotated[
+        int | None, typer.Option(help="Channels of each attention head; instead of --heads.")
+    ] = None,
+    attention_order: Annotated[
+        str | None, typer.Option(help="Order of q, k and v in guided-diffusion: legacy or new.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="Noise schedule: linear or cosine.")] = None,
+    train_timesteps: Annotated[
+        int | None, typer.Option(help="Number of diffusion steps that the network was trained with.")
+    ] = None,
+    rescale_timesteps: Annotated[
+        bool | None,
+        typer.Option(
+            "--rescale-timesteps/--no-rescale-timesteps",
+            help="Whether the network was given timesteps scaled to 0 … 1000 (guided-diffusion's rescale_timesteps).",
+        ),
+    ] = None,
+    prediction_type: Annotated[str | None, typer.Option(help="What the network predicts: epsilon, x0 or v.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> None:
-    """Make a model folder of another project's weights. Nothing in the file is executed.
+    """Convert another project's weights to a model folder. No code in the file is executed.
 
-    Knows diffusers' UNet2DModel folders, improved- and guided-diffusion (drawing, upsampling, classifying),
-    denoising-diffusion-pytorch, and the sprites course. What weights cannot tell is assumed and said; the options
-    correct it.
+    Supported: diffusers' UNet2DModel folders; improved- and guided-diffusion (U-Nets, upsamplers, classifiers);
+    denoising-diffusion-pytorch; the network of the sprites course. What cannot be read from the weights is assumed
+    and printed; the options override it.
     """
-    for flag, value, known in (
-        ("--attention-order", attention_order, ORDERS),
+    for flag, choice, known in (
+        ("--attention-order", attention_order, ATTENTION_ORDERS),
         ("--schedule", schedule, SCHEDULES),
-        ("--predicts", predicts, TARGETS),
+        ("--prediction-type", prediction_type, PREDICTION_TYPES),
     ):
-        if value is not None and value not in known:
-            raise InputError(f"{flag} is {value!r}: it should be {' or '.join(known)}")
-    for flag, number in (("--heads", heads), ("--head-channels", head_channels), ("--chain", chain)):
+        if choice is not None and choice not in known:
+            raise InputError(f"{flag} must be {' or '.join(known)}, got {choice!r}")
+    numbers = {"--heads": heads, "--head-channels": head_channels, "--train-timesteps": train_timesteps}
+    for flag, number in numbers.items():
         if number is not None and number < 1:
-            raise InputError(f"{flag} is {number}: give 1 or more")
+            raise InputError(f"{flag} must be 1 or more, got {number}")
     if heads is not None and head_channels is not None:
-        raise InputError("--heads and --head-channels both say how wide a head is: give one of them")
-    from ..interop.convert import convert as convert_
-    from ..interop.foreign import Said
+        raise InputError("--heads and --head-channels both set the width of a head: give one of them")
+    from ..interop.base import ConversionOverrides
+    from ..interop.convert import convert as convert_source
 
-    words: dict[str, Any] = {"attention_order": attention_order, "schedule": schedule, "predicts": predicts}
-    side = None if picture is None else size_(picture)
-    said = Said(heads=heads, head_channels=head_channels, chain=chain, rescale=rescale, size=side, **words)
-    report(convert_(theirs, ours, said), ours, as_json)
+    choices: dict[str, Any] = {
+        "attention_order": attention_order, "schedule": schedule, "prediction_type": prediction_type,
+    }  # fmt: skip
+    overrides = ConversionOverrides(
+        heads=heads,
+        head_channels=head_channels,
+        train_timesteps=train_timesteps,
+        rescale_timesteps=rescale_timesteps,
+        size=None if size_text is None else parse_size(size_text),
+        **choices,
+    )
+    print_report(convert_source(source, target, overrides), target, as_json)
 
 
-def report(made: "Report", ours: Path, as_json: bool) -> None:
-    """What was recognised, what was assumed, and where it lies."""
-    from ..config import to_json
+def print_report(result: "ConversionReport", target: Path, as_json: bool) -> None:
+    """Print the recognized network, its config, the assumptions, and the path of the model folder."""
+    from ..models.config import to_json
 
     if as_json:
-        told = {"family": made.family, "parameters": made.parameters, "notes": made.notes}
-        machine(told | {"path": str(ours.resolve()), "config": to_json(made.config)})
+        summary = {"family": result.family, "parameters": result.parameters, "notes": result.notes}
+        print_json(summary | {"path": str(target.resolve()), "config": to_json(result.config)})
         return
-    screen = console()
-    screen.print(f"{made.family}, {made.parameters / 1e6:.1f} M parameters")
-    for name, value in lines(to_json(made.config)):
+    screen = get_console()
+    screen.print(f"{result.family}, {result.parameters / 1e6:.1f} M parameters")
+    for name, value in format_config(to_json(result.config)):
         screen.print(f"  {name}: {value}", soft_wrap=True)
-    for note in made.notes:
+    for note in result.notes:
         screen.print(note, soft_wrap=True)
-    wrote([ours])
+    print_paths([target])
 
 
-def lines(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """A configuration for people: a line for each part."""
-    shown = []
+def format_config(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """The parts of a config as (name, one line of text); fields that are None, empty or False are left out."""
+    lines = []
     for name, part in config.items():
         if isinstance(part, dict):
             kind = part.get("is", "")
-            fields = ", ".join(f"{k} {brief(v)}" for k, v in part.items() if k != "is" and v not in (None, [], False))
-            shown.append((name, f"{kind} {fields}".strip()))
-    return shown
+            fields = ", ".join(
+                f"{k} {format_value(v)}" for k, v in part.items() if k != "is" and v not in (None, [], False)
+            )
+            lines.append((name, f"{kind} {fields}".strip()))
+    return lines
 
 
-def brief(value: object) -> str:
-    """Long lists by their ends."""
+def format_value(value: object) -> str:
+    """A value as text; a list of more than 10 items as its first and last item and its length."""
     if isinstance(value, list) and len(value) > 10:
         return f"[{value[0]}, … {value[-1]}] ({len(value)})"
     return str(value)

@@ -1,110 +1,172 @@
-"""noisette demo: the main job, on the built-in emoji, small enough for a laptop."""
+"""noisette demo: train on the built-in emoji for a few minutes, generate new ones, and show what a base is worth."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .sample import draw, on_device, wished, writable
-from .terminal import is_first, wrote
-from .train import run
-from .units import duration
+from ..errors import InputError
+from .sample import draw_and_write, ensure_writable
+from .terminal import is_main_process, print_paths
+from .train import run_training
+from .units import parse_duration
 
 if TYPE_CHECKING:
-    from ..model import PictureModel
-    from ..viz.strip import Moment
+    from ..data.entry import Source
+    from ..models.picture_model import PictureModel
+    from ..report.viz.strip import TrajectoryFrame
+    from ..training import TrainOptions
 
-EACH = 8  # new sprites of every label
+SAMPLES_PER_LABEL = 8
 SIZE = (16, 16)
+FEW, FEW_SAMPLES = 60, 16  # pictures of the comparison of starts, and samples of each
+COMPARISON_SHARE = 0.2  # of the time, for each of the two runs of the comparison
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("demo"),
-    time_box: Annotated[str, typer.Option("--for", help="How long to train.")] = "5m",
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("demo"),
+    time_box: Annotated[str, typer.Option("--for", help="Training time, like 90s, 5m or 1h.")] = "5m",
 ) -> None:
-    """Train on the built-in emoji for about five minutes, then draw new ones of every label.
+    """Train on the built-in emoji for about five minutes, then generate new ones of every label.
 
-    Shows, too, how one sprite comes out of its noise, and how the model grew. Interrupted, the same command goes on.
+    Also writes an animation of sampling, samples from the course of training and, if a base model comes with the
+    package, what 60 icons give from scratch and from it. After an interruption, the same command continues.
     """
-    began = time.monotonic()
-    seconds = duration(time_box)
-    writable(out)
-    from ..model import load
-    from ..train import TrainOptions
+    start = time.monotonic()
+    seconds = parse_duration(time_box)
+    ensure_writable(out)
+    from ..models.picture_model import load
+    from ..models.shipped import find_base
+    from ..sampling.draw import to_accelerator
+    from ..training import TrainOptions
 
-    options = TrainOptions(seconds=seconds, size=SIZE)
-    model = on_device(load(run("emoji", out / "run", options, began)))
-    if is_first():
-        wrote([sprites(model, out), *denoised(model, out), grown(model, out), out / "sprites", out / "run"])
-        typer.echo(f"more of them: noisette sample {out / 'run'} --out pictures")
+    base = find_base(*SIZE)
+    share = 0.0 if base is None else COMPARISON_SHARE
+    options = TrainOptions(seconds=(1 - 2 * share) * seconds, size=SIZE)
+    model = to_accelerator(load(run_training("emoji", out / "run", options, start)))
+    compared = []
+    if base is not None:
+        compared = [compare_starts(base, open_few(), replace(options, seconds=share * seconds, evaluations=0), out)]
+    if is_main_process():
+        print_paths(
+            [
+                draw_sprites(model, out),
+                *draw_denoising(model, out),
+                draw_growth(model, out),
+                *compared,
+                out / "sprites",
+                out / "run",
+            ]
+        )
+        typer.echo(f"generate more: noisette sample {out / 'run'} --out pictures")
 
 
-def sprites(model: "PictureModel", out: Path) -> Path:
-    """New sprites, one row a label."""
+def open_few() -> "Source":
+    """A few icons without labels; of the emoji, if the package of the icons is not installed."""
+    import numpy as np
+
+    from ..data.builtin import open_emoji, open_icons
+
+    try:
+        source = open_icons()
+    except InputError:
+        source = open_emoji()
+    rows = sorted(np.random.default_rng(0).choice(len(source.entries), FEW, replace=False))
+    return replace(source, entries=tuple(replace(source.entries[row], label=None) for row in rows))
+
+
+def compare_starts(base: str, few: "Source", options: "TrainOptions", out: Path) -> Path:
+    """Train on the same few pictures from scratch and from a base; samples of both, and the pictures, on one sheet."""
+    from ..data import Dataset
+    from ..data.contact_sheet import LabeledRow, labeled_sheet
+    from ..data.png import write_png
+    from ..evaluation.held_out import all_pixels
+    from ..sampling.draw import draw
+
+    rows, run = [], out
+    for name, start_from in (("from scratch", "none"), (f"from {Path(base).name}", base)):
+        run = out / name.replace(" ", "-")
+        changed = replace(options, start_from=start_from, preset="tiny" if start_from == "none" else "auto")
+        rows.append(LabeledRow(name, draw(run_training(few, run, changed, time.monotonic()), FEW_SAMPLES).pixels))
+    pictures = all_pixels(Dataset.open(run).train)[:FEW_SAMPLES]
+    path = out / "starts.png"
+    title = f"Trained on {len(few.entries)} pictures for equally long: some of them, and samples"
+    write_png(path, labeled_sheet([LabeledRow(few.location, pictures), *rows], title))
+    return path
+
+
+def draw_sprites(model: "PictureModel", out: Path) -> Path:
+    """New sprites, a row for each label."""
     import torch
 
-    from ..viz.grid import Row, labelled
-    from ..viz.png import write_png
+    from ..data.contact_sheet import LabeledRow, labeled_sheet
+    from ..data.png import write_png
+    from ..sampling.request import make_request
 
     names = model.pictures.labels or ("new",)
-    made = [d for d in draw(model, wished(model, EACH * len(names)), _folder(out / "sprites")) if d is not None]
-    rows = [Row(name, torch.cat([d.pixels for d in made[i :: len(names)]])) for i, name in enumerate(names)]
+    request = make_request(model, SAMPLES_PER_LABEL * len(names))
+    steps = -(-len(request) // request.batch) * request.steps
+    written = [sample.pixels for sample in draw_and_write(model, [request], steps, _make_folder(out / "sprites"))]
+    rows = [LabeledRow(name, torch.cat(written[i :: len(names)])) for i, name in enumerate(names)]
     path = out / "sprites.png"
     write_png(
-        path, labelled(rows, f"New sprites of every label, {model.pictures.width} x {model.pictures.height} pixels")
+        path,
+        labeled_sheet(rows, f"New sprites of every label, {model.pictures.width} x {model.pictures.height} pixels"),
     )
     return path
 
 
-def denoised(model: "PictureModel", out: Path) -> list[Path]:
-    """One sprite on its way out of the noise: a strip, and a film."""
+def draw_denoising(model: "PictureModel", out: Path) -> list[Path]:
+    """One sprite during sampling: a strip, and an animation."""
     from PIL import Image
 
-    from ..edit.generate import generate, start
-    from ..viz.film import write_film
-    from ..viz.grid import enlarged, fitting
-    from ..viz.png import to_image, write_png
-    from ..viz.strip import denoising, moments
+    from ..data.contact_sheet import enlarge, fit_scale
+    from ..data.png import to_image, write_png
+    from ..report.viz.animation import write_film
+    from ..report.viz.strip import collect_frames, denoising_strip
+    from ..sampling.generate import initial_state
+    from ..sampling.request import make_request
+    from ..sampling.run import run_request
 
-    grid, label = model.grid(), next(iter(model.pictures.labels), None)
-    cond = None if label is None else model.condition(label, 1)
-    walk = generate(model, [0], cond, model.sampler(), grid)
-    found = moments(start(model, [0], grid)[0], walk, model.schedule, model.pictures)
+    request = make_request(model, 1, guidance=1)
+    start, _ = initial_state(model, request.lineages, request.make_grid(model), request.temperature)
+    frames = collect_frames(start, run_request(model, request), model.schedule, model.pictures)
     strip = out / "denoising.png"
-    title = (
-        "One sprite out of noise: what the model is given, and what it sees in it; above, the noise level sigma/alpha"
-    )
-    write_png(strip, denoising(found, title))
+    title = "One sprite during sampling: x_t, and the model's estimate of x0; above, the noise level sigma/alpha"
+    write_png(strip, denoising_strip(frames, title))
 
-    def frame(moment: "Moment") -> Image.Image:
-        both = [to_image(moment.noisy), to_image(moment.clean)]
+    def join(frame: "TrajectoryFrame") -> Image.Image:
+        both = [to_image(frame.x_t), to_image(frame.x0)]
         width, height = both[0].size
         canvas = Image.new(both[0].mode, (2 * width + 1, height))
-        for i, one in enumerate(both):
-            canvas.paste(one, (i * (width + 1), 0))
-        return enlarged(canvas, fitting(2, width, 320))
+        for i, image in enumerate(both):
+            canvas.paste(image, (i * (width + 1), 0))
+        return enlarge(canvas, fit_scale(2, width, 320))
 
     film = out / "denoising.gif"
-    write_film(film, [frame(m) for m in found])
+    write_film(film, [join(frame) for frame in frames])
     return [strip, film]
 
 
-def grown(model: "PictureModel", out: Path) -> Path:
-    """The same noises at every stage of the run."""
-    from ..edit.film import growth
-    from ..viz.png import write_png
-    from ..viz.strip import contact
+def draw_growth(model: "PictureModel", out: Path) -> Path:
+    """Samples of the same noises during training."""
+    from ..data.png import write_png
+    from ..report.film import growth_film
+    from ..report.viz.strip import frame_strip
 
-    reel = growth(out / "run", model)
+    animation = growth_film(out / "run", model)
     names = model.pictures.labels or ("",)
-    shown = min(6, len(reel.frames[0]))
+    shown = min(6, len(animation.frames[0]))
     path = out / "growth.png"
-    title = "The same noises as the model grew; above, the images that it had seen"
-    write_png(path, contact(reel.frames, reel.said, [names[i % len(names)] for i in range(shown)], title))
+    title = "Samples of the same noises during training; above, the images seen"
+    write_png(
+        path, frame_strip(animation.frames, animation.captions, [names[i % len(names)] for i in range(shown)], title)
+    )
     return path
 
 
-def _folder(path: Path) -> Path:
+def _make_folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path

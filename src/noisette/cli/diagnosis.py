@@ -1,65 +1,66 @@
-"""What state a run is in, in plain words, from its files alone."""
+"""The state of a run and its problems, from the files of its folder."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoint
 from ..errors import InputError
-from ..files import read_json
-from ..lock import in_use
-from .machine import Fact
-from .units import compact, spoken
+from ..io import checkpoint
+from ..io.lock import is_locked
+from ..io.metrics_log import read_metrics
+from ..io.run_config import is_run_config, read_run_config
+from .system_info import Fact
+from .units import format_count, format_duration
 
-MOVES = 0.01  # the share by which a loss moves that is said to move
-LEVELS = ("low", "middle", "high", "highest")
+TREND_THRESHOLD = 0.01  # a loss is flat if it changes by a smaller share than this
+NOISE_LEVELS = ("low", "middle", "high", "highest")
 
 
-def diagnosis(run: Path) -> list[Fact]:
-    """Is it finished, is it whole, what went wrong?"""
+def diagnose_run(run: Path) -> list[Fact]:
+    """Facts about a run: plan, state, checkpoints, losses, problems. Raises InputError if `run` is no run folder."""
     if not run.is_dir():
         raise InputError(f"there is no run folder {run}: give the folder that noisette train --out was given")
     if not (run / "config.json").is_file():
         raise InputError(
             f"{run} is not a run folder: it holds no config.json, which a run writes before its first step"
         )
-    plan = read_json(run / "config.json").get("plan")
-    if not isinstance(plan, dict):
+    if not is_run_config(run / "config.json"):
         raise InputError(
-            f"{run} is a model folder, not a run: there is nothing to diagnose, noisette sample draws with it"
+            f"{run} is a model folder, not a run folder: there is nothing to diagnose; use it with noisette sample"
         )
-    rows = journal(run / "metrics.jsonl")
+    plan, rows = read_run_config(run / "config.json").plan, read_metrics(run / "metrics.jsonl")
     return [
-        *_plan(plan), _state(run, rows), *_checkpoints(run), *_snapshot(run), *trends(rows), *checked(rows),
-        *wrong(run, plan, rows),
-    ]  # fmt: skip
+        *_describe_plan(plan),
+        _describe_state(run, plan, rows),
+        *_describe_checkpoints(run),
+        *_describe_snapshot(run),
+        *describe_trends(rows),
+        *describe_last_evaluation(rows),
+        *describe_problems(run, plan, rows),
+    ]
 
 
-def journal(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; lines that a crash left half-written are passed over."""
-    rows = []
-    with suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError):
-                row = json.loads(line)
-                rows += [row] if isinstance(row, dict) else []
-    return rows
+def _describe_plan(plan: dict[str, Any]) -> list[Fact]:
+    from ..training.run_log import read_origins
+
+    length = (
+        f"for {format_duration(plan['seconds'])}"
+        if plan.get("seconds")
+        else f"for {format_count(plan.get('images', 0))} images"
+    )
+    facts = [Fact("plan", f"preset {plan.get('preset')}, {plan.get('precision')}, {length}, seed {plan.get('seed')}")]
+    chain = ", which started from ".join(f"{origin.name} ({origin.pictures})" for origin in read_origins(plan))
+    return [*facts, Fact("started from", chain)] if chain else facts
 
 
-def _plan(plan: dict[str, Any]) -> list[Fact]:
-    length = f"for {spoken(plan['seconds'])}" if plan.get("seconds") else f"for {compact(plan.get('images', 0))} images"
-    return [Fact("plan", f"preset {plan.get('preset')}, {plan.get('precision')}, {length}, seed {plan.get('seed')}")]
-
-
-def _state(run: Path, rows: Sequence[dict[str, Any]]) -> Fact:
+def _describe_state(run: Path, plan: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Fact:
     last: dict[str, Any] = next((r for r in reversed(rows) if "loss" in r), {})
-    seen = f"{compact(last.get('images', 0))} images in {spoken(last.get('seconds', 0))}"
-    if in_use(run):
+    seen = f"{format_count(last.get('images', 0))} images in {format_duration(last.get('seconds', 0))}"
+    if is_locked(run):
         return Fact("state", f"training now, {seen}")
     if not (run / "model").exists():
-        return Fact("state", f"not finished: {seen}", "the same noisette train command goes on with it")
+        return Fact("state", f"not finished: {seen}", "the same noisette train command resumes it")
     try:
         checkpoint.read_model(run / "model")
     except InputError as error:
@@ -68,59 +69,77 @@ def _state(run: Path, rows: Sequence[dict[str, Any]]) -> Fact:
             f"finished, but its model cannot be used: {error}",
             "the same noisette train command writes it again",
         )
+    if (target := _extension_target(run, plan)) is not None:
+        text = f"being made longer, to {format_count(target)} images: {seen}; its model is the one of before"
+        return Fact("state", text, "the same noisette train command goes on with it")
     return Fact("state", f"finished: {seen}; its model is whole", f"noisette sample {run} --out pictures")
 
 
-def _checkpoints(run: Path) -> list[Fact]:
+def _extension_target(run: Path, plan: dict[str, Any]) -> int | None:
+    """The images of a run that was finished, was made longer, and has not come to its new end; else None."""
+    with suppress(InputError):
+        newest = checkpoint.find_latest(run)
+        if isinstance(since := plan.get("extended_at"), int) and newest is not None:
+            total = plan["images"] if newest.images <= since else newest.meta["knots"][-1][0]
+            return int(total) if newest.images < total else None
+    return None
+
+
+def _describe_checkpoints(run: Path) -> list[Fact]:
     try:
-        newest = checkpoint.latest(run)
+        newest = checkpoint.find_latest(run)
     except InputError as error:
         return [Fact("checkpoints", str(error))]
     if newest is None:
         return [Fact("checkpoints", "none yet", "one is written every --save-every, and at the end")]
-    found = f"the newest good one is of {compact(newest.images)} images"
-    return [Fact("checkpoints", found), *(Fact("damaged", reason) for reason in newest.skipped)]
+    text = f"the newest undamaged one is from {format_count(newest.images)} images"
+    return [Fact("checkpoints", text), *(Fact("damaged", reason) for reason in newest.skipped_reasons)]
 
 
-def _snapshot(run: Path) -> list[Fact]:
-    """Which one the model is, if it is not the last."""
-    from ..snapshots import told
+def _describe_snapshot(run: Path) -> list[Fact]:
+    """Which snapshot the model is, if it is not the last."""
+    from ..training.snapshots import describe_selection
 
-    return [Fact("snapshot", said, f"noisette sample {run} --snapshot last")] if (said := told(run)) else []
-
-
-def trends(rows: Sequence[dict[str, Any]]) -> list[Fact]:
-    """How the held-out loss moves lately, by noise level."""
-    from ..train.faults import ENOUGH, falls
-
-    exams = [r["held_out"] for r in rows if isinstance(r.get("held_out"), dict)]
-    if len(exams) < ENOUGH:
-        return [Fact("held-out loss", f"taken {len(exams)} times: too few to tell where it goes")]
-    words = {name: _moves(falls([e[name] for e in exams])) for name in LEVELS if name in exams[0]}
-    told = ", ".join(f"{word} at {name} noise" for name, word in words.items())
-    return [Fact("held-out loss", f"{exams[-1]['all']:.3g}; {told}")]
+    selection = describe_selection(run)
+    return [Fact("snapshot", selection, f"noisette sample {run} --snapshot last")] if selection else []
 
 
-def _moves(fall: float) -> str:
-    return "rising" if fall < -MOVES else "still falling" if fall > MOVES else "flat"
+def describe_trends(rows: Sequence[dict[str, Any]]) -> list[Fact]:
+    """Whether the held-out loss falls, rises or is flat in the last quarter of the run, by noise level."""
+    from ..training.diagnosis import MIN_LOSSES, relative_fall
+
+    validations = [r["held_out"] for r in rows if "held_out" in r]
+    if len(validations) < MIN_LOSSES:
+        return [Fact("held-out loss", f"measured {len(validations)} times: too few for a trend")]
+    words = {
+        name: _describe_trend(relative_fall([v[name] for v in validations]))
+        for name in NOISE_LEVELS
+        if all(name in v for v in validations)
+    }
+    trends = ", ".join(f"{word} at {name} noise" for name, word in words.items())
+    return [Fact("held-out loss", f"{validations[-1]['all']:.3g}; {trends}")]
 
 
-def checked(rows: Sequence[dict[str, Any]]) -> list[Fact]:
-    """What the last check-up found."""
-    from .watch import checkup
-
-    found = next((r["checkup"] for r in reversed(rows) if isinstance(r.get("checkup"), dict)), None)
-    return [] if found is None else [Fact("last check-up", checkup(found))]
+def _describe_trend(decrease: float) -> str:
+    return "rising" if decrease < -TREND_THRESHOLD else "still falling" if decrease > TREND_THRESHOLD else "flat"
 
 
-def wrong(run: Path, plan: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Fact]:
-    """What went wrong, each with its figure and what to do."""
+def describe_last_evaluation(rows: Sequence[dict[str, Any]]) -> list[Fact]:
+    """The result of the last evaluation during training."""
+    from .progress import format_evaluation
+
+    last = next((r["evaluation"] for r in reversed(rows) if "evaluation" in r), None)
+    return [] if last is None else [Fact("last evaluation", format_evaluation(last))]
+
+
+def describe_problems(run: Path, plan: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Fact]:
+    """What went wrong, each problem with its figure and what to do."""
     from ..data.manifest import Manifest
-    from ..train.evidence import Evidence
-    from ..train.faults import faults
+    from ..training.diagnosis import find_problems
+    from ..training.run_log import RunLog
 
     data = Manifest.read(run / "data.json") if (run / "data.json").is_file() else None
-    found = faults(Evidence(plan, rows, data))
-    if not found:
-        return [Fact("faults", "none found", "a larger preset, more pictures or more time may still bring more")]
-    return [Fact(fault.name, fault.figure, fault.advice.replace("RUN", str(run))) for fault in found]
+    problems = find_problems(RunLog(plan, rows, data))
+    if not problems:
+        return [Fact("problems", "none found", "a larger preset, more pictures or more time may still improve it")]
+    return [Fact(p.name, p.measurement, p.advice.replace("RUN", str(run))) for p in problems]

@@ -1,4 +1,4 @@
-"""noisette evaluate: how good, how varied and how original a model is."""
+"""noisette evaluate: measure the quality, diversity and memorization of a model."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,136 +7,161 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .terminal import Bar, console, machine, wrote
+from .bounds import check_minimum
+from .terminal import ProgressBar, get_console, print_json, print_paths
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..edit.evaluate import Drawn, Evaluation
+    from ..evaluation.evaluate import EvaluatedSamples, Evaluation
 
-N = 1000
+DEFAULT_SAMPLES = 1000
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a model folder with --data.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="A run folder; or a model folder, with --data.", show_default=False)],
     data: Annotated[
-        Path | None, typer.Option(help="The run folder whose pictures to compare with. The model's unless said.")
+        Path | None, typer.Option(help="Run folder with the pictures to compare with. Default: MODEL.")
     ] = None,
     n: Annotated[
-        int, typer.Option("-n", "--number", help="How many pictures to draw; at most half of the training pictures.")
-    ] = N,
-    seed: Annotated[int, typer.Option(help="Of the first picture; the next has the next.")] = 0,
-    shifts: Annotated[
-        int, typer.Option(help="A training picture moved by up to so many pixels is still that picture.")
+        int, typer.Option("-n", "--number", help="Number of samples; at most half of the training pictures.")
+    ] = DEFAULT_SAMPLES,
+    seed: Annotated[int, typer.Option(help="Seed of the first sample; each further one adds 1.")] = 0,
+    max_shift: Annotated[
+        int,
+        typer.Option(
+            help="For memorization: a training picture moved by up to this many pixels counts as the same picture."
+        ),
     ] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="The folder to write into. MODEL/evaluation unless said.", show_default=False)
+        Path | None, typer.Option(help="Output folder. Default: MODEL/evaluation.", show_default=False)
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="How many to draw at once: 64 on a CPU, else 256.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples per batch. Default: 64 on a CPU, else 256.")] = None,
     snapshot: Annotated[
-        str | None, typer.Option(help="last, best, or the images that one of the run's snapshots had seen.")
+        str | None, typer.Option(help="Snapshot of the run: last, best, or its number of training images.")
     ] = None,
-    features: Annotated[
+    inception_weights: Annotated[
         Path | None,
-        typer.Option(help="A file of Inception's weights, for figures like published ones.", show_default=False),
+        typer.Option(
+            help="Weights file of Inception v3 (that of pytorch-fid), for a FID comparable with published ones. "
+            "Default: the EfficientNet of noisette[metrics].",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Say how good, how varied and how original a model is, and how sure one can be.
+    """Measure the quality, diversity and memorization of a model, with 95 % intervals.
 
-    Its pictures are compared with held-out ones, and stand next to a floor (other real pictures), a copycat and noise.
-    Writes evaluation.json and evaluation.html, a page with the figures, the pictures and the closest pairs.
-    Under accelerate launch and torchrun, each process draws its share.
+    Compares samples with held-out pictures, and gives the same figures for real data, training copies and noise. Writes
+    evaluation.json and evaluation.html, a page with the figures, the samples, and the samples that are closest to a
+    training picture. Under accelerate launch and torchrun, each process computes a share.
     """
     from ..data import Dataset
-    from ..edit.evaluate import evaluate as measured
-    from ..metrics.features import EfficientNetLite
-    from ..metrics.inception import Inception
-    from ..train.crew import crew
-    from .opening import opened
-    from .sample import writable
+    from ..evaluation.evaluate import evaluate_model, is_flip_augmented
+    from ..evaluation.metrics.features import EfficientNetExtractor
+    from ..evaluation.metrics.inception import InceptionExtractor
+    from ..training.distributed import get_distributed_context
+    from .sample import ensure_writable, open_model
 
-    for name, value, least in (("-n", n, 20), ("--batch", batch, 1), ("--seed", seed, 0), ("--shifts", shifts, 0)):
-        if value is not None and value < least:
-            raise InputError(f"{name} is {value}: give {least} or more")
-    (team, device), run = crew(), data or model
-    loaded = opened(model, snapshot).to(device)
+    for name, value, least in (
+        ("-n", n, 20),
+        ("--batch", batch, 1),
+        ("--seed", seed, 0),
+        ("--max-shift", max_shift, 0),
+    ):
+        check_minimum(name, value, least)
+    (team, device), run = get_distributed_context(), data or model
+    loaded = open_model(model, snapshot).to(device)
     if not (run / "data.json").is_file():
         raise InputError(f"{run} is a model without its pictures: give the run that it was trained in with --data")
     pictures, folder = Dataset.open(run), out or model / "evaluation"
-    extractor = EfficientNetLite() if features is None else Inception(features)
-    writable(folder)
-    with Bar("drawing") as bar:
-        evaluation, drawn = measured(
-            loaded, pictures, extractor, n=n, seed=seed, shifts=shifts, flips=flipped(run), team=team, progress=bar,
+    extractor = EfficientNetExtractor() if inception_weights is None else InceptionExtractor(inception_weights)
+    ensure_writable(folder)
+    with ProgressBar("sampling") as bar:
+        evaluation, drawn = evaluate_model(
+            loaded, pictures, extractor, n=n, seed=seed, max_shift=max_shift, flips=is_flip_augmented(run),
+            team=team, progress=bar,
             batch=batch or (64 if next(loaded.parameters()).device.type == "cpu" else 256),
         )  # fmt: skip
     if team.rank != 0:
         return
-    paths = keep(folder, str(model), evaluation, drawn, pictures)
+    paths = write_evaluation(folder, str(model), evaluation, drawn, pictures)
     if as_json:
-        machine(asdict(evaluation))
+        print_json(asdict(evaluation))
         return
-    show(evaluation)
-    wrote(paths)
+    print_evaluation(evaluation)
+    print_paths(paths)
 
 
-def flipped(run: Path) -> bool:
-    """Whether the run mirrored its pictures: then a mirrored copy is a copy."""
-    from ..files import read_json
-
-    path = run / "config.json"
-    plan = read_json(path).get("plan") if path.is_file() else None
-    return bool(isinstance(plan, dict) and plan["recipe"]["training"].get("flip"))
-
-
-def keep(folder: Path, title: str, evaluation: "Evaluation", drawn: "Drawn", data: "Dataset") -> list[Path]:
+def write_evaluation(
+    folder: Path, title: str, evaluation: "Evaluation", samples: "EvaluatedSamples", data: "Dataset"
+) -> list[Path]:
     """Write the figures and the page."""
     import torch
 
-    from ..edit.evaluate import closest
-    from ..edit.held_out import everything
-    from ..edit.verdict import verdict
-    from ..files import write_json
-    from ..noise import keyed
-    from ..viz.evaluation import Pair, evaluation_page
-    from ..viz.page import write_page
+    from ..diffusion.noise import make_generator
+    from ..evaluation.evaluate import find_closest
+    from ..evaluation.held_out import all_pixels
+    from ..evaluation.verdict import summarize
+    from ..io.json_files import write_json
+    from ..report.viz.evaluation import NearestPair, render_evaluation_page
+    from ..report.viz.page import write_page
 
-    train = everything(data.train)
-    some = torch.randperm(len(train), generator=keyed("half"))
-    pairs = [Pair(drawn.pixels[i : i + 1], train[j : j + 1], d) for i, j, d in closest(drawn)]
-    sets = {"drawn by the model": drawn.pixels, "training pictures": train[some], "held out": everything(data.held_out)}
-    b, sampling = evaluation.bits, evaluation.about["sampling"]
-    about = evaluation.about | {
+    train = all_pixels(data.train)
+    some = torch.randperm(len(train), generator=make_generator("half"))
+    pairs = [NearestPair(samples.pixels[i : i + 1], train[j : j + 1], d) for i, j, d in find_closest(samples)]
+    sets = {
+        "samples": samples.pixels,
+        "training pictures": train[some],
+        "held-out pictures": all_pixels(data.held_out),
+    }
+    b, sampling = evaluation.bits_per_dim, evaluation.settings["sampling"]
+    assert b is not None  # a model was measured
+    about = evaluation.settings | {
         "sampling": ", ".join(f"{name} {value}" for name, value in sampling.items() if value != ()),
-        "bits a dimension": f"training {b.train:.3f} ± {b.train_error:.3f}, held out {b.held_out:.3f} ± "
+        "bits per dimension": f"training {b.train:.3f} ± {b.train_error:.3f}, held out {b.held_out:.3f} ± "
         f"{b.held_out_error:.3f}",
     }
-    document = evaluation_page(f"Evaluation of {title}", verdict(evaluation), evaluation.scores, sets, pairs, about)
+    document = render_evaluation_page(
+        f"Evaluation of {title}", summarize(evaluation), evaluation.scores, sets, pairs, about
+    )
     paths = [folder / "evaluation.json", folder / "evaluation.html"]
-    write_json(paths[0], asdict(evaluation) | {"says": verdict(evaluation)})
+    write_json(paths[0], asdict(evaluation) | {"verdict": summarize(evaluation)})
     write_page(paths[1], document)
     return paths
 
 
-def show(evaluation: "Evaluation") -> None:
-    """The table, and what it says."""
+def print_evaluation(evaluation: "Evaluation") -> None:
+    """Print the table of figures, and what they mean in sentences."""
     from rich.table import Table
 
-    from ..edit.verdict import verdict
+    from ..evaluation.verdict import summarize
 
-    about = evaluation.about
-    title = f"{about['samples']} pictures against {about['held_out']} that were held out"
+    about = evaluation.settings
+    title = f"{about['samples']} samples against {about['held_out']} held-out pictures"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for head in ("", "KID × 10³", "95 %", "precision", "recall", "coverage", "labels %", "copies %"):
+    has_fid = any(score.fid is not None for score in evaluation.scores)
+    heads = (
+        "",
+        "KID × 10³",
+        "95 %",
+        *(("FID∞",) if has_fid else ()),
+        "precision",
+        "recall",
+        "coverage",
+        "labels %",
+        "copies %",
+    )
+    for head in heads:
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for score in evaluation.scores:
-        f, read = score.fidelity, score.agreement
+        f, read = score.prdc, score.agreement
         table.add_row(
             score.name, f"{score.kid.value:.1f}", f"{score.kid.low:.0f} … {score.kid.high:.0f}",
+            *(("–" if score.fid is None else f"{score.fid:.1f}",) if has_fid else ()),
             *(f"{share:.2f}" for share in (f.precision, f.recall, f.coverage)),
-            "–" if read is None else f"{100 * read.value:.0f}", f"{100 * score.memorised.value:.1f}",
+            "–" if read is None else f"{100 * read.value:.0f}", f"{100 * score.memorized.value:.1f}",
             style="bold green" if score is evaluation.model else None,
         )  # fmt: skip
-    console().print(table)
-    for sentence in verdict(evaluation):
+    get_console().print(table)
+    for sentence in summarize(evaluation):
         typer.echo(sentence)

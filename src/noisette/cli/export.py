@@ -1,4 +1,4 @@
-"""noisette export: a trained model for other programs."""
+"""noisette export: write a trained model in the format of other programs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,97 +7,111 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError, known
-from .terminal import machine, wrote
+from ..errors import InputError, lookup
+from .terminal import print_json, print_paths
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What was said, beside the format. None was not said."""
+class ExportRequest:
+    """The command's options, without the format. None: the option was not given."""
 
     model: Path
     target: Path
     label: str | None
     steps: int | None
-    licence: str | None
-    data_licence: str | None
-    push: str | None
+    license: str | None
+    data_license: str | None
+    push_to_hub: str | None
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)],
-    target: Annotated[Path, typer.Argument(help="The folder to write: a new or an empty one.", show_default=False)],
-    to: Annotated[str, typer.Option(help="What for: diffusers, onnx, hub.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)],
+    target: Annotated[Path, typer.Argument(help="The folder to write. It must be new or empty.", show_default=False)],
+    target_format: Annotated[
+        str, typer.Option("--to", help="Target format: diffusers, onnx or hub.", show_default=False)
+    ],
     label: Annotated[
-        str | None, typer.Option(help="Only this label, for pipelines of diffusers that know none.")
+        str | None,
+        typer.Option(help="diffusers: export this label only, for pipelines without labels. Default: all labels."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Of the sampler beside the ONNX file. The model's own.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Of the model, for its card: mit, cc0-1.0, …")] = None,
-    data_licence: Annotated[str | None, typer.Option(help="Of the pictures that it learned from.")] = None,
-    push: Annotated[
-        str | None, typer.Option(help="OWNER/NAME: put the folder into this repository of the hub, too, private.")
+    steps: Annotated[
+        int | None, typer.Option(help="onnx: sampling steps stored with the network. Default: the model's own.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    license: Annotated[
+        str | None, typer.Option(help="hub: license of the model, for its card: mit, cc0-1.0, …")
+    ] = None,
+    data_license: Annotated[
+        str | None, typer.Option(help="hub: license of the training pictures, for the card.")
+    ] = None,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(help="hub: also upload the folder to the repository OWNER/NAME, which is created private."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write a model in another program's format.
 
-    `diffusers` is a folder that its pipelines open; `onnx` a network in one file, with a sampler that needs no PyTorch;
-    `hub` a model folder with a card. Nothing leaves this machine unless --push says so.
+    `diffusers`: a folder that diffusers' pipelines load. `onnx`: the network in one file, with a sampling script that
+    does not need PyTorch. `hub`: a model folder with a model card. Nothing is uploaded without --push-to-hub.
     """
-    write, takes = known(to, FORMATS, "format")
-    wish = Wish(model, target, label, steps, licence, data_licence, push)
-    for name, value in vars(wish).items():
-        if name not in ("model", "target", *takes) and value is not None:
-            raise InputError(f"--{name.replace('_', '-')} says nothing to --to {to}: leave it out")
+    write, options = lookup(target_format, FORMATS, "format")
+    request = ExportRequest(model, target, label, steps, license, data_license, push_to_hub)
+    for name, value in vars(request).items():
+        if name not in ("model", "target", *options) and value is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} has no effect with --to {target_format}: leave it out")
     if steps is not None and steps < 1:
-        raise InputError(f"--steps is {steps}: give 1 or more")
-    said, figures = write(wish)
+        raise InputError(f"--steps must be 1 or more, got {steps}")
+    notes, results = write(request)
     if as_json:
-        machine({"path": str(target.resolve()), "notes": said} | figures)
+        print_json({"path": str(target.resolve()), "notes": notes} | results)
         return
-    for sentence in said:
-        typer.echo(f"note: {sentence}")
-    for name, figure in figures.items():
-        typer.echo(f"{name.replace('_', ' ')}: {figure if isinstance(figure, str) else f'{figure:.3g}'}")
-    wrote([target])
+    for note in notes:
+        typer.echo(f"note: {note}")
+    for name, value in results.items():
+        typer.echo(f"{name.replace('_', ' ')}: {value if isinstance(value, str) else f'{value:.3g}'}")
+    print_paths([target])
 
 
-Written = tuple[list[str], dict[str, float | str]]  # notes, and figures by name
+ExportResult = tuple[list[str], dict[str, float | str]]  # notes, and further results by name
 
 
-def _diffusers(wish: Wish) -> Written:
-    from ..interop.diffusers_out import exported, write
-    from ..model import load
+def _export_diffusers(request: ExportRequest) -> ExportResult:
+    from ..interop.diffusers_export import to_diffusers, write
+    from ..models.picture_model import load
 
-    folder = exported(load(wish.model), wish.label)
-    write(folder, wish.target)
+    folder = to_diffusers(load(request.model), request.label)
+    write(folder, request.target)
     return list(folder.notes), {}
 
 
-def _onnx(wish: Wish) -> Written:
+def _export_onnx(request: ExportRequest) -> ExportResult:
     from ..interop.onnx import export as to_onnx
-    from ..model import load
+    from ..models.picture_model import load
 
-    report = to_onnx(load(wish.model), wish.target, wish.steps)
+    report = to_onnx(load(request.model), request.target, request.steps)
     return list(report.notes), {"opset": report.opset, "max_error_against_PyTorch": report.max_error}
 
 
-def _hub(wish: Wish) -> Written:
-    from ..card import Licences
-    from ..hub import upload
-    from ..model import load
+def _export_hub(request: ExportRequest) -> ExportResult:
+    from ..io.hub import upload
+    from ..models.picture_model import load
+    from ..report.card import Licenses, save_with_card
 
-    model = load(wish.model)
-    if wish.target.is_dir() and any(wish.target.iterdir()):
-        raise InputError(f"{wish.target} already holds something: give a new or an empty folder")
-    model.save_with_card(wish.target, Licences(wish.licence, wish.data_licence))
-    unsaid = [n for n, v in (("--licence", wish.licence), ("--data-licence", wish.data_licence)) if v is None]
-    notes = [f"the card says that a licence is not stated: {' and '.join(unsaid)} would say it"] if unsaid else []
-    return notes, {} if wish.push is None else {"pushed": upload(wish.target, wish.push)}
+    model = load(request.model)
+    if request.target.is_dir() and any(request.target.iterdir()):
+        raise InputError(f"{request.target} is not empty: give a new or an empty folder")
+    save_with_card(model, request.target, Licenses(request.license, request.data_license))
+    licenses = {"--license": request.license, "--data-license": request.data_license}
+    missing = " and ".join(flag for flag, value in licenses.items() if value is None)
+    notes = [f'the model card says "license not stated": add {missing}'] if missing else []
+    return notes, {} if request.push_to_hub is None else {"pushed": upload(request.target, request.push_to_hub)}
 
 
-FORMATS: dict[str, tuple[Callable[[Wish], Written], tuple[str, ...]]] = {  # and the options that each takes
-    "diffusers": (_diffusers, ("label",)),
-    "onnx": (_onnx, ("steps",)),
-    "hub": (_hub, ("licence", "data_licence", "push")),
+FORMATS: dict[  # format → the function that writes it, and the options that it uses
+    str, tuple[Callable[[ExportRequest], ExportResult], tuple[str, ...]]
+] = {
+    "diffusers": (_export_diffusers, ("label",)),
+    "onnx": (_export_onnx, ("steps",)),
+    "hub": (_export_hub, ("license", "data_license", "push_to_hub")),
 }

@@ -1,165 +1,189 @@
-"""noisette film: what a model draws, as it comes to be."""
+"""noisette film: animations of sampling, of training, and of interpolation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError, known
-from .sample import condition, on_device, wished, writable
-from .terminal import console, wrote
+from ..errors import InputError, lookup
+from .bounds import check_minimum
+from .sample import Attributes, GuidanceScale, Model, SamplerName, Steps, ensure_writable
+from .terminal import get_console, print_paths
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..edit.film import Reel
-    from ..model import PictureModel
-    from .sample import Wish
+    from ..models.picture_model import PictureModel
+    from ..report.film import Film
+    from ..sampling.request import SampleRequest
 
 KINDS = ("denoising", "growth", "walk")
-PICTURES = {"denoising": 16, "growth": 16, "walk": 4}
-LASTING = {"denoising": 100, "growth": 400, "walk": 80}  # milliseconds
-MOMENTS = {"denoising": "noise {}", "growth": "{} images seen", "walk": "{}"}
-FRAMES = 48
-LAST = 1500  # how long the last frame is held, where a film has an end
+DEFAULT_COUNTS = {"denoising": 16, "growth": 16, "walk": 4}
+DEFAULT_FRAME_MS = {"denoising": 100, "growth": 400, "walk": 80}  # milliseconds
+CAPTION_FORMATS = {"denoising": "noise {}", "growth": "{} images seen", "walk": "{}"}
+DEFAULT_FRAMES = 48
+DEFAULT_HOLD_MS = 1500  # of the last frame of a film that is no loop
 
 
 def film(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The film: .gif, .png (animated, every colour), .mp4.", show_default=False)],
-    of: Annotated[
+    model: Model,
+    out: Annotated[
+        Path,
+        typer.Option(help="File to write: .gif (256 colors), .png (animated, all colors) or .mp4.", show_default=False),
+    ],
+    kind_name: Annotated[
         str,
         typer.Option(
-            help="denoising: pictures coming out of their noise. growth: one noise over the run. "
-            "walk: from seed to seed and back, a loop."
+            "--kind",
+            help="denoising: the pictures after each sampling step. growth: the samples that a run wrote during "
+            "training, all from the same noise. walk: interpolation between seeds, as a loop.",
         ),
     ] = "denoising",
     n: Annotated[
-        int | None, typer.Option("-n", "--number", help="How many pictures; of a walk, how many to pass: 16, 4.")
+        int | None, typer.Option("-n", "--number", help="Number of pictures. Default: 16; for a walk, 4 seeds.")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="What to draw; may be given several times. All in turn unless said.")
+        list[str] | None, typer.Option(help="Label. Repeatable: labels are used in turn. Default: all labels in turn.")
     ] = None,
-    attribute: Annotated[list[str] | None, typer.Option(help="hue=0.3 or shape=round.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the first picture; the next has the next.")] = None,
-    steps: Annotated[int | None, typer.Option(help="More make a longer film. The model's own unless said.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, heun, … The model's own unless said.")] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="How much further to go towards the label. The model's own unless said.")
+    attribute: Attributes = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the first picture; picture i has seed + i. Default: 0.")
     ] = None,
+    steps: Steps = None,
+    sampler: SamplerName = None,
+    guidance: GuidanceScale = None,
     noisy: Annotated[
-        bool, typer.Option("--noisy", help="Of a denoising, show x_t itself, not what the model sees in it.")
+        bool, typer.Option("--noisy", help="For denoising: show x_t, not the model's estimate of x0.")
     ] = False,
-    frames: Annotated[int | None, typer.Option(help="Of a walk: 48 unless said.")] = None,
-    each: Annotated[
-        int | None, typer.Option("--ms", help="How long a frame is shown, in milliseconds: 100, 400, 80.")
+    frames: Annotated[int | None, typer.Option(help="Number of frames of a walk. Default: 48.")] = None,
+    frame_ms: Annotated[
+        int | None,
+        typer.Option(help="Milliseconds that a frame is shown. Default: denoising 100, growth 400, walk 80."),
     ] = None,
-    hold: Annotated[int, typer.Option(help="How long the last frame is held, but for a walk's.")] = LAST,
+    hold_ms: Annotated[
+        int, typer.Option(help="Milliseconds that the last frame of denoising and growth is shown.")
+    ] = DEFAULT_HOLD_MS,
     scale: Annotated[
-        int | None, typer.Option(help="Times that a pixel is enlarged, even for .mp4. About 480 pixels unless said.")
+        int | None,
+        typer.Option(
+            help="Factor by which pictures are enlarged, for .mp4 an even number. Default: a film of about 480 pixels."
+        ),
     ] = None,
-    columns: Annotated[int | None, typer.Option(help="Of pictures, side by side. About a square unless said.")] = None,
-    paper: Annotated[
-        str | None, typer.Option(help="A colour to put under transparent pictures: white, #1c1917.")
+    columns: Annotated[
+        int | None, typer.Option(help="Number of pictures side by side. Default: about a square.")
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="Color behind transparent pixels, like white or #1c1917. Default: none (.gif, .mp4: a checkerboard)."
+        ),
     ] = None,
     caption: Annotated[
-        bool, typer.Option("--caption", help="Write below what moment it is: images seen, or noise level.")
+        bool,
+        typer.Option(
+            "--caption", help="Write the noise level (growth: the number of training images) below the pictures."
+        ),
     ] = False,
     strip: Annotated[
-        Path | None, typer.Option(help="Write a still picture, too: its moments side by side, as .png.")
+        Path | None, typer.Option(help="Also write selected frames (of a walk all) side by side into this .png.")
     ] = None,
 ) -> None:
-    """Make a film: of pictures coming out of their noise, of a model growing, or of a walk from picture to picture.
+    """Make an animation: of sampling, of a model during training, or of an interpolation between pictures.
 
-    It ends with the pictures held, or loops without a seam. Every pixel stays a sharp square.
+    A walk is a loop. Pixels are enlarged to squares, without smoothing.
     """
-    from ..model import load
-    from ..viz.film import coloured, kind_of
-    from ..viz.png import write_png
+    from ..data.png import write_png
+    from ..models.picture_model import load
+    from ..report.viz.animation import film_format, parse_color
+    from ..sampling.draw import to_accelerator
+    from ..sampling.request import make_request
 
-    kind, container = known(of, {name: name for name in KINDS}, "film"), kind_of(out)
-    _checked(container, columns, scale, hold, each, strip)
-    _only("walk", kind, {"--frames": frames})
-    _only("denoising", kind, {"--noisy": noisy or None})
-    if paper is not None:
-        coloured(paper)
-    loaded = on_device(load(model))
-    number = PICTURES[kind] if n is None else n
-    wish = wished(loaded, number, label, seed, steps, sampler, None, guidance, attributes=attribute)
+    kind, container = lookup(kind_name, {name: name for name in KINDS}, "film"), film_format(out)
+    _check_options(container, columns, scale, hold_ms, frame_ms, strip)
+    _require_kind("walk", kind, {"--frames": frames})
+    _require_kind("denoising", kind, {"--noisy": noisy or None})
+    if background is not None:
+        parse_color(background)
+    loaded = to_accelerator(load(model))
+    number = DEFAULT_COUNTS[kind] if n is None else n
+    request = make_request(
+        loaded, number, label, seed=seed or 0, steps=steps, sampler=sampler, guidance=guidance, attributes=attribute
+    )
     if kind == "growth":
-        _of_the_run({"--label": label, "--attribute": attribute, "--seed": seed, "--steps": steps,
+        _reject_for_growth({"--label": label, "--attribute": attribute, "--seed": seed, "--steps": steps,
                      "--sampler": sampler, "--guidance": guidance})  # fmt: skip
-    reel = _reel(kind, model, loaded, wish, FRAMES if frames is None else frames, noisy)
-    writable(out.parent)
-    _write(kind, out, reel, container == "MP4", each or LASTING[kind], hold, columns, scale, paper, caption)
+    animation = _make_animation(kind, model, loaded, request, DEFAULT_FRAMES if frames is None else frames, noisy)
+    ensure_writable(out.parent)
+    _write_film(
+        kind, out, animation, container == "MP4", frame_ms or DEFAULT_FRAME_MS[kind], hold_ms, columns, scale,
+        background, caption,
+    )  # fmt: skip
     if strip is not None:
-        write_png(strip, _strip(kind, reel, loaded, wish))
-    wrote([out] if strip is None else [out, strip])
+        write_png(strip, _make_strip(kind, animation, loaded, request))
+    print_paths([out] if strip is None else [out, strip])
 
 
-def _checked(
-    container: str, columns: int | None, scale: int | None, hold: int, each: int | None, strip: Path | None
+def _check_options(
+    container: str, columns: int | None, scale: int | None, hold_ms: int, frame_ms: int | None, strip: Path | None
 ) -> None:
-    for name, value in (("--columns", columns), ("--scale", scale), ("--hold", hold), ("--ms", each)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} is {value}: give 1 or more")
+    for name, value in (("--columns", columns), ("--scale", scale), ("--hold-ms", hold_ms), ("--frame-ms", frame_ms)):
+        check_minimum(name, value)
     if container == "MP4" and scale is not None and scale % 2:
-        raise InputError(f"--scale is {scale}: an MP4 keeps colours for two pixels by two, so give an even number")
+        raise InputError(f"--scale must be even for .mp4, which stores colors of 2×2 pixels, got {scale}")
     if strip is not None and strip.suffix.lower() != ".png":
-        raise InputError(f"--strip is {strip}: it is a picture, so call it .png")
+        raise InputError(f"--strip must be a .png file, got {strip}")
 
 
-def _only(of: str, kind: str, said: dict[str, object]) -> None:
-    """What is said of one kind of film says nothing of another."""
-    if kind != of and (also := [name for name, value in said.items() if value is not None]):
-        raise InputError(f"{also[0]} is for --of {of}: leave it out for {kind}")
+def _require_kind(required: str, kind: str, options: dict[str, object]) -> None:
+    """Raise InputError for options of another kind of film."""
+    if kind != required and (given := [name for name, value in options.items() if value is not None]):
+        raise InputError(f"{given[0]} is for --kind {required}: leave it out for {kind}")
 
 
-def _of_the_run(others: dict[str, object]) -> None:
-    """What a run drew as it grew is drawn already."""
-    if also := [name for name, value in others.items() if value not in (None, [])]:
-        raise InputError(f"{', '.join(also)} cannot be chosen for --of growth: it shows what the run itself drew")
+def _reject_for_growth(options: dict[str, object]) -> None:
+    """Raise InputError for options that --kind growth does not take: it shows samples that the run wrote."""
+    if given := [name for name, value in options.items() if value not in (None, [])]:
+        raise InputError(f"--kind growth shows samples that the run wrote: leave {', '.join(given)} out")
 
 
-def _reel(kind: str, folder: Path, model: "PictureModel", wish: "Wish", frames: int, noisy: bool) -> "Reel":
-    from ..edit.film import Reel, denoising, growth
-    from ..edit.walk import places, walked
+def _make_animation(
+    kind: str, folder: Path, model: "PictureModel", request: "SampleRequest", frames: int, noisy: bool
+) -> "Film":
+    from ..edit.walk import draw_walk, walk_positions
+    from ..report.film import Film, denoising_film, growth_film
 
     if kind == "growth":
-        return growth(folder, model, len(wish.seeds))
-    screen, grid, cond = console(to_stderr=True), model.grid(wish.steps, wish.grid), condition(model, wish)
-    seeds, sampler = wish.seeds, model.sampler(wish.sampler)
-    with screen.status(kind):
+        return growth_film(folder, model, len(request))
+    with get_console(to_stderr=True).status(kind):
         if kind == "denoising":
-            return denoising(model, seeds, cond, sampler, grid, wish.guidance, wish.batch, noisy=noisy)
-        found = places(len(seeds), frames)
-        parts = walked(model, seeds, cond, found, sampler, grid, wish.guidance, wish.batch)
-        pictures = [picture for part in parts for picture in part.split(1)]
-        return Reel(pictures, [f"{p.weight:.0%}" for p in found], loops=True)
+            return denoising_film(model, request, show_noisy=noisy)
+        positions = walk_positions(len(request), frames)
+        pictures = [picture for part in draw_walk(model, request, positions) for picture in part.split(1)]
+        return Film(pictures, [f"{position.weight:.0%}" for position in positions], is_loop=True)
 
 
-def _write(
-    kind: str, out: Path, reel: "Reel", mp4: bool, each: int, hold: int, columns: int | None, scale: int | None,
-    paper: str | None, caption: bool,
+def _write_film(
+    kind: str, out: Path, animation: "Film", mp4: bool, frame_ms: int, hold_ms: int, columns: int | None,
+    scale: int | None, background: str | None, show_captions: bool,
 ) -> None:  # fmt: skip
-    from ..viz.film import framed, write_film
+    from ..report.viz.animation import make_frames, write_film
 
-    said = [MOMENTS[kind].format(words) for words in reel.said] if caption else ()
-    images = framed(reel.frames, columns, scale, paper, said, even=mp4)
-    write_film(out, images, each, each if reel.loops else hold)
+    captions = [CAPTION_FORMATS[kind].format(caption) for caption in animation.captions] if show_captions else ()
+    images = make_frames(animation.frames, columns, scale, background, captions, require_even=mp4)
+    write_film(out, images, frame_ms, frame_ms if animation.is_loop else hold_ms)
 
 
-def _strip(kind: str, reel: "Reel", model: "PictureModel", wish: "Wish") -> "Image":
-    """Moments side by side; of a walk, all of it in reading order."""
+def _make_strip(kind: str, animation: "Film", model: "PictureModel", request: "SampleRequest") -> "Image":
+    """Frames side by side; of a walk, all frames in reading order."""
     import torch
 
-    from ..viz.grid import sheet
-    from ..viz.strip import contact
+    from ..data.contact_sheet import contact_sheet
+    from ..report.viz.strip import frame_strip
 
     if kind == "walk":
-        return sheet(torch.cat(list(reel.frames)))
-    names = [label or "" for label in wish.labels]
+        return contact_sheet(torch.cat(list(animation.frames)))
+    names = [label or "" for label in request.labels]
     if kind == "growth":
         labels = model.pictures.labels or ("",)
-        names = [labels[i % len(labels)] for i in range(len(reel.frames[0]))]
-    return contact(reel.frames, reel.said, names[: len(reel.frames[0])])
+        names = [labels[i % len(labels)] for i in range(len(animation.frames[0]))]
+    return frame_strip(animation.frames, animation.captions, names[: len(animation.frames[0])])

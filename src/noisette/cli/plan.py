@@ -1,4 +1,4 @@
-"""noisette plan: what would more pictures bring?"""
+"""noisette plan: estimate how much more training pictures would lower the loss."""
 
 import tempfile
 from pathlib import Path
@@ -7,60 +7,88 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .terminal import Bar, console, machine
-from .units import compact, count, duration, size
+from .scan import FollowLinks, NearDuplicates
+from .terminal import ProgressBar, get_console, print_json
+from .units import format_count, parse_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from ..train.learning_curve import Outlook
+    from ..training.learning_curve import DataForecast
 
 
 def plan(
     source: Annotated[
         str, typer.Argument(help="A folder, zip, array or sprite sheet, or a built-in set.", show_default=False)
     ],
-    time_box: Annotated[str | None, typer.Option("--for", help="How long: 6m, 20m. 6m unless said.")] = None,
-    images: Annotated[str | None, typer.Option(help="How many images each model sees, instead of how long.")] = None,
-    more: Annotated[int, typer.Option(help="How many more pictures you could get.")] = 50,
+    time_box: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            help="Time for all six models together: 6m, 20m. Default: 6m. Longer while other programs use the CPU.",
+        ),
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Length of each model's training in images, instead of --for: 20k.")
+    ] = None,
+    extra: Annotated[
+        int, typer.Option("--extra-images", help="Number of additional pictures to estimate the loss for.")
+    ] = 50,
     preset: Annotated[str, typer.Option(help="As for noisette train.")] = "auto",
-    picture: Annotated[str | None, typer.Option("--size", help="16, or 32x24 (wide x high).")] = None,
+    start_from: Annotated[str | None, typer.Option("--from", help="As for noisette train.", show_default=False)] = None,
+    picture_size: Annotated[
+        str | None, typer.Option("--size", help="Picture size in pixels: 16, or 32x24 (width x height).")
+    ] = None,
     pixel_art: Annotated[bool, typer.Option("--pixel-art", help="As for noisette train.")] = False,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
+    follow_links: FollowLinks = False,
+    near_duplicates: NearDuplicates = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what more pictures would bring, by training on a quarter, a half and all of those that there are.
+    """Estimate how much more training pictures would lower the loss, by training on a quarter, a half and all of them.
 
-    Six small models see equally many images: two of each size. Nothing is kept of them.
+    Trains six small models, two on each number of pictures, with equally many training images. None of them is kept.
     """
     if time_box is not None and images is not None:
-        raise InputError("--for and --images both say how long it takes: give one of them")
-    if more < 1:
-        raise InputError(f"--more is {more}: give 1 or more")
-    seconds = duration(time_box or "6m") if images is None else None
-    number = None if images is None else count(images)
-    side = None if picture is None else size(picture)
+        raise InputError("--for and --images both set the length of the training: give one of them")
+    if extra < 1:
+        raise InputError(f"--extra-images must be 1 or more, got {extra}")
+    seconds = parse_duration(time_box or "6m") if images is None else None
+    number = None if images is None else parse_count(images)
+    size = None if picture_size is None else parse_size(picture_size)
     from ..data import prepare
-    from ..train import TrainOptions
-    from ..train.learning_curve import outlook, told
+    from ..training import TrainOptions
+    from ..training.learning_curve import forecast_more_data, forecast_to_json
 
-    options = TrainOptions(preset=preset, seconds=seconds, images=number, size=side, pixel_art=pixel_art, seed=seed)
+    options = TrainOptions(
+        preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, seed=seed, start_from=start_from
+    )
     with tempfile.TemporaryDirectory() as folder:
-        data = prepare(source, Path(folder), size=side, pixel_art=pixel_art, seed=seed)
-        with Bar("training") as bar:
-            found = outlook(data, options, more, lambda images, total: bar("training six models", images, total))
+        data = prepare(
+            source, Path(folder), size=size, pixel_art=pixel_art, seed=seed, follow_links=follow_links,
+            near_duplicates=near_duplicates,
+        )  # fmt: skip
+        with ProgressBar("training") as bar:
+            forecast = forecast_more_data(
+                data, options, extra, lambda images, total: bar("training six models", images, total)
+            )
     if as_json:
-        machine(told(found))
+        print_json(forecast_to_json(forecast))
     else:
-        show(found)
+        print_forecast(forecast)
 
 
-def show(found: "Outlook") -> None:
-    """The table, and the sentence."""
+def print_forecast(forecast: "DataForecast") -> None:
+    """Print a table of the six models, and the result in a sentence."""
     from rich.table import Table
 
-    table = Table(title=f"Six models that saw {compact(found.images)} images each", title_justify="left", box=None)
+    table = Table(
+        title=f"Six models, trained on {format_count(forecast.images)} images each"
+        + (f", from {forecast.start_from}" if forecast.start_from else ""),
+        title_justify="left",
+        box=None,
+    )
     for head in ("pictures", "held-out loss", "lowest after"):
         table.add_column(head, justify="right")
-    for point in found.points:
-        table.add_row(f"{point.pictures:,}", f"{point.loss:.4f}", f"{compact(point.at)} images")
-    console().print(table)
-    typer.echo(found.says)
+    for point in forecast.points:
+        table.add_row(f"{point.pictures:,}", f"{point.loss:.4f}", f"{format_count(point.best_images)} images")
+    get_console().print(table)
+    typer.echo(forecast.summary)

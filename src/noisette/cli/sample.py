@@ -1,6 +1,6 @@
 """noisette sample: new pictures from a trained model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,288 +8,268 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .drawn import Drawn, grid_of
-from .opening import opened
-from .spread import spread
-from .steering import Judged, guides
-from .terminal import console, machine, wrote
-from .then import Level, Then, cascade
+from .bounds import check_minimum
+from .guidance_options import ClassifierGuidanceOptions
+from .option_groups import expand_option_groups
+from .terminal import get_console, print_json, print_paths
 
 if TYPE_CHECKING:
-    from ..condition import Condition
-    from ..edit.cascade import Cascade
-    from ..edit.generate import Guidance
-    from ..edit.origin import Origin
-    from ..edit.steering import Aides, Steering
-    from ..model import PictureModel
-    from ..shapes import Bytes, Images
+    from ..models.picture_model import PictureModel
+    from ..sampling.record import SampleRecord
+    from ..sampling.request import Helpers, SampleRequest
+    from ..shapes import UInt8Images
 
-LONGEST = 60  # characters of a file's name that say what was asked for
+PART_SIZE = 1024  # pictures of one request: a command of any size takes the memory of one part
+MAX_GRID_PIXELS = 2**24  # of all pictures on grid.png
+MAX_NAME_BYTES = 100  # of label and text in a file's name; encrypted file systems take 143 in all
 
-
-@spread
-def sample(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The folder to write into.", show_default=False)],
-    n: Annotated[int | None, typer.Option("-n", "--number", help="How many pictures: 64 unless said.")] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What to draw, by name, or a mixture: potion:0.5,weapon:0.5. May be given several times. "
-            "All labels in turn unless said."
-        ),
-    ] = None,
-    attribute: Annotated[
-        list[str] | None, typer.Option(help="hue=0.3 or shape=round, as in your metadata; may be given several times.")
-    ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(help='What to draw, in words: "a red fish". Several: a row of grid.png for each.'),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of the first picture; the next has the next. 0 unless said.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="More are slower and finer. The model's own unless said.")] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="ddpm, ddim, heun, dpm++2m, unipc, ipndm, … The model's own unless said.")
-    ] = None,
-    grid: Annotated[
-        str | None, typer.Option(help="Which times the steps visit: karras, logsnr, trailing, … The model's own.")
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(help="How much further to go towards the label: 1 to 4. The model's own unless said."),
-    ] = None,
-    *,
-    leads: Judged,
-    then: Then = None,
-    level: Level = None,
-    like: Annotated[Path | None, typer.Option(help="Draw this picture again: a PNG that this command wrote.")] = None,
-    batch: Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")] = None,
-    snapshot: Annotated[
-        str | None, typer.Option(help="last, best, or the images that one of the run's snapshots had seen.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
-) -> None:
-    """Draw new pictures: PNGs at native size, and grid.png with all of them enlarged.
-
-    Each PNG says how it was drawn, so that `--like PICTURE` can draw it again. Picture i depends on its seed alone.
-    """
-    loaded, led = opened(model, snapshot), leads.led()
-    after = cascade(loaded, [opened(one) for one in then or ()], level)
-    if like is not None:
-        told: dict[str, object] = {
-            "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
-            "--sampler": sampler, "--grid": grid, "--guidance": guidance, **leads.said(), "--batch": batch,
-            "--level": level,
-        }  # fmt: skip
-        _alone(told)
-        drawn = [_again(loaded, like, out, led.aides, after)]
-    else:
-        wish = wished(
-            loaded, n, label, seed, steps, sampler, grid, guidance, batch, attribute, led.interval, led.steering,
-            led.aides, text,
-        )  # fmt: skip
-        writable(out)
-        drawn = list(_with_bar(loaded, wish, out, after))
-    paths = [d.path for d in drawn]
-    if like is None:
-        paths.append(grid_of(drawn, out / "grid.png"))
-    if as_json:
-        for d in drawn:
-            machine({"path": str(d.path.resolve())} | asdict(d.origin))
-    else:
-        wrote([out / "grid.png", out] if like is None else paths)
+Model = Annotated[Path, typer.Argument(help="Run folder, model folder, or shipped model's name.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder to write into.", show_default=False)]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        help="Label, or mixture of labels like potion:0.5,weapon:0.5. Repeatable: used in turn. Default: all labels in "
+        "turn.",
+    ),
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option("--attribute", help="Attribute, like hue=0.3 or shape=round. Repeatable."),
+]
+Texts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        help='Caption like "a red fish". Repeatable: captions are used in turn, and each has a row in grid.png.',
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of the first picture; picture i has seed + i. Default: 0.", show_default=False)
+]
+Steps = Annotated[int | None, typer.Option(help="Sampling steps. Default: the model's own, see `noisette steps`.")]
+SamplerName = Annotated[
+    str | None,
+    typer.Option("--sampler", help="ddpm, ddim, heun, dpm++2m, unipc, ipndm, … Default: the model's own."),
+]
+GridName = Annotated[
+    str | None,
+    typer.Option("--grid", help="Time grid: karras, logsnr, trailing, … Default: the model's own."),
+]
+GuidanceScale = Annotated[
+    float | None,
+    typer.Option(
+        "--guidance",
+        help="Classifier-free guidance scale. 1: none; 2 to 4: closer to the label, less diverse. Default: the "
+        "model's own.",
+    ),
+]
+Eta = Annotated[
+    float | None,
+    typer.Option(help="η of ddim, 0 (deterministic) to 1 (as much noise as ddpm). Default: the sampler's own."),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(help="Factor of all noise, above 0, at most 2; lower: smoother. Default: the model's own."),
+]
+Batch = Annotated[int | None, typer.Option(help="Pictures per batch. Default: 16 on a CPU, else 256.")]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is to be drawn, checked."""
+class WrittenSample:
+    """A picture that was written."""
 
-    seeds: range
-    labels: tuple[str | None, ...]  # one for each picture
-    sampler: str
-    grid: str
-    steps: int
-    guidance: float
-    batch: int
-    attributes: tuple[str, ...] = ()  # of all pictures, as they were asked for
-    interval: tuple[float, float] = (0.0, 1.0)  # the times at which guidance guides
-    steering: "Steering | None" = None  # how the walk is led beside
-    aides: "Aides | None" = None  # the models that help
-    texts: tuple[str | None, ...] = ()  # one for each picture; none: nobody said any
-    image: "Images | None" = None  # that all pictures are made of, in model space
+    path: Path
+    record: "SampleRecord"
+    pixels: "UInt8Images"  # (1, C, H, W)
 
 
-def wished(
-    model: "PictureModel",
-    n: int | None = None,
-    labels: Sequence[str | None] | None = None,
-    seed: int | None = None,
-    steps: int | None = None,
-    sampler: str | None = None,
-    grid: str | None = None,
-    guidance: float | None = None,
-    batch: int | None = None,
-    attributes: Sequence[str] | None = None,
-    interval: tuple[float, float] = (0.0, 1.0),
-    steering: "Steering | None" = None,
-    aides: "Aides | None" = None,
-    texts: Sequence[str] | None = None,
-    image: "Images | None" = None,
-) -> Wish:
-    """What was said, and the model's own ways for what was not. Names that it does not know are refused."""
-    from ..edit.generate import steered
-    from ..edit.origin import LARGEST
+@expand_option_groups
+def sample(
+    model: Model,
+    out: Out,
+    n: Annotated[int | None, typer.Option("-n", "--number", help="Number of pictures. Default: 64.")] = None,
+    label: Labels = None,
+    attribute: Attributes = None,
+    text: Texts = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    sampler: SamplerName = None,
+    grid: GridName = None,
+    guidance: GuidanceScale = None,
+    *,
+    guidance_options: ClassifierGuidanceOptions,
+    eta: Eta = None,
+    temperature: Temperature = None,
+    upscalers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--upscaler",
+            help="Model trained with --task upscale that enlarges the samples. Repeatable: applied in order.",
+        ),
+    ] = None,
+    noise_aug: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of the noise added to each --upscaler's input, 0 to 0.5. Default: 0.1."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            help="A PNG that this command wrote: generate it again, with the settings recorded in it.",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Batch = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option(help="Snapshot of the run: last, best, or its number of training images. Default: RUN/model."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per picture.")] = False,
+) -> None:
+    """Generate new pictures: PNGs at native size, and grid.png with all of them enlarged.
 
-    own = model.config.sampling
-    for name, value, least in (("-n", n, 1), ("--batch", batch, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
-        if value is not None and value < least:
-            raise InputError(f"{name} is {value}: give {least} or more")
-    if batch is not None and batch > LARGEST:
-        raise InputError(f"--batch is {batch}: give {LARGEST} or less")
-    number = 64 if n is None else n
-    judge = None if aides is None else aides.classifier
-    names = model.pictures.labels if judge is None else judge.config.pictures.labels
-    asked: Sequence[str | None] = labels or (() if texts else names) or [None]  # a text says enough
-    wish = Wish(
-        seeds=range(seed or 0, (seed or 0) + number),
-        labels=tuple(asked[i % len(asked)] for i in range(number)),
-        sampler=sampler or own.sampler,
-        grid=grid or own.grid,
-        steps=steps or own.steps,
-        guidance=own.guidance if guidance is None else guidance,
-        batch=batch or (16 if next(model.parameters()).device.type == "cpu" else 256),
-        attributes=tuple(attributes or ()),
-        interval=interval,
-        steering=steering,
-        aides=aides,
-        texts=tuple(texts[i % len(texts)] for i in range(number)) if texts else (),
-        image=image,
-    )
-    model.sampler(wish.sampler)
-    model.grid(wish.steps, wish.grid)
-    if steering is not None:
-        guides(wish.guidance, steering, interval)
-    steered(model, condition(model, wish), guidance_of(model, wish))
-    return wish
+    Each PNG records its settings, so that `--like PICTURE` generates it again.
+    """
+    from ..sampling.request import DEFAULT_COUNT, Helpers, make_request
+
+    loaded = open_model(model, snapshot)
+    resolved = guidance_options.resolve(loaded)
+    opened = tuple(open_model(path) for path in upscalers or ())
+    helpers = Helpers(upscalers=opened)
+    if resolved.guidance_models is not None:
+        helpers = Helpers(resolved.guidance_models, opened)
+    shown: list[WrittenSample] = []  # on the grid
+    if like is not None:
+        _reject_other_options({
+            "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
+            "--sampler": sampler, "--grid": grid, "--guidance": guidance, **guidance_options.list_given_options(),
+            "--eta": eta, "--temperature": temperature, "--noise-aug": noise_aug, "--batch": batch,
+        })  # fmt: skip
+        written, total = iter([_reproduce(loaded, like, out, helpers)]), 1
+    else:
+        check_minimum("-n", n)
+        total = n or DEFAULT_COUNT
+
+        def part(first: int, number: int) -> "SampleRequest":
+            """The request of `number` of the pictures, from the one of number `first` on."""
+            return make_request(
+                loaded, number, label, attributes=attribute, text=text, seed=seed or 0, first=first, steps=steps,
+                sampler=sampler, grid=grid, guidance=guidance, guidance_interval=resolved.guidance_interval,
+                steering=resolved.steering, eta=eta, temperature=temperature, noise_aug=noise_aug, batch=batch,
+                helpers=helpers,
+            )  # fmt: skip
+
+        start = part(0, min(total, PART_SIZE))
+        ensure_writable(out)
+        size = start.batch * max(1, PART_SIZE // start.batch)  # whole batches
+        parts = (part(first, min(size, total - first)) for first in range(0, total, size))
+        written = draw_and_write(loaded, parts, -(-total // start.batch) * start.steps, out, helpers)
+    for number, item in enumerate(written, 1):
+        if as_json:
+            print_json({"path": str(item.path.resolve())} | asdict(item.record))
+        if number == 1 or number * item.pixels[0, 0].numel() <= MAX_GRID_PIXELS:
+            shown.append(item)
+    paths = [item.path for item in shown]
+    if like is None:
+        if len(shown) < total:
+            get_console(to_stderr=True).print(f"grid.png shows the first {len(shown):,} of {total:,} pictures")
+        paths = [write_grid(shown, out / "grid.png"), out]
+    if not as_json:
+        print_paths(paths)
 
 
-def condition(model: "PictureModel", wish: Wish) -> "Condition | None":
-    """What all the pictures are asked to be."""
-    from ..context import parsed
-    from ..edit.steering import asked
+def open_model(model: Path, snapshot: str | None = None) -> "PictureModel":
+    """A model, or a snapshot of its run, on the accelerator; with a note where a run's model is not its last one."""
+    from ..models.picture_model import load
+    from ..sampling.draw import to_accelerator
+    from ..training.snapshots import describe_selection, find_folder
 
-    labels = asked(model, wish.labels, None if wish.aides is None else wish.aides.classifier)
-    return model.condition(
-        labels, len(wish.seeds), attributes=parsed(wish.attributes), text=wish.texts or None, image=wish.image
-    )
-
-
-def guidance_of(model: "PictureModel", wish: Wish) -> "Guidance":
-    """Where all the walks are led."""
-    from ..edit import steering
-
-    how = (wish.interval, wish.steering, wish.aides, wish.image)
-    return steering.guidance_of(model, wish.labels, wish.guidance, *how)
+    if snapshot is None and (note := describe_selection(model)):
+        get_console(to_stderr=True).print(f"{note}; --snapshot last uses the last one", markup=False, soft_wrap=True)
+    return to_accelerator(load(model if snapshot is None else find_folder(model, snapshot)))
 
 
-def on_device(model: "PictureModel") -> "PictureModel":
-    """On the accelerator, where there is one."""
-    import torch
-
-    return model.to(torch.accelerator.current_accelerator(check_available=True) or "cpu")
-
-
-def writable(out: Path) -> None:
-    """Make the folder, and see that it can be written to before an hour is spent on what goes into it."""
+def ensure_writable(out: Path) -> None:
+    """Make the folder, and raise InputError now, not after an hour of work, if files cannot be written there."""
     import tempfile
 
-    from ..files import explained
+    from ..io.files import explain_os_errors
 
-    with explained(out):
+    with explain_os_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
 
 
-def draw(model: "PictureModel", wish: Wish, out: Path, after: "Cascade | None" = None) -> Iterator[Drawn | None]:
-    """Draw and write; None after every step that finished nothing. `after` enlarges what was drawn."""
-    from ..edit.cascade import Cascade
-    from ..edit.generate import generate
-    from ..edit.origin import Origin, way_of
-    from ..edit.steering import Steering
+def draw_and_write(
+    model: "PictureModel", requests: "Iterable[SampleRequest]", steps: int, out: Path, helpers: "Helpers | None" = None
+) -> Iterator[WrittenSample]:
+    """Generate, and write each picture as soon as its batch is done, with a progress bar of `steps` sampling steps."""
+    from rich.progress import Progress
 
-    after = after or Cascade(())
-    then, level = tuple(m.hash for m in after.models), after.level if after.models else 0.0
-    ways = tuple(map(way_of, after.models))
-    grid, cond, guidance = model.grid(wish.steps, wish.grid), condition(model, wish), guidance_of(model, wish)
-    walk = generate(model, wish.seeds, cond, model.sampler(wish.sampler), grid, guidance, wish.batch)
-    times, done = Origin.own(model, wish.grid, wish.steps), 0
-    for state in walk:
-        if state.t != grid[-1]:
-            yield None
-            continue
-        rows = slice(done, done + len(state.x))
-        large = after.enlarged(model, state.x, wish.seeds[rows], wish.labels[rows], wish.batch)
-        for row in after.last(model).pictures.finished(large).cpu().split(1):
-            origin = Origin(
-                model.hash, wish.seeds[done], wish.labels[done], wish.sampler, wish.grid, wish.steps, wish.guidance,
-                len(state.x), times, wish.attributes, interval=wish.interval, steering=wish.steering or Steering(),
-                text=wish.texts[done] if wish.texts else None,
-                temperature=model.config.sampling.temperature,
-                then=then, level=level, ways=ways,
-            )  # fmt: skip
-            yield write(out, origin, row)
-            done += 1
+    from ..sampling.run import draw_batches
+
+    screen = get_console(to_stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("sampling", total=steps)
+        for request in requests:
+            rows = (row for batch in draw_batches(model, request, helpers, lambda: bar.advance(task)) for row in batch)
+            for number, pixels in enumerate(rows):
+                yield write_sample(out, request.record(number), pixels[None].clone())
 
 
-def write(out: Path, origin: "Origin", pixels: "Bytes") -> Drawn:
-    """LABEL-TEXT-SEED.png, with its origin inside."""
-    from ..viz.png import write_png
+def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> WrittenSample:
+    """Write LABEL-TEXT-SEED.png with the record inside."""
+    from ..data.png import write_png
 
-    name = words(f"{origin.label or ''} {origin.text or ''}")[:LONGEST]
-    path = out / f"{name}{'-' if name else ''}{origin.seed:06d}.png"
-    write_png(path, pixels, asdict(origin))
-    return Drawn(path, origin, pixels)
+    name = slugify(f"{record.label or ''} {record.text or ''}")
+    path = out / f"{name}{'-' if name else ''}{record.seed:06d}.png"
+    write_png(path, pixels, asdict(record))
+    return WrittenSample(path, record, pixels)
 
 
-def words(label: str) -> str:
-    """A label or a text as a part of a file's name."""
+def slugify(text: str) -> str:
+    """A label or a text as part of a file's name that every file system takes: letters and digits, of few bytes."""
     import re
+    import unicodedata
 
-    return re.sub(r"\W+", "-", label).strip("-").lower()
-
-
-def _with_bar(model: "PictureModel", wish: Wish, out: Path, after: "Cascade") -> Iterator[Drawn]:
-    from rich.progress import track
-
-    chunks = -(-len(wish.seeds) // wish.batch)
-    total = chunks * (wish.steps - 1) + len(wish.seeds)
-    screen = console(to_stderr=True)
-    steps = draw(model, wish, out, after)
-    for drawn in track(steps, "drawing", total, console=screen, transient=True, disable=not screen.is_terminal):
-        if drawn is not None:
-            yield drawn
+    slug = re.sub(r"\W+", "-", unicodedata.normalize("NFC", text)).strip("-").lower()
+    return slug.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("-")
 
 
-def _again(model: "PictureModel", like: Path, out: Path, aides: "Aides | None", after: "Cascade") -> Drawn:
-    from ..config import from_json
-    from ..edit.origin import Origin, again
-    from ..viz.png import read_text
+def write_grid(samples: Sequence[WrittenSample], path: Path) -> Path:
+    """All pictures on one sheet, sorted by label; with several texts, a row for each."""
+    import torch
 
-    told = read_text(like)
-    if "edit" in told:
+    from ..data.contact_sheet import contact_sheet
+    from ..data.png import write_png
+
+    order = sorted(samples, key=lambda sample: (sample.record.label or "", sample.record.seed))
+    texts = list(dict.fromkeys(sample.record.text for sample in samples))
+    columns = None if len(texts) == 1 else -(-len(samples) // len(texts))
+    order.sort(key=lambda sample: texts.index(sample.record.text))
+    write_png(path, contact_sheet(torch.cat([sample.pixels for sample in order]), columns))
+    return path
+
+
+def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helpers") -> WrittenSample:
+    from ..data.png import read_metadata
+    from ..sampling.record import read_record
+    from ..sampling.run import reproduce
+
+    metadata = read_metadata(picture)
+    if "edit" in metadata:
         raise InputError(
-            f"{like} is an edit, by noisette edit {told['edit']}: only what noisette sample drew is drawn again"
+            f"{picture} was written by noisette edit {metadata['edit']}: --like is for pictures of noisette sample"
         )
-    origin = from_json(Origin, told, f"the metadata of {like}")
-    drawn = again(model, origin, aides, after.models)
-    writable(out)
-    return write(out, origin, after.last(model).pictures.finished(drawn).cpu())
+    record = read_record(metadata, str(picture))
+    x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
+    ensure_writable(out)
+    last = (model, *helpers.upscalers)[-1]
+    return write_sample(out, record, last.pictures.decode_samples(x).cpu())
 
 
-def _alone(others: dict[str, object]) -> None:
-    """--like says everything; what else was said would contradict it."""
-    if also := [name for name, value in others.items() if value is not None and value != []]:
-        raise InputError(f"--like draws the same picture again: leave {' and '.join(also)} out")
+def _reject_other_options(options: dict[str, object]) -> None:
+    """Raise InputError for options that --like takes from the picture."""
+    if given := [name for name, value in options.items() if value is not None and value != []]:
+        raise InputError(f"--like takes all settings from the picture: leave {' and '.join(given)} out")

@@ -1,145 +1,219 @@
-"""noisette scan: what is in a source, before anything is trained on it."""
+"""noisette scan: report what a source holds, before training."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import Bar, console, machine
-from .units import size
+from ..errors import InputError
+from .terminal import ProgressBar, get_console, print_json
+from .units import parse_size
 
 if TYPE_CHECKING:
-    from ..data import Scan
+    from ..data import ScanResult
 
-SHOWN = 12  # of a list that may be long
+MAX_LISTED = 12  # maximum length of a printed list
+
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Also read files and folders outside of SOURCE that links in it lead to.")
+]
+NearDuplicates = Annotated[
+    float | None,
+    typer.Option(
+        help="Distance below which pictures are near duplicates, as a share of their contrast: 0 (exact copies only) "
+        "to 1. Default: 0.15, or less where that would link most pictures of the set.",
+        show_default=False,
+    ),
+]
 
 
 def scan(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array or sprite sheet, or a built-in set: emoji, digits.", show_default=False
+            help="A folder, zip, array or sprite sheet, or a built-in set: emoji, icons, digits.", show_default=False
         ),
     ],
-    cell: Annotated[str | None, typer.Option(help="The size of a sprite sheet's cells: 16, or 32x24.")] = None,
-    labels: Annotated[str | None, typer.Option(help="The array of labels that belongs to an .npy array.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    cell: Annotated[
+        str | None, typer.Option(help="Cell size of a sprite sheet in pixels, width x height: 16 or 32x24.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="For an .npy array: the .npy file with its labels.")] = None,
+    follow_links: FollowLinks = False,
+    near_duplicates: NearDuplicates = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, with complete lists.")] = False,
 ) -> None:
-    """Read every picture and say what is there: sizes, alpha, colours, labels, copies, and what cannot be used.
+    """Read every picture and report sizes, alpha, colors, labels, copies, and files that cannot be used.
 
     Nothing is written.
     """
-    cells = None if cell is None else size(cell)
-    from ..data.scan import scan as scan_
+    cell_size = None if cell is None else parse_size(cell)
+    from ..data.scan import scan as scan_pictures
 
-    with Bar("reading") as bar:
-        found = scan_(source, labels=labels, cell=cells, progress=lambda done, total: bar("reading", done, total))
+    with ProgressBar("reading") as bar:
+        result = scan_pictures(
+            source, labels=labels, cell=cell_size, follow_links=follow_links, near_duplicates=near_duplicates,
+            progress=lambda done, total: bar("reading", done, total),
+        )  # fmt: skip
     if as_json:
-        machine(found.to_json())
+        print_json(result.to_json() | plan_split(result))
         return
-    show(found)
+    print_scan(result)
 
 
-def show(found: "Scan") -> None:
-    """A report for people."""
+def plan_split(result: "ScanResult") -> dict[str, object]:
+    """What training does with these pictures by default, as JSON: the number held out and the base model that it starts
+    from, or why it refuses the set."""
+    from ..data.split import split_scan
+
+    try:
+        return {"held_out": sum(split_scan(result)[0]), "start_from": find_start(result), "refused": None}
+    except InputError as error:
+        return {"held_out": 0, "start_from": None, "refused": str(error)}
+
+
+def print_scan(result: "ScanResult") -> None:
+    """Print the report as tables."""
     from rich.markup import escape
     from rich.table import Table
 
-    out = console()
-    out.print(f"[bold]{escape(found.source)}[/bold], {found.kind}")
+    from ..data.split import split_scan
+
+    out = get_console()
+    out.print(f"[bold]{escape(result.source)}[/bold], {result.kind}")
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in findings(found):
+    for name, value in describe_scan(result):
         table.add_row(name, escape(value))
     out.print(table)
-    if found.labels:
-        out.print(label_table(found))
-    if found.quarantined:
+    if result.labels:
+        out.print(make_label_table(result))
+    if result.quarantined:
         out.print("\n[bold]left out[/bold]")
-        for bad in found.quarantined[:SHOWN]:
+        for bad in result.quarantined[:MAX_LISTED]:
             out.print(f"  {bad.name} {bad.reason}", markup=False, soft_wrap=True)
-        if (more := len(found.quarantined) - SHOWN) > 0:
-            out.print(f"  and {more} more: --json lists them all")
-    out.print(f"\n[bold]training would use[/bold] {escape(proposal(found))}")
+        if (more := len(result.quarantined) - MAX_LISTED) > 0:
+            out.print(f"  and {more} more; --json lists all of them")
+    try:
+        is_held_out, split_notes = split_scan(result)
+    except InputError as error:
+        out.print(f"\n[bold]training refuses this set:[/bold] {escape(str(error))}")
+        return
+    held_out = sum(is_held_out)
+    for note in [*split_notes, *note_few(result, len(is_held_out) - held_out)]:
+        out.print(f"note: {note}", markup=False)
+    out.print(f"\n[bold]by default training uses[/bold] {escape(describe_defaults(result, held_out))}")
 
 
-def findings(found: "Scan") -> Iterator[tuple[str, str]]:
-    """What is worth a line, in plain words."""
-    pictures, copies = found.pictures, len(found.pictures) - len(found.distinct)
-    also = [f"{copies} exact copies of others, trained on once"] if copies else []
-    also += [f"{len(found.quarantined)} left out"] if found.quarantined else []
-    yield "pictures", "; ".join([f"{len(found.distinct)} that differ", *also])
-    yield "sizes", some(found.count(lambda p: f"{p.width}×{p.height}"))
-    yield "stored as", some(found.count(lambda p: f"{p.format} {p.stored}, {p.bits} bit"))
-    yield "alpha", some(found.count(lambda p: {"none": "opaque"}.get(p.alpha, str(p.alpha))))
-    if grey := sum(p.grey for p in pictures):
-        yield "grey", f"{grey} of {len(pictures)}"
-    palettes = found.to_json()["colours_of_each"]
-    each = f"; in each picture: {some(palettes)}" if isinstance(palettes, dict) else ""
-    yield "colours", ("too many to count" if found.colours is None else f"{found.colours} in all") + each
-    for name, names in (
-        ("animated", [p.name for p in pictures if p.animated]),
-        ("hidden colours", [p.name for p in pictures if p.hidden]),
-    ):
-        if names:
-            what = "only the first frame is used" if name == "animated" else "under alpha 0, never shown to the model"
-            yield name, f"{len(names)} ({what}): {listed(names, 3)}"
-    if near := found.near:
+def describe_scan(result: "ScanResult") -> Iterator[tuple[str, str]]:
+    """The lines of the report: name and value."""
+    yield from _describe_pictures(result)
+    yield from _describe_colors(result)
+    if near := result.near_duplicates:
         yield (
             "near duplicates",
-            f"{len(near)} groups, kept together when pictures are held out; the largest: {listed(near[0], 4)}",
+            f"{len(near)} groups, each kept on one side of the split; the largest: {format_list(near[0], 4)}",
         )
-    if found.mirror is not None:
+    if result.mirror_share is not None:
         yield (
-            "mirrored",
-            "looks as good in a mirror: --flip makes more of it"
-            if found.flips
-            else "has a left and a right: --flip would do harm",
+            "mirroring",
+            "mirrored pictures fit the set: --flip can improve training"
+            if result.is_flip_safe
+            else "left and right differ in this set: do not use --flip",
         )
-    if texts := sum(p.text is not None for p in pictures):
-        yield "texts", f"{texts} of {len(pictures)}"
-    if attributes := sorted({a for p in pictures for a in p.attributes}):
-        yield "attributes", listed(attributes, SHOWN)
-    for note in found.notes:
+    if texts := sum(p.text is not None for p in result.pictures):
+        yield "texts", f"{texts} of {len(result.pictures)}"
+    if attributes := sorted({a for p in result.pictures for a in p.attributes}):
+        yield "attributes", format_list(attributes, MAX_LISTED)
+    for note in result.notes:
         yield "note", note
 
 
-def label_table(found: "Scan") -> object:
-    """Labels with their counts, as bars."""
+def _describe_pictures(result: "ScanResult") -> Iterator[tuple[str, str]]:
+    """Number, sizes, formats and animation."""
+    counts = [f"{len(result.distinct)} distinct"]
+    if copies := len(result.pictures) - len(result.distinct):
+        counts.append(f"{copies} exact copies, not used for training")
+    if result.quarantined:
+        counts.append(f"{len(result.quarantined)} left out")
+    yield "pictures", "; ".join(counts)
+    yield "sizes", format_counts(result.count_by(lambda p: f"{p.width}×{p.height}"))
+    yield "stored as", format_counts(result.count_by(lambda p: f"{p.format} {p.stored_mode}, {p.bits} bit"))
+    if animated := [p.name for p in result.pictures if p.is_animated]:
+        yield "animated", f"{len(animated)} (only the first frame is used): {format_list(animated, 3)}"
+
+
+def _describe_colors(result: "ScanResult") -> Iterator[tuple[str, str]]:
+    """Alpha, grayscale, and numbers of colors."""
+    yield "alpha", format_counts(result.count_by(lambda p: {"none": "opaque"}.get(p.alpha, str(p.alpha))))
+    if grayscale := sum(p.is_grayscale for p in result.pictures):
+        yield "grayscale", f"{grayscale} of {len(result.pictures)}"
+    per_picture = result.to_json()["colors_per_picture"]
+    details = f"; per picture: {format_counts(per_picture)}" if isinstance(per_picture, dict) else ""
+    yield "colors", ("too many to count" if result.colors is None else f"{result.colors} in all pictures") + details
+    if hidden := [p.name for p in result.pictures if p.hidden_color_pixels]:
+        yield "hidden colors", f"{len(hidden)} (where alpha is 0; set to 0 for training): {format_list(hidden, 3)}"
+
+
+def make_label_table(result: "ScanResult") -> object:
+    """A table of labels with their counts and bars."""
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, title="labels", title_justify="left", title_style="bold")
-    most = max(found.labels.values())
-    for label, number in list(found.labels.items())[: 4 * SHOWN]:
+    most = max(result.labels.values())
+    for label, number in list(result.labels.items())[: 4 * MAX_LISTED]:
         table.add_row(f"  {escape(label)}", str(number), "[cyan]" + "━" * max(1, round(30 * number / most)) + "[/cyan]")
-    if (more := len(found.labels) - 4 * SHOWN) > 0:
+    if (more := len(result.labels) - 4 * MAX_LISTED) > 0:
         table.add_row(f"  and {more} more")
-    if unlabelled := sum(p.label is None for p in found.pictures):
-        table.add_row("  (without)", str(unlabelled), "")
+    if unlabeled := sum(p.label is None for p in result.pictures):
+        table.add_row("  (no label)", str(unlabeled), "")
     return table
 
 
-def proposal(found: "Scan") -> str:
-    """Mode and size that `noisette train` takes unless it is told otherwise."""
+def find_start(result: "ScanResult") -> str | None:
+    """The base model that `noisette train` starts from by default; None: from scratch."""
+    from ..data.prepare import default_size
+    from ..models.shipped import find_base
+
+    return find_base(*default_size(result.distinct)[0])
+
+
+def note_few(result: "ScanResult", training: int) -> Iterator[str]:
+    """If there are few pictures to train on: what then helps."""
+    from ..data.scan_notes import FEW_PICTURES
+
+    if training >= FEW_PICTURES:
+        return
+    start = find_start(result)
+    yield f"{training} training pictures are few: " + (
+        "start from a model of many pictures (--from), if there is one"
+        if start is None
+        else f"training starts from {start}, a model of many pictures (with --from none: from scratch)"
+    )
+
+
+def describe_defaults(result: "ScanResult", held_out: int) -> str:
+    """The mode, size, number of held-out pictures and base model that `noisette train` uses by default."""
     from ..data.prepare import default_size
 
-    (height, width), why = default_size(found.distinct)
-    held = max(1, round(0.1 * len(found.distinct)))
-    return f"{found.mode} of {width}×{height} ({why}); --size says otherwise; about {held} pictures are held out"
+    (height, width), reason = default_size(result.distinct)
+    count = f"{held_out} picture{'s' if held_out > 1 else ''}"
+    start = find_start(result)
+    return f"{result.mode} of {width}×{height} ({reason}; change it with --size) and holds out {count}" + (
+        "" if start is None else f"; it starts from {start}"
+    )
 
 
-def some(counts: dict[str, int]) -> str:
+def format_counts(counts: dict[str, int]) -> str:
     """The most frequent values: 16×16 in 1800, 32×32 in 12, and 3 others in 5."""
     if len(counts) == 1:
         return f"{next(iter(counts))} in all"
-    shown = list(counts.items())[:5]
-    told = ", ".join(f"{value} in {number}" for value, number in shown)
-    rest = list(counts.values())[5:]
-    return told + (f", and {len(rest)} others in {sum(rest)}" if rest else "")
+    frequent, others = list(counts.items())[:5], list(counts.values())[5:]
+    text = ", ".join(f"{value} in {number}" for value, number in frequent)
+    return text + (f", and {len(others)} others in {sum(others)}" if others else "")
 
 
-def listed(names: Sequence[str], most: int) -> str:
-    """a, b, c and 4 more."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def format_list(names: Sequence[str], limit: int) -> str:
+    """The first names: a, b, c and 4 more."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

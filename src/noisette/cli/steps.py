@@ -1,4 +1,4 @@
-"""noisette steps: how many steps does this model need, and of which sampler?"""
+"""noisette steps: measure which sampler, grid and number of steps suit a model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import console, machine, wrote
+from .bounds import check_minimum
+from .terminal import get_console, print_json, print_paths
 
 if TYPE_CHECKING:
-    from ..edit.steps import Bench, Measured, Report, Way
+    from ..evaluation.steps import Measurement, SamplerBenchmark, SamplerSetting, StepsReport
 
-N, FEW = 500, 100  # pictures a way
+DEFAULT_SAMPLES, QUICK_SAMPLES = 500, 100  # samples per setting
 
 
 def steps(
@@ -19,142 +20,157 @@ def steps(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Pictures to compare with that it was not trained on. Those that its run held out unless said."
+            help="Pictures to compare with, which the model was not trained on; or a run folder. Default: the held-out "
+            "pictures of MODEL's run."
         ),
     ] = None,
     n: Annotated[
-        int | None, typer.Option("-n", "--number", help=f"How many pictures each way draws: {N} unless said.")
+        int | None,
+        typer.Option(
+            "-n", "--number", help=f"Samples per setting. Default: {DEFAULT_SAMPLES}; {QUICK_SAMPLES} with --quick."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the first picture; the next has the next.")] = 0,
-    sampler: Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")] = None,
-    grid: Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the first sample; each further one adds 1.")] = 0,
+    sampler: Annotated[list[str] | None, typer.Option(help="Measure only this sampler. Repeatable.")] = None,
+    grid: Annotated[list[str] | None, typer.Option(help="Measure only this time grid. Repeatable.")] = None,
     number: Annotated[
-        list[int] | None, typer.Option("--steps", help="Only this many; may be given several times.")
+        list[int] | None, typer.Option("--steps", help="Measure only this number of steps. Repeatable.")
     ] = None,
-    guidance: Annotated[float | None, typer.Option(help="The model's own unless said.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A first look: few ways, few pictures.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the model's default as it is.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The folder to write into. The model's unless said.")] = None,
-    batch: Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")] = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="Measure only this temperature. Repeatable.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale. Default: the model's.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure fewer settings with fewer samples.")] = False,
+    keep: Annotated[bool, typer.Option("--keep-default", help="Do not change the model's default.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default: MODEL.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples per batch. Default: 16 on a CPU, else 256.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure quality against steps against seconds for this model, and make the best way its default.
+    """Measure quality and time of sampler settings, and make the recommended one the model's default.
 
-    Every sampler, grid and number of steps draws from the same seeds and is compared with the same held-out pictures.
-    Writes steps.json and steps.png (steps-quick.* with --quick). What is in steps.json already is not measured again:
-    a measurement that was stopped goes on, and it may be made in parts.
+    A setting is a sampler, a time grid, a number of steps and a temperature. All use the same seeds and are compared
+    with the same held-out pictures. Writes steps.json and steps.png (steps-quick.* with --quick). Settings that are in
+    steps.json are not measured again, so an interrupted measurement continues, and it can be done in parts.
     """
-    from ..edit.held_out import held_out
-    from ..edit.steps import QUICK, Bench, Contest, recommended
     from ..errors import InputError
-    from ..files import read_json
-    from ..metrics.features import EfficientNetLite
-    from ..model import load
-    from .sample import on_device, writable
+    from ..evaluation.held_out import load_held_out
+    from ..evaluation.metrics.features import EfficientNetExtractor
+    from ..evaluation.steps import QUICK_SEARCH, SamplerBenchmark, SearchSpace, recommend
+    from ..io.json_files import read_json
+    from ..models.picture_model import load
+    from ..sampling.draw import to_accelerator
+    from .sample import ensure_writable
 
-    for name, value in (("-n", n), ("--batch", batch), ("--seed", seed + 1)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} is {value}: give more")
-    loaded, folder = on_device(load(model)), out or model
+    for name, value, least in (("-n", n, 2), ("--batch", batch, 1), ("--seed", seed, 0)):
+        check_minimum(name, value, least)
+    loaded, folder = to_accelerator(load(model)), out or model
     if not model.is_dir() and (out is None or not keep):
         raise InputError(
-            f"{model} is no folder of yours that figures and a default could be kept in: give --out, and --keep"
+            f"{model} is not a folder on this machine that the report can be written to: give --out and --keep-default"
         )
     before = loaded.config.sampling
-    plan = QUICK if quick else Contest()
-    ways = Contest(
-        tuple(sampler or plan.samplers), tuple(grid or plan.grids), tuple(number or plan.steps), plan.reference
-    ).ways(loaded)
-    real = held_out(loaded.pictures, model, data)
-    extractor = EfficientNetLite()
-    writable(folder)
-    bench = Bench(
-        loaded, real, extractor, n=n or (FEW if quick else N), seed=seed, guidance=guidance,
+    space = QUICK_SEARCH if quick else SearchSpace()
+    settings = SearchSpace(
+        tuple(sampler or space.samplers), tuple(grid or space.grids), tuple(number or space.steps),
+        tuple(temperature or space.temperatures), space.reference,
+    ).list_settings(loaded)  # fmt: skip
+    real = load_held_out(loaded.pictures, model, data)
+    extractor = EfficientNetExtractor()
+    ensure_writable(folder)
+    bench = SamplerBenchmark(
+        loaded, real, extractor, n=n or (QUICK_SAMPLES if quick else DEFAULT_SAMPLES), seed=seed, guidance=guidance,
         batch=batch or (16 if next(loaded.parameters()).device.type == "cpu" else 256),
     )  # fmt: skip
     path = folder / ("steps-quick.json" if quick else "steps.json")
-    report = _with_bar(bench, ways, path)
-    best = recommended(report.rows)
+    report = _measure_with_progress(bench, settings, path)
+    best = recommend(report.rows)
     if not keep:
-        grids = {len(times): times for times in (*before.fitted, *report.fitted)}  # those that it had, too
+        grids = {len(times): times for times in (*before.fitted, *report.fitted)}  # former ones are kept
         fitted = tuple(grids[length] for length in sorted(grids))
-        loaded.keep_sampling(model, replace(report.sampling, fitted=fitted))
-    paths = [path, *_plot(report, best, path.with_suffix(".png"))]
+        loaded.save_sampling(model, replace(report.recommended_sampling, fitted=fitted))
+    paths = [path, *_write_plot(report, best, path.with_suffix(".png"))]
     if as_json:
-        machine(read_json(path))
+        print_json(read_json(path))
     else:
-        _table(report, best)
-        _say(report, best, keep)
-        wrote(paths)
+        _print_table(report, best)
+        _print_recommendation(report, best, keep)
+        print_paths(paths)
 
 
-def _with_bar(bench: "Bench", ways: "list[Way]", path: Path) -> "Report":
-    """Measure, and show how far it is."""
+def _measure_with_progress(bench: "SamplerBenchmark", settings: "list[SamplerSetting]", path: Path) -> "StepsReport":
+    """Measure all settings, with a progress bar."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..edit.steps import Report, compared
+    from ..evaluation.steps import StepsReport, compare_settings
 
-    there = Report.read(path, bench.about)
+    done = StepsReport.read(path, bench.settings)
     batches = -(-len(bench.seeds) // bench.batch)
-    total = sum(way.steps * batches for way in ways if there.of(way) is None)
-    screen = console(to_stderr=True)
+    total = sum(setting.steps * batches for setting in settings if done.find(setting) is None)
+    screen = get_console(to_stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("drawing and measuring", total=total)
-        for report in compared(bench, ways, path, lambda: bar.advance(task)):
-            there = report
-    return there
+        task = bar.add_task("sampling and measuring", total=total)
+        for report in compare_settings(bench, settings, path, lambda: bar.advance(task)):
+            done = report
+    return done
 
 
-def _table(report: "Report", best: "Measured") -> None:
-    """All that was measured, the cheapest first; ms a picture."""
+def _print_table(report: "StepsReport", best: "Measurement") -> None:
+    """A row per setting, the cheapest first."""
     from rich.table import Table
 
-    about = report.about
+    shared = report.settings
     table = Table(
-        title=f"{about.n} pictures each, against {about.held_out} that were held out", title_justify="left",
+        title=f"{shared.n} samples per setting, against {shared.held_out} held-out pictures", title_justify="left",
         title_style="bold", box=None, pad_edge=False, padding=(0, 1),
     )  # fmt: skip
     for head in ("sampler", "grid"):
         table.add_column(head, no_wrap=True)
-    for head in ("steps", "calls", "KID × 10³", "95 %", "recall", "coverage", "ms"):
+    for head in ("steps", "temp.", "calls", "KID × 10³", "95 %", "recall", "coverage", "ms"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in sorted(report.rows, key=lambda row: (row.calls, row.kid.value)):
-        way, kid = row.way, row.kid
+        setting, kid = row.setting, row.kid
         table.add_row(
-            way.sampler, way.grid, str(way.steps), str(row.calls),
+            setting.sampler, setting.grid, str(setting.steps), f"{temperature_of(setting, report):g}", str(row.calls),
             f"{kid.value:.1f}", f"{kid.low:.1f} … {kid.high:.1f}",
             f"{row.fidelity.recall:.2f}", f"{row.fidelity.coverage:.2f}", f"{1000 * row.seconds:.1f}",
             style="bold green" if row is best else None,
         )  # fmt: skip
-    console().print(table)
+    get_console().print(table)
 
 
-def _say(report: "Report", best: "Measured", keep: bool) -> None:
+def temperature_of(setting: "SamplerSetting", report: "StepsReport") -> float:
+    """The temperature of a setting; that of the model where it has none of its own."""
+    return report.settings.temperature if setting.temperature is None else setting.temperature
+
+
+def _print_recommendation(report: "StepsReport", best: "Measurement", keep_default: bool) -> None:
     """The recommendation, in words."""
-    from ..edit.steps import RULE
+    from ..evaluation.steps import RECOMMENDATION_RULE
 
     lines = [
-        f"\nrecommended: --sampler {best.way.sampler} --grid {best.way.grid} --steps {best.way.steps}",
-        f"the rule: {RULE}",
+        f"\nrecommended: --sampler {best.setting.sampler} --grid {best.setting.grid} --steps {best.setting.steps} "
+        f"--temperature {temperature_of(best.setting, report):g}",
+        f"rule: {RECOMMENDATION_RULE}",
     ]
     if report.floor is not None:
-        lines.append(f"as many training pictures get a KID × 10³ of {report.floor:.1f}")
-    if (whole := next((row for row in report.rows if row.way.steps == 100), None)) is not None:
-        lines.append(f"100 steps of {whole.way.sampler} get {whole.kid:.1f}")
-    lines.append("the model's default is as it was" if keep else "it is the model's default now")
+        lines.append(f"KID × 10³ of as many training pictures: {report.floor:.1f}")
+    if (reference := next((row for row in report.rows if row.setting.steps == 100), None)) is not None:
+        lines.append(f"KID × 10³ of 100 steps of {reference.setting.sampler}: {reference.kid:.1f}")
+    lines.append(
+        "the model's default settings are unchanged" if keep_default else "these are now the model's default settings"
+    )
     for line in lines:
         typer.echo(line)
 
 
-def _plot(report: "Report", best: "Measured", path: Path) -> list[Path]:
-    """The sheet of the trilemma; none, and a word, where there is nothing to draw it with."""
+def _write_plot(report: "StepsReport", best: "Measurement", path: Path) -> list[Path]:
+    """Write the plot; without matplotlib, print how to install it."""
     from ..errors import InputError
-    from .terminal import complain
+    from ..report.viz.trilemma import plot_steps
+    from .terminal import print_error
 
     try:
-        report.plot().write(path)
+        plot_steps(report).write(path)
     except InputError as error:
-        complain(str(error))
+        print_error(str(error))
         return []
     return [path]

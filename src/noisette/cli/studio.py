@@ -1,5 +1,6 @@
-"""noisette studio: a page to draw with a model, to choose, and to train."""
+"""noisette studio: a local web page to sample from models, edit pictures and train."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -12,29 +13,41 @@ from ..errors import InputError
 def studio(
     model: Annotated[
         Path | None,
-        typer.Argument(help="A run or model folder to begin with, wherever it lies.", show_default=False),
+        typer.Argument(
+            help="Run folder, model folder, or shipped model's name, to open first. It need not be in the workspace.",
+            show_default=False,
+        ),
     ] = None,
-    workspace: Annotated[Path, typer.Option(help="The folder of runs; the page sees no other.")] = Path("runs"),
+    workspace: Annotated[Path, typer.Option(help="Folder of runs. The page can open no other folder.")] = Path("runs"),
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Any but loopback asks visitors for a token.")
+        str, typer.Option(help="Address to listen on. Other machines can reach any but this machine's own (127.0.0.1).")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535)] = 7860,
-    browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = 7860,
+    token: Annotated[
+        bool,
+        typer.Option(
+            "--token/--no-token", help="Require the token in the printed address, which is new at each start."
+        ),
+    ] = True,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Open the studio, a page on this machine: draw and watch, keep the best, train. Ctrl-C closes it.
+    """Open the studio, a web page on this machine: sample, edit, compare and train. Ctrl-C closes it.
 
-    Nothing is sent anywhere, and nobody else can reach it unless --host says so.
+    Nothing is sent to other machines, and other machines cannot open the page unless --host allows it. Open the printed
+    address: its token keeps out other users of this machine.
     """
     if find_spec("gradio") is None:
         raise InputError("the studio needs gradio, which is not installed: pip install 'noisette[studio]'")
     if workspace.exists() and not workspace.is_dir():
-        raise InputError(f"{workspace} is a file: give a folder as --workspace, where runs are or shall be")
+        raise InputError(f"--workspace is {workspace}, which is a file: give a folder, existing or new")
     from ..studio.serve import serve
 
-    serve(workspace, model, host, port, lambda address: _opened(address, browser))
+    serve(workspace, model, host, port, lambda address, link: _announce(address, link if open_browser else None), token)
 
 
-def _opened(address: str, browser: bool) -> None:
+def _announce(address: str, link: Path | None) -> None:
+    """Print the address; open `link`, a file that leads there, in the browser."""
     typer.echo(f"the studio is open: {address}")
-    if browser:
-        typer.launch(address)
+    sys.stdout.flush()
+    if link is not None:
+        typer.launch(link.as_uri())

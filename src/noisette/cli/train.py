@@ -1,5 +1,6 @@
-"""noisette train: from pictures to a model."""
+"""noisette train: train a model on pictures."""
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -7,147 +8,218 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from ..errors import InputError
-from .terminal import is_first, machine, wrote
-from .units import count, duration, size
+from .scan import FollowLinks, NearDuplicates
+from .terminal import is_main_process, print_json, print_paths
+from .units import parse_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from ..task import Task
-    from ..train import TrainOptions
+    from ..data.entry import Source
+    from ..models.task import Task
+    from ..training import TrainOptions
 
-PRECISIONS = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16"}  # what others call them
+PRECISION_ALIASES = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16"}  # names in other trainers
 
 
 def train(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array or sprite sheet, or a built-in set: emoji, digits.", show_default=False
+            help="A folder, zip, array or sprite sheet, or a built-in set: emoji, icons, digits.", show_default=False
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="The run folder. The same command again goes on with it.", show_default=False)
+        Path, typer.Option(help="The run folder. The same command again resumes the run in it.", show_default=False)
     ],
     preset: Annotated[
         str,
-        typer.Option(help="tiny, small, base, or a paper's (docs/networks.md); auto: the largest that fits the time."),
+        typer.Option(
+            help="tiny, small, base, patch, dit-tiny, or a paper's (docs/networks.md); auto: the largest that the time "
+            "allows."
+        ),
     ] = "auto",
-    picture: Annotated[
-        str | None, typer.Option("--size", help="16, or 32x24 (wide x high). What the pictures suggest unless said.")
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Fine-tuning: model or run to start from; its size, mode, labels and task may differ; none: from "
+            "scratch. Default: the base model in the package that fits, if there is one.",
+            show_default=False,
+        ),
     ] = None,
-    pixel_art: Annotated[bool, typer.Option("--pixel-art", help="Resize by whole numbers; invent no colour.")] = False,
-    time_box: Annotated[str | None, typer.Option("--for", help="How long: 90s, 10m, 1.5h. 10m unless said.")] = None,
-    images: Annotated[str | None, typer.Option(help="How many images instead of how long: 200k, 1.5M.")] = None,
+    picture_size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            help="Picture size in pixels: 16, or 32x24 (width x height). Default: the size that all pictures share, if "
+            "at most 64; else 32.",
+        ),
+    ] = None,
+    pixel_art: Annotated[
+        bool,
+        typer.Option(
+            "--pixel-art",
+            help="Resize the training pictures by whole factors only, without averaging colors. Samples can still "
+            "contain other colors.",
+        ),
+    ] = False,
+    time_box: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            help="Time for the whole command: 90s, 10m, 1.5h. Default: 10m. Includes a speed measurement of this "
+            "machine, a few seconds per preset.",
+        ),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(help="Length of the run in training images (steps times batch), instead of --for: 200k, 1.5M."),
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Images a step, over all processes. The preset's unless said.")
+        int | None, typer.Option(help="Images per optimizer step, over all processes. Default: the preset's.")
     ] = None,
-    accumulate: Annotated[int, typer.Option(help="Parts that a step is computed in, to save memory.")] = 1,
-    lr: Annotated[float | None, typer.Option(help="The highest learning rate. The preset's unless said.")] = None,
+    accumulate: Annotated[
+        int, typer.Option(help="Gradient accumulation: compute each step in this many parts, to save memory.")
+    ] = 1,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate. Default: the preset's.")] = None,
     task: Annotated[
-        str, typer.Option(help="draw; upscale: small pictures made --factor times as large; segment: masks.")
+        str,
+        typer.Option(
+            help="draw: generate pictures from noise; upscale: enlarge pictures by --factor; segment: generate masks."
+        ),
     ] = "draw",
-    factor: Annotated[int | None, typer.Option(help="Of --task upscale: 2 unless said.")] = None,
+    factor: Annotated[int | None, typer.Option(help="Factor of --task upscale. Default: 2.")] = None,
     dropout: Annotated[
-        float | None, typer.Option(help="For few pictures: 0.1 to 0.3. The preset's unless said.")
+        float | None, typer.Option(help="Dropout probability; with few pictures, 0.1 to 0.3. Default: the preset's.")
     ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the pictures.")] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror each picture with probability 1/2.")] = False,
     recipe: Annotated[
         str | None,
-        typer.Option(help="A JSON file: schedule, parametrization, loss, times or network, if not the preset's."),
+        typer.Option(
+            help="A JSON file that overrides parts of the preset: schedule, parametrization, loss, training times, "
+            "network."
+        ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, bf16; auto: the faster one here.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
-    cell: Annotated[str | None, typer.Option(help="The size of a sprite sheet's cells: 16, or 32x24.")] = None,
-    labels: Annotated[str | None, typer.Option(help="The array of labels that belongs to an .npy array.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16; auto: the faster one on this machine.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    cell: Annotated[
+        str | None, typer.Option(help="Size of the cells of a sprite sheet: 16, or 32x24 (width x height).")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="The .npy file with the labels of an .npy array.")] = None,
+    follow_links: FollowLinks = False,
+    near_duplicates: NearDuplicates = None,
+    mask_value: Annotated[
+        str | None,
+        typer.Option(
+            help="For --task segment with masks of numbers or colors: the number or color (#ff0000) to segment, or any "
+            "for all but 0 and black."
+        ),
+    ] = None,
     text: Annotated[
-        bool, typer.Option("--text", help="Read the captions: metadata's texts, or the files' names.")
+        bool, typer.Option("--text", help="Train on captions: texts of the metadata file, or file names.")
     ] = False,
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Another sentence encoder to read them by: a folder, or hf://OWNER/NAME.", show_default=False
+            help="Sentence encoder for captions instead of the default one: a folder, or hf://OWNER/NAME.",
+            show_default=False,
         ),
     ] = None,
     save_every: Annotated[str, typer.Option(help="Time between checkpoints.")] = "60s",
     log: Annotated[
         str,
         typer.Option(
-            "--log", "--track", help="jsonl alone; or tensorboard, trackio as well. Torchrun takes --log for its own."
+            "--log",
+            "--track",
+            help="Logger of the metrics: jsonl (metrics.jsonl), or in addition tensorboard or trackio. Under torchrun "
+            "use --track, because torchrun has its own --log.",
         ),
     ] = "jsonl",
-    checkups: Annotated[
-        int | None, typer.Option(help="Small evaluations along the way. What 4 % of the time allow, unless said.")
+    evaluations: Annotated[
+        int | None,
+        typer.Option(help="Number of evaluations during training. Default: as many as fit into 4 % of the time."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report in lines of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print progress and results as lines of JSON.")] = False,
 ) -> None:
-    """Train a model on your pictures, in the time that you have.
+    """Train a model on your pictures in a given time.
 
-    Ctrl-C saves; the same command goes on. Runs alike under accelerate launch and torchrun.
+    Ctrl-C saves and stops; the same command resumes. Also runs under accelerate launch and torchrun.
     """
-    began = time.monotonic()  # a time box is for the whole command, and importing torch is a part of it
-    precision = PRECISIONS.get(precision, precision)
+    start_time = time.monotonic()  # importing torch counts as part of the time limit
     if time_box is not None and images is not None:
-        raise InputError("--for and --images both say how long the run is: give one of them")
-    if time_box is None and images is None:
-        time_box = "10m"
-    seconds = None if time_box is None else duration(time_box)
-    number = None if images is None else count(images)
-    every = duration(save_every)
-    side, cells = None if picture is None else size(picture), None if cell is None else size(cell)
-    from ..text import DEFAULT
-    from ..train import TrainOptions
+        raise InputError("--for and --images both set the length of the run: give one of them")
+    seconds = parse_duration(time_box or "10m") if images is None else None
+    number = None if images is None else parse_count(images)
+    save_seconds = parse_duration(save_every)
+    size = None if picture_size is None else parse_size(picture_size)
+    cell_size = None if cell is None else parse_size(cell)
+    precision = PRECISION_ALIASES.get(precision, precision)
+    from ..data.mask_values import parse_mask_value
+    from ..data.text import DEFAULT_ENCODER
+    from ..training import TrainOptions
 
-    posed = task_of(task, factor)
-    one_of("--precision", precision, TrainOptions, "precision")
-    one_of("--log", log, TrainOptions, "log")
+    parsed_task = parse_task(task, factor)
+    check_choice("--precision", precision, TrainOptions, "precision")
+    check_choice("--log", log, TrainOptions, "log")
     options = TrainOptions(
-        preset=preset, seconds=seconds, images=number, size=side, pixel_art=pixel_art, cell=cells, labels=labels,
-        batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe,
-        task=posed, text=encoder or (DEFAULT if text else None), seed=seed, save_every=every, checkups=checkups,
-        precision=precision, log=log,  # type: ignore[arg-type]
+        preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, cell=cell_size, labels=labels,
+        follow_links=follow_links, near_duplicates=near_duplicates,
+        mask_value=None if mask_value is None else parse_mask_value(mask_value),
+        batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe, task=parsed_task,
+        text=encoder or (DEFAULT_ENCODER if text else None), seed=seed, save_every=save_seconds,
+        evaluations=evaluations, precision=precision, log=log, start_from=start_from,  # type: ignore[arg-type]
     )  # fmt: skip
-    report(run(source, out, options, began, as_json), out, posed.use, as_json)
+    model = run_training(source, out, options, start_time, as_json)
+    print_result(model, out, parsed_task.usage, as_json)
 
 
-def task_of(name: str, factor: int | None) -> "Task":
-    """What is to be learned, by name."""
-    from ..config import TASKS
-    from ..errors import known
-    from ..task import Upscale
+def parse_task(name: str, factor: int | None) -> "Task":
+    """A task by its name in --task, with --factor for upscale."""
+    from ..errors import lookup
+    from ..models.registry import TASKS
+    from ..models.task import Upscale
 
-    kind = known(name, TASKS, "task")
+    kind = lookup(name, TASKS, "task")
     if factor is None:
         return kind()
     if kind is not Upscale:
-        raise InputError(f"--factor is how many times as large --task upscale makes a picture: {name} has none")
+        raise InputError(f"--factor belongs to --task upscale: leave it out with --task {name}")
     return Upscale(factor)
 
 
-def one_of(flag: str, value: str, cls: type, field: str) -> None:
-    """Refuse what a field's Literal does not list."""
+def check_choice(flag: str, value: str, cls: type, field: str) -> None:
+    """Raise InputError if a value is not among those of a field's Literal type."""
     choices = get_args(cls.__annotations__[field])
     if value not in choices:
-        raise InputError(f"{flag} is {value!r}: it should be {', '.join(choices[:-1])} or {choices[-1]}")
+        raise InputError(f"{flag} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
 
 
-def run(source: str, out: Path, options: "TrainOptions", began: float, as_json: bool = False) -> Path:
-    """Train with a bar, or with lines where nobody looks at a terminal. Returns the model's folder."""
-    from ..train import train as train_
-    from .watch import watch
+def run_training(
+    source: "str | Source", out: Path, options: "TrainOptions", start_time: float, as_json: bool = False
+) -> Path:
+    """Train with a progress bar, or with lines if the output is not a terminal. Returns the model's folder."""
+    from ..training import train as train_
+    from ..training.stop_file import STOP_FILE_VARIABLE, interrupt_on_stop_file
+    from .progress import show_progress
 
-    with watch(out, as_json) as watcher:
-        return train_(source, out, options, watcher, began)
+    with interrupt_on_stop_file(os.environ.get(STOP_FILE_VARIABLE)), show_progress(out, as_json) as on_progress:
+        return train_(source, out, options, on_progress, start_time)
 
 
-def report(model: Path, out: Path, use: str, as_json: bool) -> None:
-    """What was made, and what to do with it: the command `use`."""
-    made = {"model": model, "samples": out / "samples", "metrics": out / "metrics.jsonl"}
+def print_result(model: Path, out: Path, sample_command: str, as_json: bool) -> None:
+    """Print the paths that were written, and the command that uses the model (`sample_command`, with MODEL in it)."""
+    paths = {"model": model, "samples": out / "samples", "metrics": out / "metrics.jsonl"}
     if as_json:
-        machine({"event": "done"} | {name: str(path.resolve()) for name, path in made.items()})
+        print_json({"event": "done"} | {name: str(path.resolve()) for name, path in paths.items()})
         return
-    wrote(made.values())
-    if is_first():
-        from ..snapshots import told
+    print_paths(paths.values())
+    if is_main_process():
+        from ..io.metrics_log import read_metrics
+        from ..training.snapshots import describe_selection
 
-        if said := told(out):
-            typer.echo(said)
-        typer.echo(f"draw with it: {use.replace('MODEL', str(out))}")
+        if selection := describe_selection(out):
+            typer.echo(selection)
+        if reason := next(
+            (row["reason"] for row in reversed(read_metrics(paths["metrics"])) if "sampling" in row), None
+        ):
+            typer.echo(reason)
+        typer.echo(f"use it: {sample_command.replace('MODEL', str(out))}")

@@ -1,22 +1,24 @@
-"""Pictures: where they come from, what is in them, and how they come to the model.
+"""Training pictures: reading sources, checking what they hold, and preparing the data set of a run.
 
-`scan` reads a source and says what it holds; `prepare` makes the data set of a run folder from it, once.
+`scan` reads every picture of a source and reports what it holds. `prepare` decodes, resizes and splits the pictures
+once and writes them into a run folder. `Dataset.open` reads them back without the source.
 """
 
 from .dataset import Dataset, Subset
 from .decode import decode
 from .entry import BadPicture, Limits
 from .prepare import prepare
-from .scan import Picture, Quarantined, Scan, scan
+from .scan import scan
+from .scan_result import QuarantinedPicture, ScannedPicture, ScanResult
 from .source import open_source
 
 __all__ = [
     "BadPicture",
     "Dataset",
     "Limits",
-    "Picture",
-    "Quarantined",
-    "Scan",
+    "QuarantinedPicture",
+    "ScanResult",
+    "ScannedPicture",
     "Subset",
     "decode",
     "open_source",

@@ -1,152 +1,145 @@
-"""Arrays of pictures: .npy and .npz files, with labels beside or inside them. Nothing that needs pickle is loaded."""
+"""Sources that are .npy arrays of uint8 pictures, with optional labels. Pickled arrays are refused."""
 
 import re
-import zipfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from .entry import LIMITS, Entry, Limits, Source, Value
+from .entry import DEFAULT_LIMITS, AttributeValue, Entry, Limits, Source
 
-IMAGES = ("images", "pixels", "sprites", "x", "data", "arr_0")
-LABELS = ("labels", "label", "targets", "y", "arr_1")
-UNPACKED = 2**32  # bytes that an array in an .npz may have
-Labelled = tuple[list[str | None], list[dict[str, Value]]]  # of each picture: its label, its attributes
+PICKLED = "holds pickled Python objects, which are never loaded: save an array of dtype uint8"
+LabelsAndAttributes = tuple[list[str | None], list[dict[str, AttributeValue]]]  # per picture: label, attributes
 
 
-def from_npy(given: str, labels: str | None, limits: Limits = LIMITS) -> Source:
-    """An array of pictures; `labels` is another .npy, or is looked for beside the first by its name."""
-    path = Path(given)
+def from_npy(location: str, labels: str | None, limits: Limits = DEFAULT_LIMITS) -> Source:
+    """Open an .npy array of pictures, uint8, (N, H, W), (N, H, W, C) or (N, C, H, W) with C from 1 to 4.
+
+    `labels` is the path of a second .npy. If it is None, an .npy in the same folder is used whose name contains
+    "label" and that has N rows. Raises InputError if an array has another type or shape.
+    """
+    path = Path(location)
     notes: list[str] = []
-    images = _pictures(_load(path), given, limits)
-    beside = Path(labels) if labels else _labels_beside(path, len(images), notes)
-    if beside is None:
-        return _source(given, images, None, given, notes)
-    notes.append(f"labels: {beside.name}")
-    return _source(given, images, _load(beside), str(beside), notes)
+    images = to_nhwc(_load_array(path), location, limits)
+    label_path = Path(labels) if labels else _find_label_file(path, len(images), notes)
+    if label_path is None:
+        return build_array_source(location, [images], None, notes)
+    notes.append(f"labels: {label_path.name}")
+    parsed = parse_labels(_load_array(label_path), len(images), str(label_path))
+    return build_array_source(location, [images], parsed, notes)
 
 
-def from_npz(given: str, limits: Limits = LIMITS) -> Source:
-    """Arrays in one file: pictures, and labels under a name that says so."""
-    try:
-        with zipfile.ZipFile(given) as archive:
-            sizes = [m.file_size for m in archive.infolist()]
-        if max(sizes, default=0) > UNPACKED:
-            raise InputError(f"an array in {given} is larger than {UNPACKED / 2**30:.0f} GiB: save it as .npy")
-        with np.load(given, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except InputError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy each have their own
-        raise InputError(_unread(given, error)) from error
-    lower = {key.lower(): key for key in arrays}
-    key = next((lower[k] for k in IMAGES if k in lower), None)
-    if key is None:
-        shaped = [k for k, a in arrays.items() if a.ndim in (3, 4) and a.dtype == np.uint8]
-        if len(shaped) != 1:
-            raise InputError(f"{given} holds {', '.join(arrays) or 'nothing'}: name the array of pictures images")
-        key = shaped[0]
-    images = _pictures(arrays[key], f"{key} in {given}", limits)
-    found = next((lower[k] for k in LABELS if k in lower and lower[k] != key), None)
-    return _source(given, images, None if found is None else arrays[found], f"{found} in {given}", [])
-
-
-def _source(given: str, images: np.ndarray, labels: np.ndarray | None, where: str, notes: list[str]) -> Source:
-    n = len(images)
-    words, attributes = ([None] * n, [{}] * n) if labels is None else _meaning(labels, n, where)
+def build_array_source(
+    location: str, images: Sequence[np.ndarray], labels: LabelsAndAttributes | None, notes: Sequence[str]
+) -> Source:
+    """A source of the pictures of one array (n, h, w, c) or of several, in order."""
+    n = sum(map(len, images))
+    names, attributes = ([None] * n, [{}] * n) if labels is None else labels
     digits = len(str(n - 1))
-    entries = tuple(Entry(f"{i:0{digits}d}", partial(_copy, images, i), words[i], attributes[i]) for i in range(n))
-    return Source(given, "array", entries, tuple(notes))
+    rows = ((array, i) for array in images for i in range(len(array)))
+    entries = tuple(
+        Entry(f"{k:0{digits}d}", partial(_copy_image, array, i), names[k], attributes[k])
+        for k, (array, i) in enumerate(rows)
+    )
+    return Source(location, "array", entries, tuple(notes))
 
 
-def _copy(images: np.ndarray, i: int) -> np.ndarray:
+def _copy_image(images: np.ndarray, i: int) -> np.ndarray:
     return np.array(images[i], order="C")
 
 
-def _load(path: Path) -> np.ndarray:
+def _load_array(path: Path) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # zipfile, ast and numpy each have their own
-        raise InputError(_unread(str(path), error)) from error
+    except Exception as error:  # zipfile, ast and numpy each raise their own types
+        raise InputError(load_error_message(str(path), error)) from error
     if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is an .npz by another name: call it so")
+        raise InputError(f"{path} is an .npz file: rename it to end in .npz")
     return array
 
 
-def _unread(given: str, error: Exception) -> str:
+def load_error_message(location: str, error: Exception) -> str:
+    """What to tell the user about an array that cannot be loaded."""
     if "pickle" in str(error).lower() or "Python objects" in str(error):
-        return f"{given} holds Python objects, which are never loaded: save plain numbers, dtype uint8"
+        return f"{location} {PICKLED}"
     if isinstance(error, FileNotFoundError):
-        return f"{given} is not there: give the path of an array"
-    return f"{given} cannot be read as an array: it is cut short, damaged, or something else"
+        return f"{location} does not exist: give the path of an array"
+    return f"{location} cannot be read as an array: it is truncated, damaged or not an array file"
 
 
-def _pictures(array: np.ndarray, where: str, limits: Limits) -> np.ndarray:
-    """As (N, H, W, C)."""
-    shape = "×".join(map(str, array.shape)) or "a single number"
+def to_nhwc(array: np.ndarray, where: str, limits: Limits) -> np.ndarray:
+    """The array as (N, H, W, C). Raises InputError for another type, shape, or number of pictures."""
+    shape = "×".join(map(str, array.shape)) or "()"
+    if array.dtype.hasobject:
+        raise InputError(f"{where} {PICKLED}")
     if array.dtype != np.uint8:
         raise InputError(f"{where} holds {array.dtype}: save pixel values as uint8, 0 to 255")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4:
-        raise InputError(f"{where} is {shape}: pictures are N×H×W or N×H×W×C, C from 1 to 4")
+        raise InputError(f"{where} has shape {shape}: pictures must be N×H×W or N×H×W×C, C from 1 to 4")
     if array.shape[3] not in (1, 2, 3, 4) and array.shape[1] in (1, 2, 3, 4):
         array = array.transpose(0, 2, 3, 1)
+    if array.shape[3] not in (1, 2, 3, 4) and min(array.shape[1:]) > 4:
+        raise InputError(f"{where} has shape {shape}, which are volumes: save their slices as N×H×W")
     if array.shape[3] not in (1, 2, 3, 4) or 0 in array.shape:
-        raise InputError(f"{where} is {shape}: pictures are N×H×W or N×H×W×C, none of them 0, C from 1 to 4")
-    if len(array) > limits.entries:
-        raise InputError(f"{where} holds {len(array):,} pictures: {limits.entries:,} at most")
+        raise InputError(f"{where} has shape {shape}: pictures must be N×H×W or N×H×W×C, no size 0, C from 1 to 4")
+    if len(array) > limits.max_entries:
+        raise InputError(f"{where} holds {len(array):,} pictures: the maximum is {limits.max_entries:,}")
     return array
 
 
-def _meaning(labels: np.ndarray, n: int, where: str) -> Labelled:
-    """One-hot rows and whole numbers are labels, and so are words; other rows of numbers are attributes."""
+def parse_labels(labels: np.ndarray, n: int, where: str) -> LabelsAndAttributes:
+    """Labels and attributes of n pictures.
+
+    Integers (negative: no label), strings and one-hot rows are labels. Other rows of numbers are attributes.
+    """
     if labels.dtype.kind not in "biufU" or labels.ndim not in (1, 2):
         shape = "×".join(map(str, labels.shape))
-        raise InputError(f"{where} is {labels.dtype}, {shape}: labels are {n} whole numbers or words, or {n} rows")
+        raise InputError(f"{where} is {labels.dtype}, {shape}: labels must be {n} whole numbers or words, or {n} rows")
     if len(labels) != n:
-        raise InputError(f"{where} has {len(labels)} rows for {n} pictures: give one a picture")
+        raise InputError(f"{where} has {len(labels)} rows for {n} pictures: give one row per picture")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    nothing: list[dict[str, Value]] = [{}] * n
+    no_attributes: list[dict[str, AttributeValue]] = [{}] * n
     if labels.dtype.kind == "U" and labels.ndim == 1:
-        return [str(word) or None for word in labels], nothing
+        return [str(word) or None for word in labels], no_attributes
     if labels.dtype.kind == "U":
-        raise InputError(f"{where} has {labels.shape[1]} words a row: a label is one word")
+        raise InputError(f"{where} has {labels.shape[1]} words per row: a label is one word")
     values = np.asarray(labels, np.float64)
     if values.ndim == 2 and ((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all():
         values = values.argmax(1).astype(np.float64)
     if values.ndim == 1 and np.isfinite(values).all() and (values == np.rint(values)).all():
-        return [str(int(v)) if v >= 0 else None for v in values], nothing
+        return [str(int(v)) if v >= 0 else None for v in values], no_attributes
     columns = values[:, None] if values.ndim == 1 else values
     names = [f"attribute {k}" for k in range(columns.shape[1])]
-    rows: list[dict[str, Value]] = [
+    rows: list[dict[str, AttributeValue]] = [
         {k: float(v) for k, v in zip(names, row, strict=True) if np.isfinite(v)} for row in columns
     ]
     return [None] * n, rows
 
 
-def _labels_beside(path: Path, n: int, notes: list[str]) -> Path | None:
-    """The array beside it that is called labels, has as many rows, and shares most of its name."""
-    own = _words(path)
-    found = []
+def _find_label_file(path: Path, n: int, notes: list[str]) -> Path | None:
+    """The .npy in the same folder with "label" in its name and n rows; of several, the one with the nearest name."""
+    parts = _name_parts(path)
+    candidates = []
     for other in sorted(path.parent.glob("*.npy")):
         if other == path or "label" not in other.name.lower() or "label" in path.name.lower():
             continue
         try:
             rows = np.load(other, mmap_mode="r", allow_pickle=False).shape[:1]
-        except Exception:  # not for us to judge: it may belong to something else
+        except Exception:  # an unreadable file is not an error: it may have nothing to do with this source
             continue
         if rows == (n,):
-            found.append((len(own & _words(other)), other))
-    best = [other for shared, other in found if shared == max(s for s, _ in found)]
+            candidates.append((len(parts & _name_parts(other)), other))
+    best = [other for shared, other in candidates if shared == max(s for s, _ in candidates)]
     if len(best) > 1:
-        notes.append(f"several files may hold the labels, so none is used: {', '.join(o.name for o in best)}")
+        notes.append(f"several files could be the labels, so none is used: {', '.join(o.name for o in best)}")
     return best[0] if len(best) == 1 else None
 
 
-def _words(path: Path) -> set[str]:
-    """The parts of a file's name, without the endings of plurals."""
+def _name_parts(path: Path) -> set[str]:
+    """The words of a file's name in lower case, singular, without "label"."""
     return {w.rstrip("s") for w in re.split(r"[^a-z0-9]+", path.stem.lower())} - {"label", ""}

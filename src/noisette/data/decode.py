@@ -1,145 +1,190 @@
-"""From a file's bytes to 8-bit pixels, whatever way the file stores them.
+"""Decoding of picture files to 8-bit pixels.
 
-The format is told from the content, never from the name, and only six are tried: the others that Pillow knows have
-no place in a set of pictures, and some of them start other programs. What is decoded is normalised: 8 bits, straight
-alpha, upright as EXIF says, the first frame of an animation, and colour under alpha 0 set to 0, so that what nobody
-has ever seen of a picture cannot be learned.
+The format is detected from the content, not from the file name. Only six formats are tried: some other formats of
+Pillow start external programs. The result is normalized: 8 bits per channel, straight alpha, sRGB, EXIF orientation
+applied, first frame of an animation, first page of a TIFF, and color set to 0 where alpha is 0, so that invisible
+colors are not learned.
 """
 
 import io
-import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt16, UInt32
 from PIL import Image, UnidentifiedImageError
 
-from .entry import LIMITS, BadPicture, Limits, Pixels, Resized
+from .color_profile import cmyk_to_srgb, to_srgb
+from .entry import DEFAULT_LIMITS, BadPicture, Limits, Pixels, ResizedPixels
+from .png_chunks import PNG_MAGIC, PngParts, split_png
+from .rejection import find_rejection, find_size_problem
+from .tiff_pages import PHOTOMETRIC, WHITE_IS_ZERO, count_pages, describe_samples
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-ANIMATED = ("PNG", "GIF", "WEBP")  # a TIFF with pages is none
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+ANIMATED_FORMATS = ("GIF", "WEBP")  # whose frames Pillow counts
 ORIENTATION, BITS_PER_SAMPLE = 0x0112, 258  # EXIF and TIFF tags
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A picture's pixels, and how they were stored."""
+class DecodedPicture:
+    """A decoded picture, and how its file stored it."""
 
     pixels: Pixels
     format: str  # "PNG", …, or "array"
-    stored: str  # Pillow's name for what a stored pixel is: "P", "RGBA", "I;16", …
-    bits: int = 8  # a stored sample
-    animated: bool = False  # only the first frame is here
-    hidden: int = 0  # pixels that hid a colour under alpha 0
+    stored_mode: str  # Pillow's name of the stored pixel type: "P", "RGBA", "I;16", …
+    bits: int = 8  # bits per stored sample
+    animated: bool = False  # the file has more frames; only the first is decoded
+    hidden_color_pixels: int = 0  # number of pixels whose color was cleared because their alpha is 0
+    pages: int = 1  # of a TIFF; only the first is decoded
+    profile: str | None = None  # name of the color profile that the pixels were converted from
+    brightest: int | None = None  # highest stored sample of a gray picture with more than 8 bits
 
 
-def decode(data: bytes, limits: Limits = LIMITS) -> Decoded:
-    """Decode a picture file. Raises BadPicture with the reason why it cannot be used, and nothing else."""
-    return without_hidden(stored(data, limits))
+def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
+    """Decode a picture file. Raises BadPicture, and nothing else, if it cannot be used."""
+    return clear_hidden_colors(decode_raw(data, limits))
 
 
-def stored(data: bytes, limits: Limits = LIMITS) -> Decoded:
-    """The same, with the colours that hide under alpha 0."""
-    if problem := _refused(data, limits):
+def decode_raw(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
+    """`decode`, but colors of fully transparent pixels are kept."""
+    with open_image(data, limits) as (image, png):
+        bits, mode = _bits_per_sample(image, data), image.mode
+        format = "JPEG" if image.format == "MPO" else str(image.format)
+        animated = png.frames > 1 or (image.format in ANIMATED_FORMATS and bool(getattr(image, "is_animated", False)))
+        image.load()
+        orientation, profile, brightest = _read_orientation(image), png.profile or image.info.get("icc_profile"), None
+        if mode.startswith("I;16"):
+            pixels, brightest = _from_16_bit(read_samples(image), bits, image.info.get("transparency"))
+        else:
+            pixels = _to_uint8(image, bits)
+        name = None
+        if profile:
+            pixels, name = cmyk_to_srgb(image, pixels, profile) if mode == "CMYK" else to_srgb(pixels, profile)
+    upright = np.ascontiguousarray(_apply_orientation(pixels, orientation))
+    pages = count_pages(data) if format == "TIFF" else 1
+    return DecodedPicture(upright, format, mode, bits, animated, 0, pages, name, brightest)
+
+
+@contextmanager
+def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[Image.Image, PngParts]]:
+    """A picture file opened by Pillow, not decoded yet, and what was read from a PNG beside its pixels.
+
+    Raises BadPicture for a file that cannot be used, also in place of whatever Pillow raises within the block.
+    """
+    if problem := find_rejection(data, limits):
         raise BadPicture(problem)
+    png = split_png(data) if data.startswith(PNG_MAGIC) else PngParts(data)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of large, truncated or odd files: we judge for ourselves
+        warnings.simplefilter("ignore")  # about large or truncated files: they are checked here
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if problem := _wrong_size(*image.size, limits):
+            with Image.open(io.BytesIO(png.data), formats=FORMATS) as image:
+                if problem := find_size_problem(*image.size, limits):
                     raise BadPicture(problem)
-                bits, mode = _bits(image, data), image.mode
-                animated = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
-                image.load()
-                orientation = _orientation(image)
-                pixels = _normalised(image, bits)
-                format = "JPEG" if image.format == "MPO" else str(image.format)
+                yield image, png
         except BadPicture:
             raise
         except UnidentifiedImageError as error:
-            raise BadPicture("is damaged from its first bytes on") from error
+            if samples := describe_samples(data):
+                raise BadPicture(
+                    f"is a TIFF with {samples}, which cannot be read: save it as PNG, with 1 to 4 channels of 8 bits"
+                ) from error
+            raise BadPicture("has a damaged header") from error
         except Image.DecompressionBombError as error:
-            raise BadPicture("claims more pixels than are decoded: a decompression bomb") from error
+            raise BadPicture("declares more pixels than the maximum: a decompression bomb") from error
         except Exception as error:  # Pillow's decoders raise anything on damaged files
-            raise BadPicture(f"cannot be decoded: {_said(error)}") from error
-    upright = np.ascontiguousarray(_upright(pixels, orientation))
-    return Decoded(upright, format, mode, bits, animated)
+            raise BadPicture(f"cannot be decoded: {_error_summary(error)}") from error
 
 
-def from_array(pixels: Pixels, limits: Limits = LIMITS) -> Decoded:
-    """Take pixels as they are."""
+def from_array(pixels: Pixels, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
+    """Wrap pixels (h, w, c) that need no decoding. Raises BadPicture for a size outside the limits."""
     height, width, channels = pixels.shape
-    if problem := _wrong_size(width, height, limits):
+    if problem := find_size_problem(width, height, limits):
         raise BadPicture(problem)
     stored = ("L", "LA", "RGB", "RGBA")[channels - 1]
-    return without_hidden(Decoded(np.ascontiguousarray(pixels), "array", stored))
+    return clear_hidden_colors(DecodedPicture(np.ascontiguousarray(pixels), "array", stored))
 
 
-def without_hidden(decoded: Decoded) -> Decoded:
-    """Set colour under alpha 0 to 0, and count where there was any."""
+def clear_hidden_colors(decoded: DecodedPicture) -> DecodedPicture:
+    """Set the color to 0 where alpha is 0, and count the pixels that had one."""
     pixels = decoded.pixels
     if pixels.shape[2] not in (2, 4):
         return decoded
-    values = packed(pixels)
-    hiding = (pixels[..., -1] == 0) & (values != 0)
-    if not (hidden := int(np.count_nonzero(hiding))):
+    values = pack_channels(pixels)
+    hidden = (pixels[..., -1] == 0) & (values != 0)
+    if not (count := int(np.count_nonzero(hidden))):
         return decoded
-    seen = np.where(hiding, values.dtype.type(0), values).view(np.uint8).reshape(pixels.shape)
-    return replace(decoded, pixels=seen, hidden=hidden)
+    cleared = np.where(hidden, values.dtype.type(0), values).view(np.uint8).reshape(pixels.shape)
+    return replace(decoded, pixels=cleared, hidden_color_pixels=count)
 
 
-def packed(pixels: Pixels) -> UInt16[np.ndarray, "h w"] | UInt32[np.ndarray, "h w"]:
-    """Pixels of two or four channels, each as one number; 0 is clear and hides nothing."""
-    whole = np.uint32 if pixels.shape[2] == 4 else np.uint16
-    return np.ascontiguousarray(pixels).view(whole)[..., 0]
+def pack_channels(pixels: Pixels) -> UInt16[np.ndarray, "h w"] | UInt32[np.ndarray, "h w"]:
+    """LA or RGBA pixels as one integer each; 0 is a transparent pixel without a hidden color."""
+    packed = np.uint32 if pixels.shape[2] == 4 else np.uint16
+    return np.ascontiguousarray(pixels).view(packed)[..., 0]
 
 
-def _normalised(image: Image.Image, bits: int) -> Pixels:
-    """(H, W, 1 to 4), uint8."""
+def read_samples(image: Image.Image) -> UInt16[np.ndarray, "h w"]:
+    """The stored samples of a gray image of more than 8 bits, 0 for black."""
+    samples = np.asarray(image).astype(np.uint16)
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow inverts only those of 8 bits
+        return np.uint16(2 ** _bits_per_sample(image, b"") - 1) - samples
+    return samples
+
+
+def _to_uint8(image: Image.Image, bits: int) -> Pixels:
+    """The image as uint8, (h, w, c) with c from 1 to 4."""
     mode = image.mode
-    if mode.startswith("I;16"):
-        return _sixteen(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
     if mode in ("I", "F"):
         kind = "32-bit integers" if mode == "I" else "floating-point numbers"
         raise BadPicture(f"holds {kind}, for which black and white are not defined: save it with 8 or 16 bits")
-    clear = image.info.get("transparency")
-    if image.format == "PNG" and clear is not None and mode in ("L", "RGB") and bits != 8:
-        image.info["transparency"] = _scaled(clear, bits)
-    grey = mode in ("1", "L", "LA", "La")
+    transparent = image.info.get("transparency")
+    if image.format == "PNG" and transparent is not None and mode in ("L", "RGB") and bits != 8:
+        image.info["transparency"] = _scale_transparency(transparent, bits)
+    grayscale = mode in ("1", "L", "LA", "La")
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or image.has_transparency_data:
-        wanted = "LA" if grey else "RGBA"
+        target = "LA" if grayscale else "RGBA"
     else:
-        wanted = "L" if grey else "RGB"
-    array = np.asarray(image if mode == wanted and clear is None else image.convert(wanted))
+        target = "L" if grayscale else "RGB"
+    array = np.asarray(image if mode == target and transparent is None else image.convert(target))
     return array[..., None] if array.ndim == 2 else array
 
 
-def _sixteen(values: np.ndarray, clear: object) -> Pixels:
-    """16-bit grey to 8 bits, 65535 to 255, with the one transparent value that a PNG may name."""
-    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if not isinstance(clear, int):
-        return grey[..., None]
-    alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-    return np.stack([grey, alpha], axis=2)
+def _from_16_bit(samples: UInt16[np.ndarray, "h w"], bits: int, transparent_value: object) -> tuple[Pixels, int]:
+    """Gray samples of 9 to 16 bits as 8 bits, the highest number to 255, and the highest sample.
+
+    Alpha is 0 at the transparent value that a PNG may declare.
+    """
+    white = 2**bits - 1
+    gray = ((samples.astype(np.uint32) * 255 + white // 2) // white).clip(0, 255).astype(np.uint8)
+    brightest = int(samples.max())
+    if not isinstance(transparent_value, int):
+        return gray[..., None], brightest
+    alpha = np.where(samples == transparent_value, 0, 255).astype(np.uint8)
+    return np.stack([gray, alpha], axis=2), brightest
 
 
-def _scaled(clear: object, bits: int) -> object:
-    """A PNG's transparent colour in the 8 bits that Pillow gives: it leaves it in the file's own range."""
-    if isinstance(clear, tuple):
-        return tuple(v >> 8 for v in clear) if bits == 16 else clear
-    return clear * 255 // (2**bits - 1) if isinstance(clear, int) and bits in (2, 4) else clear
+def _scale_transparency(transparent_value: object, bits: int) -> object:
+    """A PNG's transparent color in 8 bits. Pillow converts the pixels, but leaves this value in the file's range."""
+    if isinstance(transparent_value, tuple):
+        return tuple(v >> 8 for v in transparent_value) if bits == 16 else transparent_value
+    return (
+        transparent_value * 255 // (2**bits - 1)
+        if isinstance(transparent_value, int) and bits in (2, 4)
+        else transparent_value
+    )
 
 
-def _orientation(image: Image.Image) -> int:
+def _read_orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # damaged EXIF is no reason to lose a picture
+    except Exception:  # a picture with damaged EXIF data can still be used
         return 1
 
 
-def _upright(pixels: Pixels, orientation: int) -> Resized:
+def _apply_orientation(pixels: Pixels, orientation: int) -> ResizedPixels:
     """Undo an EXIF orientation, 1 to 8."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
@@ -150,8 +195,8 @@ def _upright(pixels: Pixels, orientation: int) -> Resized:
     return pixels
 
 
-def _bits(image: Image.Image, data: bytes) -> int:
-    """Bits a sample, as the file says."""
+def _bits_per_sample(image: Image.Image, data: bytes) -> int:
+    """Bits per sample according to the file."""
     if image.format == "PNG":
         return data[24]
     if image.format == "TIFF":
@@ -160,56 +205,7 @@ def _bits(image: Image.Image, data: bytes) -> int:
     return 1 if image.mode == "1" else 8
 
 
-# ── what is refused, in words ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _refused(data: bytes, limits: Limits) -> str | None:
-    """Why these bytes are not worth decoding."""
-    if not data:
-        return "is empty: 0 bytes"
-    if len(data) > limits.file_bytes:
-        return too_large(len(data), limits)
-    if data.startswith(PNG_MAGIC) and len(data) >= 24:
-        width, height = struct.unpack(">II", data[16:24])
-        return _wrong_size(width, height, limits)
-    magics = (PNG_MAGIC[:8], b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    if data.startswith(magics) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
-        return None
-    if data.startswith(b"version https://git-lfs"):
-        return "is only a pointer to a file in Git LFS: run git lfs pull"
-    head = data[:4096].decode("utf-8", errors="ignore").lstrip("\ufeff \t\r\n").lower()
-    if head.startswith(("<!doctype html", "<html")):
-        return "is a web page, not a picture"
-    if head.startswith(("<svg", "<?xml")) and "<svg" in head:
-        return "is an SVG drawing: export it as PNG"
-    if head and sum(c.isprintable() or c in "\t\r\n" for c in head) >= 0.99 * len(head) and b"\0" not in data[:4096]:
-        return "is a text file, not a picture"
-    return "is not a picture that can be read: use PNG, JPEG, WebP, BMP, GIF or TIFF"
-
-
-def too_large(size: int, limits: Limits) -> str:
-    """Why a file of so many bytes is not read."""
-    return f"is a file of {size / 2**20:.0f} MiB: {limits.file_bytes / 2**20:.0f} MiB at most are read"
-
-
-def _wrong_size(width: int, height: int, limits: Limits) -> str | None:
-    short, long = sorted((width, height))
-    if short < 1:
-        return f"is {width}×{height}: it has no pixels"
-    if long > limits.side or width * height > limits.pixels:
-        return (
-            f"is {width}×{height}: {limits.side} pixels a side and {limits.pixels / 1e6:.0f} million in all are "
-            "the most that is decoded"
-        )
-    if long > limits.aspect * short:
-        return (
-            f"is {width}×{height}, more than {limits.aspect:.0f} times as long as wide: cut it, or, "
-            "if it is a sprite sheet, give the size of its cells"
-        )
-    return None
-
-
-def _said(error: Exception) -> str:
-    """An exception of Pillow's, as a few words."""
-    words = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return "it is cut short" if "truncated" in words.lower() else words
+def _error_summary(error: Exception) -> str:
+    """The first line of an exception of Pillow's."""
+    message = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    return "it is truncated" if "truncated" in message.lower() else message

@@ -1,158 +1,183 @@
-"""data.json: every file of a data set with its hash, what is known of it, and on which side of the split it is."""
+"""data.json: the description of a data set.
+
+It holds the options, the statistics, and for each file its hash, label, attributes, text and side of the split. The
+field names of the dataclasses here are its keys.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from ..errors import InputError
-from ..files import atomic_write, read_json
-from ..pictures import Mode, Pictures
-from .attributes import Column, with_units
-from .entry import Entry, Source, Value
-from .scan import Quarantined
+from ..errors import InputError, shorten
+from ..io.files import atomic_write
+from ..io.json_files import CHECKSUM_KEY, json_sha256, read_json
+from ..io.json_types import parse_object
+from .attributes import AttributeColumn, with_attributes
+from .entry import AttributeValue, Entry, Source
+from .mask_values import MaskValue
+from .pictures import Mode, Pictures
+from .scan_result import QuarantinedPicture
 
-SCHEMA = 1
-Side = Literal["train", "held_out"]
+SCHEMA_VERSION = 1
+MAX_BYTES = 2**30  # of a data.json: some millions of files
+SplitName = Literal["train", "held_out"]
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a data set was asked to be. None: chosen by what the pictures are."""
+class PrepareOptions:
+    """The options of `prepare`. None: chosen from the pictures."""
 
     size: tuple[int, int] | None = None  # height, width
     mode: Mode | None = None
     pixel_art: bool = False
-    held_out: float = 0.1
-    seed: int = 0
-    masks: bool = False
+    held_out: float = 0.1  # share of the pictures that is held out
+    seed: int = 0  # of the split
+    masks: bool = False  # each picture has a segmentation mask
+    mask_value: MaskValue | None = None  # of the pixels that are inside, where masks are not black and white
+    near_duplicates: float | None = None  # distance below which pictures are near duplicates; see `scan`
 
 
 @dataclass(frozen=True)
-class File:
-    """One file of a data set."""
+class FileRecord:
+    """One file of a data set. Fields without a value are left out of data.json."""
 
     name: str
     sha256: str
-    group: int  # of near duplicates
-    split: Side
-    row: int  # of the array of pixels
+    group: int  # number of its group of near duplicates
+    split: SplitName
+    row: int  # in pixels.npy and masks.npy
     label: str | None = None
-    attributes: Mapping[str, Value] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     text: str | None = None
-    mask: str | None = None
+    mask: str | None = None  # the name of its mask file
     mask_sha256: str | None = None
-    copy_of: str | None = None  # it shares the row of this one
+    copy_of: str | None = None  # the file of which this is an exact copy; both have the same row
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What data.json holds."""
+    """The contents of data.json."""
 
-    source: str
-    kind: str
-    fingerprint: str  # of all that the source held
-    options: Options
+    source: str  # as the user wrote it
+    kind: str  # of source: "folder", "zip", "stack", "array", "sheet" or "built-in"
+    fingerprint: str  # see `compute_fingerprint`
+    options: PrepareOptions
     pictures: Pictures
-    sigma_data: float
-    rows: int
+    sigma_data: float  # standard deviation of the training pictures in model space
+    rows: int  # distinct pictures: the length of pixels.npy
     pixels_sha256: str
-    columns: tuple[Column, ...]
-    quarantined: tuple[Quarantined, ...]
-    notes: tuple[str, ...]
-    files: tuple[File, ...]
+    columns: tuple[AttributeColumn, ...]
+    quarantined: tuple[QuarantinedPicture, ...]
+    notes: tuple[str, ...]  # for the user: how the source was read, what was chosen and left out
+    files: tuple[FileRecord, ...]
     masks_sha256: str | None = None
-    mask_deviation: float | None = None  # of the masks in model space
+    mask_deviation: float | None = None  # standard deviation of the training masks in model space
 
     def write(self, path: Path) -> None:
-        """One line a file, so that two data sets can be compared with ordinary tools."""
-        head = {"schema": SCHEMA} | {f.name: getattr(self, f.name) for f in fields(self) if f.name != "files"}
+        """Write data.json atomically, one line per file, so that text tools can compare two data sets."""
+        head = {"schema": SCHEMA_VERSION} | {f.name: getattr(self, f.name) for f in fields(self) if f.name != "files"}
         head |= {k: asdict(getattr(self, k)) for k in ("options", "pictures")}
         head |= {k: [asdict(v) for v in getattr(self, k)] for k in ("columns", "quarantined")}
+        files = [_omit_defaults(f) for f in self.files]
+        head = {CHECKSUM_KEY: json_sha256(head | {"files": files})} | head
         text = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)
-        lines = ",\n    ".join(json.dumps(_short(f), ensure_ascii=False, allow_nan=False) for f in self.files)
+        lines = ",\n    ".join(json.dumps(f, ensure_ascii=False, allow_nan=False) for f in files)
         atomic_write(path, f'{text[:-2]},\n  "files": [\n    {lines}\n  ]\n}}\n'.encode())
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        """Raises InputError for a file that is absent, damaged, or of a newer version."""
-        value = read_json(path)
-        schema = value.get("schema") if isinstance(value, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
+        """Read a data.json. Raises InputError if it is missing, damaged, or of a newer version."""
+        value = read_json(path, MAX_BYTES)
+        schema = value.pop("schema", None) if isinstance(value, dict) else None
+        if type(schema) is int and schema > SCHEMA_VERSION:
             raise InputError(
-                f"{path} was written by a newer version (schema {schema}, known is {SCHEMA}): update noisette"
+                f"{path} was written by a newer version (schema {schema}, not {SCHEMA_VERSION}): update noisette"
             )
         try:
-            if schema != SCHEMA:
-                raise KeyError("schema")
-            return cls._of({k: v for k, v in value.items() if k != "schema"})
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            if schema != SCHEMA_VERSION:
+                raise InputError(f"its schema is {shorten(repr(schema))}, not {SCHEMA_VERSION}")
+            found = parse_object(cls, value, "it", _current_fields)
+            _check_files(found)
+        except InputError as error:
             raise InputError(
-                f"{path} is not the description of a data set, or it is damaged: remove it and prepare the data anew"
+                f"{path} is damaged or does not describe a data set: remove it and prepare the data set again ({error})"
             ) from error
+        # early versions store means and scales only in the columns
+        return replace(found, pictures=with_attributes(found.pictures, found.columns))
 
-    @classmethod
-    def _of(cls, value: dict[str, Any]) -> "Manifest":
-        options, pictures = dict(value["options"]), dict(value["pictures"])
-        options["size"] = None if options["size"] is None else tuple(options["size"])
-        pictures |= {k: tuple(v) for k, v in pictures.items() if isinstance(v, list)}
-        columns = tuple(Column(**c) for c in value["columns"])  # older data sets have the units there alone
-        parts = {
-            "options": Options(**options),
-            "pictures": with_units(Pictures(**pictures), columns),
-            "columns": columns,
-            "quarantined": tuple(Quarantined(**q) for q in value["quarantined"]),
-            "notes": tuple(value["notes"]),
-            "files": tuple(File(**f) for f in value["files"]),
-        }
-        return cls(**(value | parts))
+    def describe_differences(
+        self, source: Source, hashes: Mapping[str, str | None], options: PrepareOptions
+    ) -> list[str]:
+        """How a source and options differ from those of this data set, for a message; [] if they do not.
 
-    def differences(self, source: Source, hashes: Mapping[str, str | None], options: Options) -> list[str]:
-        """In what a source and options are not those that this was made from, in words; [] if they are."""
-        found = []
-        chosen = Options((self.pictures.height, self.pictures.width), self.pictures.mode)
-        for f in fields(Options):
-            was, now = getattr(self.options, f.name), getattr(options, f.name)
-            if now != was and not (f.name in ("size", "mode") and now == getattr(chosen, f.name)):
-                found.append(f"{f.name.replace('_', ' ')} was {_in_words(was)} and is now {_in_words(now)}")
-        if fingerprint(source, hashes) == self.fingerprint:
-            return found
+        `hashes` are those of the source's files, masks included.
+        """
+        differences = []
+        chosen = PrepareOptions((self.pictures.height, self.pictures.width), self.pictures.mode)
+        for f in fields(PrepareOptions):
+            old, new = getattr(self.options, f.name), getattr(options, f.name)
+            if new != old and not (f.name in ("size", "mode") and new == getattr(chosen, f.name)):
+                name = f.name.replace("_", " ")
+                differences.append(f"{name} was {_format_value(old)} and is now {_format_value(new)}")
+        if compute_fingerprint(source, hashes) == self.fingerprint:
+            return differences
         before = {f.name: f.sha256 for f in self.files} | {q.name: q.sha256 for q in self.quarantined}
         before |= {f.mask: f.mask_sha256 for f in self.files if f.mask is not None}
         changed = [n for n in hashes if n in before and hashes[n] != before[n]]
-        for what, names in (
+        for change, names in (
             ("new", [n for n in hashes if n not in before]),
-            ("gone", [n for n in before if n not in hashes]),
+            ("removed", [n for n in before if n not in hashes]),
             ("changed", changed),
         ):
             if names:
-                found.append(f"{len(names)} {what} ({names[0]}{', …' if len(names) > 1 else ''})")
-        return found or ["labels, attributes or texts are others"]
+                differences.append(f"{len(names)} {change} ({names[0]}{', …' if len(names) > 1 else ''})")
+        return differences or ["labels, attributes or texts have changed"]
 
 
-def fingerprint(source: Source, hashes: Mapping[str, str | None]) -> str:
-    """A hash of all that a source holds: names, files, and what is said of them."""
+def _current_fields(cls: type, data: dict[str, Any], path: str) -> tuple[type, dict[str, Any]]:
+    """Fields under today's names: early versions kept "wording" in the pictures; captions have their own index file."""
+    return cls, {k: v for k, v in data.items() if not (cls is Pictures and k == "wording")}
+
+
+def _check_files(manifest: Manifest) -> None:
+    """Raise InputError for a file that does not fit the rest (its label, row, attributes), and for a missing split."""
+    labels, kinds = set(manifest.pictures.labels), {c.attribute: c.word is None for c in manifest.columns}
+    for number, file in enumerate(manifest.files):
+        if file.label is not None and file.label not in labels:
+            raise InputError(f"files[{number}] has the label {shorten(file.label)!r}, which is none of the pictures'")
+        if not 0 <= file.row < manifest.rows:
+            raise InputError(f"files[{number}] has the row {file.row}, and there are {manifest.rows}")
+        if wrong := next((a for a, v in file.attributes.items() if kinds.get(a) is isinstance(v, str)), None):
+            raise InputError(f"files[{number}] has a value of another kind as its attribute {shorten(wrong)!r}")
+    for split in get_args(SplitName):
+        if not any(file.split == split and file.copy_of is None for file in manifest.files):
+            raise InputError(f"no file is in the split {split!r}")
+
+
+def compute_fingerprint(source: Source, hashes: Mapping[str, str | None]) -> str:
+    """A hash of a source's contents: names, file hashes, labels, attributes, texts and masks, in order."""
     lines = (
-        json.dumps([e.name, hashes[e.name], e.label, dict(e.attributes), e.text, *_of_mask(e, hashes)])
+        json.dumps([e.name, hashes[e.name], e.label, dict(e.attributes), e.text, *_mask_fields(e, hashes)])
         for e in source.entries
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _of_mask(entry: Entry, hashes: Mapping[str, str | None]) -> tuple[str | None, ...]:
+def _mask_fields(entry: Entry, hashes: Mapping[str, str | None]) -> tuple[str | None, ...]:
     return () if entry.mask is None else (entry.mask.name, hashes.get(entry.mask.name))
 
 
-def _short(file: File) -> dict[str, object]:
-    """Without what is not known."""
-    always = [f.name for f in fields(File) if f.default is MISSING and f.default_factory is MISSING]
-    values = {f.name: getattr(file, f.name) for f in fields(File)}
+def _omit_defaults(file: FileRecord) -> dict[str, object]:
+    """A record as JSON types, without empty fields."""
+    always = [f.name for f in fields(FileRecord) if f.default is MISSING and f.default_factory is MISSING]
+    values = {f.name: getattr(file, f.name) for f in fields(FileRecord)}
     return {name: value for name, value in values.items() if value or name in always}
 
 
-def _in_words(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "not given"
     return f"{value[1]}×{value[0]}" if isinstance(value, tuple) else str(value)

@@ -1,58 +1,84 @@
-"""metadata.jsonl and metadata.csv, as Hugging Face's imagefolder has them: file_name, and what is known of it."""
+"""metadata.jsonl and metadata.csv in the format of Hugging Face's imagefolder: labels, texts and attributes."""
 
-import csv
-import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
-from .entry import Value
+from .csv_table import decode_text, parse_csv
+from .entry import AttributeValue, normalize_name
 
-METADATA = ("metadata.jsonl", "metadata.csv")
-NAME, LABEL, TEXT = "file_name", "label", "text"
+METADATA_FILES = ("metadata.jsonl", "metadata.csv")
+NAME_COLUMN, LABEL_COLUMN, TEXT_COLUMN = "file_name", "label", "text"
+NAME_COLUMNS = (NAME_COLUMN, "filename", "file", "path", "image", "image_path")  # the first that a table has
+TEXT_COLUMNS = (TEXT_COLUMN, "caption")
+MAX_NUMBER = 1e30  # of an attribute; single precision holds it in any unit
 
 
 @dataclass(frozen=True)
-class Row:
-    """What is known of one file."""
+class MetadataRow:
+    """The metadata of one file."""
 
-    file: str  # from the folder that holds the table, with forward slashes
+    file: str  # relative to the folder of the metadata file, with forward slashes
     label: str | None
     text: str | None
-    attributes: Mapping[str, Value]
+    attributes: Mapping[str, AttributeValue]
 
 
-def rows(data: bytes, name: str, given: str) -> tuple[Row, ...]:
-    """Read a table, in its order. `name` says in which of the two formats; `given` is the source, for messages."""
-    where = f"{name} of {given}"
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
-    records = _jsonl(text, where) if name.endswith(".jsonl") else _csv(text, where)
+@dataclass(frozen=True)
+class Metadata:
+    """The rows of a metadata file."""
+
+    rows: tuple[MetadataRow, ...]
+    notes: tuple[str, ...] = ()  # for the user: how it was read, what was left out
+
+
+def parse_metadata(data: bytes, name: str, location: str) -> Metadata:
+    """Parse a metadata file. `name` ends in a name of METADATA_FILES; `location` is the source, for messages.
+
+    A column whose values are all numbers gives numeric attributes, any other column gives words; columns of lists and
+    objects are left out. Raises InputError if the file cannot be read as text, JSON or CSV, or if a row has no file
+    name or one that occurred before.
+    """
+    where = f"{name} of {location}"
+    text, notes = decode_text(data, where)
+    if name.endswith(".jsonl"):
+        records: Sequence[Mapping[str, Any]] = _parse_jsonl(text, where)
+    else:
+        records, csv_notes = parse_csv(text, NAME_COLUMNS, where)
+        notes += csv_notes
     if not records:
-        raise InputError(f"{where} has no rows: give one a picture, with its {NAME}")
-    columns = list(dict.fromkeys(c for r in records for c in r if c not in (NAME, LABEL, TEXT)))
-    kinds = {c: _numeric([r.get(c) for r in records]) for c in columns}
-    out, seen = [], set()
+        raise InputError(f"{where} has no rows: write one row per picture, with its {NAME_COLUMN}")
+    columns = list(dict.fromkeys(c for r in records for c in r))
+    name_column = next((c for c in NAME_COLUMNS if c in columns), NAME_COLUMN)
+    text_column = next((c for c in TEXT_COLUMNS if c in columns), TEXT_COLUMN)
+    notes += [
+        f"{kind} are those of the column {column} of {where}"
+        for kind, column, default in (
+            ("file names", name_column, NAME_COLUMN),
+            ("texts", text_column, TEXT_COLUMN),
+        )
+        if column != default
+    ]
+    kinds, kind_notes = _classify_columns(records, {name_column, LABEL_COLUMN, text_column}, where)
+    rows: dict[str, MetadataRow] = {}
     for number, record in enumerate(records, 1):
-        file = record.get(NAME)
-        if not isinstance(file, str) or not file.strip():
-            raise InputError(f"row {number} of {where} has no {NAME}: each row names its picture there")
-        file = printable(file.strip()).replace("\\", "/").removeprefix("./")
-        if file in seen:
-            raise InputError(f"{where} names {file} twice: keep one row a picture")
-        seen.add(file)
-        values = {c: _value(record.get(c), kinds[c], f"{c} in row {number} of {where}") for c in columns}
-        known = {printable(c): v for c, v in values.items() if v is not None}
-        out.append(Row(file, _word(record.get(LABEL), LABEL, where), _word(record.get(TEXT), TEXT, where), known))
-    return tuple(out)
+        file = _parse_file_name(record.get(name_column), number, where)
+        if file in rows:
+            raise InputError(f"{where} names {file} twice: keep one row per picture")
+        values = {normalize_name(c.strip()): _parse_value(v, kinds[c]) for c, v in record.items() if c in kinds}
+        rows[file] = MetadataRow(
+            file,
+            _parse_text(record.get(LABEL_COLUMN), LABEL_COLUMN, where),
+            _parse_text(record.get(text_column), text_column, where),
+            {c: v for c, v in values.items() if v is not None},
+        )
+    return Metadata(tuple(rows.values()), (*notes, *kind_notes))
 
 
-def _jsonl(text: str, where: str) -> list[dict[str, Any]]:
+def _parse_jsonl(text: str, where: str) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -60,39 +86,57 @@ def _jsonl(text: str, where: str) -> list[dict[str, Any]]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"line {number} of {where} is not JSON: each line is one object in braces") from error
+            raise InputError(f"line {number} of {where} is not JSON: write one object in braces per line") from error
         if not isinstance(record, dict):
-            raise InputError(f'line {number} of {where} is not an object: write {{"{NAME}": …}}')
+            raise InputError(f'line {number} of {where} is not an object: write {{"{NAME_COLUMN}": …}}')
         records.append(record)
     return records
 
 
-def _csv(text: str, where: str) -> list[dict[str, Any]]:
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        header = [c.strip() for c in reader.fieldnames or []]
-        if NAME not in header:
-            raise InputError(f"the first line of {where} names no column {NAME}: it has {', '.join(header) or 'none'}")
-        if len(set(header)) < len(header):
-            raise InputError(f"the first line of {where} names a column twice: give each its own name")
-        reader.fieldnames = header
-        records = list(reader)
-    except csv.Error as error:
-        raise InputError(f"{where} is not a table that can be read: {error}") from error
-    for number, record in enumerate(records, 1):
-        if None in record or None in record.values():
-            raise InputError(f"row {number} of {where} has not {len(header)} cells as the first line has")
-    return [{k: (v.strip() or None) for k, v in r.items()} for r in records]
+def _parse_file_name(value: Any, number: int, where: str) -> str:
+    """The path of a row's picture; in data sets exported from Parquet it is the "path" of an object."""
+    if isinstance(value, dict):
+        value = value.get("path")
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"row {number} of {where} has no {NAME_COLUMN}: give the name of its picture")
+    return normalize_name(value.strip()).replace("\\", "/").removeprefix("./")
 
 
-def _numeric(values: list[Any]) -> bool:
-    """Whether a column holds numbers throughout: in CSV, words that all read as numbers."""
-    present = [v for v in values if v is not None]
-    return bool(present) and all(not isinstance(v, bool) and _number(v) is not None for v in present)
+def _classify_columns(
+    records: Sequence[Mapping[str, Any]], others: set[str], where: str
+) -> tuple[dict[str, bool], list[str]]:
+    """The columns that are attributes, and whether each holds numbers; notes on columns that are left out."""
+    is_numeric: dict[str, bool] = {}
+    nested: dict[str, None] = {}
+    too_large: dict[str, None] = {}
+    for record in records:
+        for column, value in record.items():
+            if column in others or value is None:
+                continue
+            if isinstance(value, dict | list):
+                nested[column] = None
+            number = _to_number(value)
+            is_numeric[column] = is_numeric.get(column, True) and number is not None
+            if number is not None and abs(number) > MAX_NUMBER and math.isfinite(number):
+                too_large[column] = None
+    nameless = [c for c in is_numeric if not c.strip()]
+    large = [c for c in too_large if is_numeric[c]]
+    left_out = {*nested, *nameless, *large}
+    notes = [
+        f"{problem} in {where}, left out: {', '.join(sorted(names))}"
+        for problem, names in (
+            ("columns of lists or objects", nested),
+            (f"columns with numbers beyond {MAX_NUMBER:g}", large),
+        )
+        if names
+    ]
+    if nameless:
+        notes.append(f"columns without a name in {where}, left out: {len(nameless)}")
+    return {c: numeric for c, numeric in is_numeric.items() if c not in left_out}, notes
 
 
-def _number(value: Any) -> float | None:
-    if not isinstance(value, str | int | float):
+def _to_number(value: Any) -> float | None:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
     try:
         return float(value)
@@ -100,29 +144,26 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _value(value: Any, numeric: bool, where: str) -> Value | None:
+def _parse_value(value: Any, is_numeric: bool) -> AttributeValue | None:
     if value is None:
         return None
-    if numeric:
-        number = _number(value)
+    if is_numeric:
+        number = _to_number(value)
         return number if number is not None and math.isfinite(number) else None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str | int | float):
-        return printable(str(value).strip()) or None
-    raise InputError(f"{where} is a {type(value).__name__}: an attribute is a number, a word, or true or false")
+    return normalize_name(str(value).strip()) or None
 
 
-def _word(value: Any, column: str, where: str) -> str | None:
+def _parse_text(value: Any, column: str, where: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and value.is_integer():  # as pandas writes whole numbers beside missing ones
+        value = int(value)
     if isinstance(value, int | str):
-        return printable(str(value).strip()) or None
-    raise InputError(f"a {column} in {where} is {json.dumps(value)[:40]}: a {column} is a word or a whole number")
-
-
-def printable(text: str) -> str:
-    """Without what UTF-8 cannot write: names of files, and JSON, may hold halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode()
+        return normalize_name(str(value).strip()) or None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    raise InputError(f"a {column} in {where} is {json.dumps(value)[:40]}: a {column} must be a text or a whole number")

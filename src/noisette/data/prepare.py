@@ -1,36 +1,37 @@
-"""From a source to a data set: scan, decide, split, decode, resize, write."""
+"""Preparing the data set of a run folder: scan a source, choose size and mode, split, decode, resize, write."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 
 from ..errors import InputError
-from ..files import atomic_write, require_space, sha256_of
-from ..pictures import Mode, Pictures
-from .attributes import columns, with_units
-from .dataset import MANIFEST, MASKS, PIXELS, Dataset
-from .entry import LIMITS, BadPicture, Entry, Limits, Pixels, Source
-from .manifest import File, Manifest, Options, fingerprint
-from .masks import fitted, mask_of
-from .modes import as_mode
-from .resize import fit, is_enlarged, reachable, whole_factor
-from .scan import Picture, Progress, Scan, examine, load, read
+from ..io.files import atomic_write, file_sha256, require_space
+from .attributes import build_columns, with_attributes
+from .color_mode import measure_alpha_snap
+from .dataset import MANIFEST_FILE, MASKS_FILE, PIXELS_FILE, Dataset
+from .entry import DEFAULT_LIMITS, BadPicture, Limits, Source
+from .manifest import FileRecord, Manifest, PrepareOptions, compute_fingerprint
+from .mask_values import MaskValue, check_mask_value
+from .pictures import Mode, Pictures
+from .pixel_writer import MaskWriter, PixelWriter
+from .resize import describe_integer_sizes, integer_factor
+from .scan import ProgressCallback, load_entry, scan_source
+from .scan_result import ScannedPicture, ScanResult
 from .source import open_source
-from .split import split
+from .split import split_scan
 
-SIDES = (8, 1024)  # the least and the most pixels a side
-COMMON = 64  # pixels a side up to which a size that all pictures share is kept
-OTHERWISE = (32, 32)
-CHUNK = 4096  # pictures whose statistics are taken at a time
+SIDE_RANGE = (8, 1024)  # minimum and maximum height and width, in pixels
+MAX_NATIVE_SIDE = 64  # a size shared by all pictures is the default size up to this many pixels per side
+FALLBACK_SIZE = (32, 32)  # the default size otherwise: height, width
+STATS_BATCH = 4096  # pictures per batch when the standard deviation is computed
+MIN_MASK_STD = 1e-3  # in model space; masks with a lower standard deviation are constant
 
 
 def prepare(
-    source: str | Path,
+    source: str | Path | Source,
     folder: str | Path,
     *,
     size: int | tuple[int, int] | None = None,
@@ -41,222 +42,222 @@ def prepare(
     labels: str | None = None,
     cell: int | tuple[int, int] | None = None,
     masks: bool = False,
-    progress: Progress = lambda done, total: None,
-    limits: Limits = LIMITS,
+    mask_value: MaskValue | None = None,
+    follow_links: bool = False,
+    near_duplicates: float | None = None,
+    progress: ProgressCallback = lambda done, total: None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Dataset:
-    """Make the data set of a run folder, or open the one that is there if it is of the same pictures and options.
+    """Make the data set of a run folder, or open the existing one if its pictures and options are the same.
 
-    size: height and width; by default the one that all pictures share, if it is at most 64 pixels a side, otherwise 32.
-    mode: by default the smallest that loses nothing. held_out: the share of pictures that is never trained on.
-    labels, cell and masks as in `open_source`. Raises InputError for what cannot be used; then nothing is written.
+    source: a path, the name of a built-in set, or an open `Source`. labels, cell, masks, follow_links: as in
+    `open_source`.
+    size: side, or height and width, 8 to 1,024 pixels. Default: the size of all pictures if they share one of at most
+    64 pixels per side, otherwise 32×32.
+    mode: "L", "LA", "RGB" or "RGBA". Default: the smallest that loses nothing.
+    pixel_art: resize by whole factors only, without averaging colors.
+    held_out: share of the pictures that is not trained on, above 0 and up to 0.5. seed: of the split.
+    mask_value: for masks that are not black and white, the number or color ("#ff0000") of the pixels that are inside,
+    or "any" for all but 0.
+    near_duplicates: as in `scan`; these are kept on one side of the split.
+    progress: called with (pictures done, pictures in all); each picture counts twice, for scanning and for writing.
+
+    Raises InputError if the source or an option cannot be used, or if the folder holds another data set; nothing is
+    written then.
     """
-    options = Options(_allowed(size), mode, pixel_art, held_out, seed, masks)
-    opened, folder = open_source(source, labels=labels, cell=cell, masks=masks, limits=limits), Path(folder)
-    if (folder / MANIFEST).exists():
-        before = Manifest.read(folder / MANIFEST)
-        if differences := before.differences(opened, _hashes(opened), options):
+    if mask_value is not None and not masks:
+        raise InputError("a mask value is for pictures with masks: leave it out")
+    value = None if mask_value is None else check_mask_value(mask_value)
+    options = PrepareOptions(_check_size(size), mode, pixel_art, held_out, seed, masks, value, near_duplicates)
+    if not isinstance(source, Source):
+        source = open_source(source, labels=labels, cell=cell, masks=masks, follow_links=follow_links, limits=limits)
+    folder, existing = Path(folder), None
+    if (folder / MANIFEST_FILE).exists():
+        existing = Manifest.read(folder / MANIFEST_FILE)
+        if differences := existing.describe_differences(source, _hash_entries(source), options):
             raise InputError(
-                f"{folder} holds other data: {'; '.join(differences)}; give the same pictures and options, "
+                f"{folder} holds another data set: {'; '.join(differences)}; give the same pictures and options, "
                 "or another folder"
             )
         try:
             return Dataset.open(folder)
-        except InputError:  # its pixels are lost or damaged: they are made again, and are the same
+        except InputError:  # its pixels are missing or damaged: make them again, with the same result
             pass
-    found = examine(opened, lambda done, total: progress(done, 2 * total), limits)
-    _build(opened, found, folder, options, progress, limits)
+    result = scan_source(
+        source, lambda done, total: progress(done, 2 * total), limits, near_duplicates, options.mask_value
+    )
+    if existing is not None:  # this version may read pictures that an earlier one left out
+        names = {f.name for f in existing.files}
+        result = replace(result, pictures=tuple(p for p in result.pictures if p.name in names))
+    _write_dataset(source, result, folder, options, progress, limits, existing)
     return Dataset.open(folder)
 
 
-def _allowed(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def _check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     height, width = (size, size) if isinstance(size, int) else size
-    least, most = SIDES
-    near = tuple(min(max(side, least), most) for side in (height, width))
-    if near != (height, width):
+    low, high = SIDE_RANGE
+    nearest = tuple(min(max(side, low), high) for side in (height, width))
+    if nearest != (height, width):
         raise InputError(
-            f"pictures of {width}×{height} are not possible, {least} to {most} pixels a side are: "
-            f"the nearest is {near[1]}×{near[0]}"
+            f"size must be between {low} and {high} pixels per side, got {width}×{height}: "
+            f"the nearest possible size is {nearest[1]}×{nearest[0]}"
         )
     return height, width
 
 
-def _hashes(source: Source) -> dict[str, str | None]:
-    """What every entry holds now; None: it cannot be read."""
-
-    def one(entry: Entry) -> str | None:
+def _hash_entries(source: Source) -> dict[str, str | None]:
+    """The current hash of every file of a source, masks included; None: it cannot be read."""
+    hashes: dict[str, str | None] = {}
+    for entry in (e for picture in source.entries for e in (picture.mask, picture) if e is not None):
         try:
-            return load(entry)[1]
+            hashes[entry.name] = load_entry(entry)[1]
         except BadPicture:
-            return None
-
-    every = [one for entry in source.entries for one in (entry.mask, entry) if one is not None]
-    return {entry.name: one(entry) for entry in every}
+            hashes[entry.name] = None
+    return hashes
 
 
-def _build(source: Source, found: Scan, folder: Path, options: Options, progress: Progress, limits: Limits) -> None:
-    distinct = found.distinct
-    held = split(
-        [p.content for p in distinct], [p.group for p in distinct], [p.label for p in distinct],
-        options.held_out, options.seed,
-    )  # fmt: skip
-    (height, width), why = (options.size, "as asked for") if options.size else default_size(distinct)
-    shown, about = columns([p.attributes for p, out in zip(distinct, held, strict=True) if not out])
-    pictures = with_units(
-        Pictures(options.mode or found.mode, height, width, tuple(found.labels), pixel_art=options.pixel_art), shown
-    )
-    notes = [*found.notes, *about, f"size {width}×{height}, {why}", *_about_shrinking(distinct, pictures)]
-    if copies := len(found.pictures) - len(distinct):
+def _write_dataset(
+    source: Source,
+    scan_result: ScanResult,
+    folder: Path,
+    options: PrepareOptions,
+    progress: ProgressCallback,
+    limits: Limits,
+    existing: Manifest | None,
+) -> None:
+    """Split the scanned pictures, or as in `existing`, and write pixels.npy, masks.npy and, last, data.json."""
+    distinct = scan_result.distinct
+    if existing is None:
+        is_held_out, split_notes = split_scan(scan_result, options.held_out, options.seed)
+    else:  # its pixels were lost; an earlier version may have split in another way
+        sides = {f.name: f.split for f in existing.files}
+        is_held_out, split_notes = [sides[p.name] == "held_out" for p in distinct], ()
+    train_rows = [row for row, out in enumerate(is_held_out) if not out]
+    columns, column_notes = build_columns([distinct[row].attributes for row in train_rows])
+    pictures, size_notes = _choose_pictures(scan_result, options)
+    pictures = with_attributes(pictures, columns)
+    notes = [*scan_result.notes, *split_notes, *column_notes, *size_notes]
+    if copies := len(scan_result.pictures) - len(distinct):
         notes.append(f"exact copies, kept once: {copies}")
-    channels = pictures.channels + options.masks
-    require_space(
-        folder, 128 * (1 + options.masks) + len(distinct) * channels * height * width + 400 * len(found.pictures)
-    )
-    writer = _Writer({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
-    atomic_write(folder / PIXELS, writer)
-    array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
-    train = [i for i, out in enumerate(held) if not out]
-    masks = _masks(source, distinct, pictures, folder, limits, train) if options.masks else (None, None)
+    require_space(folder, _required_bytes(scan_result, pictures, options.masks))
+    writer = PixelWriter({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
+    atomic_write(folder / PIXELS_FILE, writer)
+    array = np.load(folder / PIXELS_FILE, mmap_mode="r", allow_pickle=False)
+    masks = _write_masks(source, scan_result, pictures, folder, limits, train_rows) if options.masks else (None, None)
     Manifest(
-        source.given,
+        source.location,
         source.kind,
-        fingerprint(source, found.hashes),
+        compute_fingerprint(source, scan_result.hashes) if existing is None else existing.fingerprint,
         options,
-        replace(pictures, binary_alpha=pictures.has_alpha and not writer.soft),
-        deviation(array, pictures, train),
+        _with_alpha(pictures, array, train_rows),
+        compute_std(array, pictures, train_rows),
         len(distinct),
-        sha256_of(folder / PIXELS),
-        shown,
-        found.quarantined,
+        file_sha256(folder / PIXELS_FILE),
+        columns,
+        scan_result.quarantined if existing is None else existing.quarantined,
         (*notes, *writer.notes),
-        _files(found.pictures, held),
+        _file_records(scan_result.pictures, is_held_out),
         *masks,
-    ).write(folder / MANIFEST)
+    ).write(folder / MANIFEST_FILE)
 
 
-def _masks(
-    source: Source, distinct: Sequence[Picture], pictures: Pictures, folder: Path, limits: Limits, train: Sequence[int]
+def _with_alpha(pictures: Pictures, array: np.ndarray, rows: Sequence[int]) -> Pictures:
+    """The pictures with what is known of their alpha: `binary_alpha` from all pictures, `alpha_snap` from `rows`."""
+    if not pictures.has_alpha:
+        return pictures
+    counts = np.stack([np.bincount(picture[-1].ravel(), minlength=256) for picture in array])
+    is_binary = not counts[:, 1:255].any()
+    return replace(pictures, binary_alpha=is_binary, alpha_snap=measure_alpha_snap(counts[list(rows)].sum(0).tolist()))
+
+
+def _choose_pictures(scan_result: ScanResult, options: PrepareOptions) -> tuple[Pictures, list[str]]:
+    """The mode, size and labels of the data set, and notes on the size. Raises InputError as `_check_resizing`."""
+    (height, width), reason = (options.size, "as requested") if options.size else default_size(scan_result.distinct)
+    mode, labels = options.mode or scan_result.mode, tuple(scan_result.labels)
+    pictures = Pictures(mode, height, width, labels, pixel_art=options.pixel_art)
+    return pictures, [f"size {width}×{height}, {reason}", *_check_resizing(scan_result.distinct, pictures)]
+
+
+def _required_bytes(scan_result: ScanResult, pictures: Pictures, masks: bool) -> int:
+    """Bytes that the data set needs on disk: arrays with their headers, and about 400 per file in data.json."""
+    channels = pictures.channels + masks
+    pixels = len(scan_result.distinct) * channels * pictures.height * pictures.width
+    return 128 * (1 + masks) + pixels + 400 * len(scan_result.pictures)
+
+
+def _write_masks(
+    source: Source,
+    scan_result: ScanResult,
+    pictures: Pictures,
+    folder: Path,
+    limits: Limits,
+    train_rows: Sequence[int],
 ) -> tuple[str, float]:
-    """Write the masks as pictures are written; their hash, and their deviation."""
+    """Write masks.npy, and return its hash and the standard deviation of the training masks in model space.
+
+    Raises InputError if the training masks are all the same constant.
+    """
     entries = {e.name: e.mask for e in source.entries if e.mask is not None}
-    of = [replace(p, sha256=p.mask_sha256 or "") for p in distinct]
-    alone = Pictures("L", pictures.height, pictures.width, pixel_art=pictures.pixel_art)
-    atomic_write(folder / MASKS, _MaskWriter(entries, of, alone, lambda done, total: None, limits, pictures.has_alpha))
-    spread = deviation(np.load(folder / MASKS, mmap_mode="r", allow_pickle=False), alone, train)
-    if spread < 1e-3:
-        raise InputError(f"the masks of {source.given} are one colour throughout: nothing can be learned from them")
-    return sha256_of(folder / MASKS), spread
+    mask_files = [replace(p, sha256=p.mask_sha256 or "") for p in scan_result.distinct]
+    kind = Pictures("L", pictures.height, pictures.width, pixel_art=pictures.pixel_art)
+    writer = MaskWriter(
+        entries, mask_files, kind, lambda done, total: None, limits, pictures.has_alpha, scan_result.mask_reading
+    )
+    atomic_write(folder / MASKS_FILE, writer)
+    std = compute_std(np.load(folder / MASKS_FILE, mmap_mode="r", allow_pickle=False), kind, train_rows)
+    if std < MIN_MASK_STD:
+        raise InputError(f"all masks of {source.location} have one value: give masks with both black and white")
+    return file_sha256(folder / MASKS_FILE), std
 
 
-@dataclass
-class _Writer:
-    """Writes the array, one picture after the other: nothing is ever held as a whole."""
-
-    entries: Mapping[str, Entry]
-    distinct: Sequence[Picture]
-    pictures: Pictures
-    progress: Progress
-    limits: Limits
-    soft: bool = field(default=False, init=False)  # an alpha between 0 and 255 was seen
-    lossy: int = field(default=0, init=False)  # pictures that lost pixels as pixel art
-    first: str = field(default="", init=False)  # the name of the first of them
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        if not self.lossy:
-            return ()
-        what = f"pictures that were not pixel art enlarged by a whole factor: {self.lossy} ({self.first})"
-        return (f"{what}; of each block one pixel is kept",)
-
-    def __call__(self, file: BinaryIO) -> None:
-        shape = (len(self.distinct), *self.pictures.shape)
-        npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        total = len(self.distinct)
-        for done, picture in enumerate(self.distinct):
-            self.progress(total + done, 2 * total)
-            file.write(np.ascontiguousarray(self.picture(picture).transpose(2, 0, 1)).tobytes())
-        self.progress(2 * total, 2 * total)
-
-    def picture(self, picture: Picture) -> Pixels:
-        height, width = self.pictures.height, self.pictures.width
-        pixels = as_mode(self.read(picture), self.pictures.mode)
-        if self.pictures.pixel_art and not is_enlarged(pixels, height, width):
-            self.lossy, self.first = self.lossy + 1, self.first or picture.name
-        pixels = fit(pixels, height, width, self.pictures.pixel_art)
-        if self.pictures.has_alpha:
-            self.soft |= bool(((pixels[..., -1] > 0) & (pixels[..., -1] < 255)).any())
-        return pixels
-
-    def read(self, picture: Picture) -> Pixels:
-        """As it was when it was scanned."""
-        try:
-            data, sha256 = load(self.entries[picture.name])
-            if sha256 != picture.sha256:
-                raise BadPicture("is another one")
-            return read(data, self.limits).pixels
-        except BadPicture as error:
-            raise InputError(
-                f"{picture.name} changed while the data set was made ({error}): try again when nobody writes there"
-            ) from error
-
-
-@dataclass
-class _MaskWriter(_Writer):
-    """Writes the masks of pictures."""
-
-    has_alpha: bool  # of the pictures
-
-    def picture(self, picture: Picture) -> Pixels:
-        to = self.pictures
-        return fitted(mask_of(self.read(picture)), to.height, to.width, to.pixel_art, self.has_alpha)
-
-
-def default_size(pictures: Sequence[Picture]) -> tuple[tuple[int, int], str]:
-    """Height and width for pictures of which nothing was said, and why."""
+def default_size(pictures: Sequence[ScannedPicture]) -> tuple[tuple[int, int], str]:
+    """The default (height, width) for these pictures, and the reason in words."""
     sizes = {(p.height, p.width) for p in pictures}
     if len(sizes) > 1:
-        return OTHERWISE, "because the pictures are of different sizes"
+        return FALLBACK_SIZE, "because the pictures are of different sizes"
     (size,) = sizes
-    if max(size) > COMMON:
-        return OTHERWISE, f"because the pictures are larger than {COMMON} pixels"
-    if min(size) < SIDES[0]:
-        return OTHERWISE, f"because the pictures are smaller than {SIDES[0]} pixels"
+    if max(size) > MAX_NATIVE_SIDE:
+        return FALLBACK_SIZE, f"because the pictures are larger than {MAX_NATIVE_SIDE} pixels"
+    if min(size) < SIDE_RANGE[0]:
+        return FALLBACK_SIZE, f"because the pictures are smaller than {SIDE_RANGE[0]} pixels"
     return size, "the size of all pictures"
 
 
-def _about_shrinking(pictures: Sequence[Picture], to: Pictures) -> list[str]:
-    """Refuse pixel art that no whole factor leads to; say how many pictures are padded."""
-    if to.pixel_art:
-        bad = [p for p in pictures if not whole_factor(p.height, p.width, to.height, to.width)]
+def _check_resizing(pictures: Sequence[ScannedPicture], target: Pictures) -> list[str]:
+    """A note if pictures are padded. Raises InputError for pixel art that no whole factor brings to the size."""
+    if target.pixel_art:
+        bad = [p for p in pictures if not integer_factor(p.height, p.width, target.height, target.width)]
         if bad:
-            one, more = bad[0], f", nor can {len(bad) - 1} more" if len(bad) > 1 else ""
+            first, more = bad[0], f", nor can {len(bad) - 1} more" if len(bad) > 1 else ""
             raise InputError(
-                f"{one.name} is {one.width}×{one.height} and cannot become pixel art of {to.width}×{to.height} "
-                f"by a whole factor{more}: ask for {reachable(one.height, one.width)}, or do without pixel art"
+                f"{first.name} is {first.width}×{first.height} and cannot become pixel art of "
+                f"{target.width}×{target.height} by a whole factor{more}: "
+                f"use {describe_integer_sizes(first.height, first.width)}, or turn pixel art off"
             )
-    around = sum(p.height * to.width != p.width * to.height for p in pictures)
-    how = "transparent" if to.has_alpha else "with their edges drawn out"
-    return [f"pictures of other proportions, padded {how}: {around}"] if around else []
+    padded = sum(p.height * target.width != p.width * target.height for p in pictures)
+    padding = "with transparent pixels" if target.has_alpha else "with their edge pixels"
+    return [f"pictures of other proportions, padded {padding}: {padded}"] if padded else []
 
 
-def deviation(array: np.ndarray, pictures: Pictures, rows: Sequence[int]) -> float:
-    """The standard deviation of some rows' pixels in model space, over all channels together."""
+def compute_std(array: np.ndarray, pictures: Pictures, rows: Sequence[int]) -> float:
+    """The standard deviation in model space of rows of a pixel array (N, C, H, W), over all channels together."""
     total, squares, count = 0.0, 0.0, 0
-    for first in range(0, len(rows), CHUNK):
-        x = pictures.encode(torch.from_numpy(array[list(rows[first : first + CHUNK])])).double()
+    for first in range(0, len(rows), STATS_BATCH):
+        x = pictures.encode(torch.from_numpy(array[list(rows[first : first + STATS_BATCH])])).double()
         total, squares, count = total + x.sum().item(), squares + x.square().sum().item(), count + x.numel()
     mean = total / count
     return max(squares / count - mean**2, 0.0) ** 0.5
 
 
-def _files(pictures: Sequence[Picture], held: Sequence[bool]) -> tuple[File, ...]:
-    """Every picture with its row and side; a copy has those of what it is a copy of."""
+def _file_records(pictures: Sequence[ScannedPicture], is_held_out: Sequence[bool]) -> tuple[FileRecord, ...]:
+    """The record of each picture; an exact copy has the row and the side of its original."""
     rows = {p.name: row for row, p in enumerate(p for p in pictures if p.copy_of is None)}
     rows |= {p.name: rows[p.copy_of] for p in pictures if p.copy_of is not None}
     return tuple(
-        File(
-            p.name, p.sha256, p.group, "held_out" if held[rows[p.name]] else "train", rows[p.name],
+        FileRecord(
+            p.name, p.sha256, p.group, "held_out" if is_held_out[rows[p.name]] else "train", rows[p.name],
             p.label, p.attributes, p.text, p.mask, p.mask_sha256, p.copy_of,
         )
         for p in pictures

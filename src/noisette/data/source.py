@@ -1,16 +1,22 @@
-"""What a person may train on, told apart by what it is."""
+"""Opening a source of training pictures: a folder, zip, array, TIFF stack, sprite sheet or built-in set."""
 
 import zipfile
 from pathlib import Path
 
-from ..errors import InputError, nearest
-from .arrays import from_npy, from_npz
+from ..errors import InputError, suggest_names
+from .arrays import from_npy
 from .builtin import BUILT_IN
-from .entry import LIMITS, Limits, Source
-from .folder import PICTURES, from_folder, from_zip
-from .sheet import from_sheet
+from .entry import DEFAULT_LIMITS, Limits, Source
+from .folder import from_folder, from_stack
+from .listing import PICTURE_SUFFIXES
+from .npz import from_npz
+from .sprite_sheet import from_sheet
+from .zip_file import from_zip
 
-KINDS = "a folder, a zip, an .npy or .npz array, a sprite sheet with the size of its cells, or a built-in set"
+SUPPORTED_SOURCES = (
+    "a folder, a zip, an .npy or .npz array, a TIFF of several pages, a sprite sheet with the size of its cells, or a "
+    "built-in set"
+)
 
 
 def open_source(
@@ -19,56 +25,72 @@ def open_source(
     labels: str | None = None,
     cell: int | tuple[int, int] | None = None,
     masks: bool = False,
-    limits: Limits = LIMITS,
+    follow_links: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Source:
-    """Find every picture of a source, reading none of them yet.
+    """List the pictures of a source without decoding them.
 
-    `source` is a folder, a zip of one, an array of pictures (`labels`: the array of their labels), a sprite sheet
-    (`cell`: the side, or height and width, of its cells), or the name of a built-in set; ./emoji is a folder. `masks`:
-    each picture has a mask beside it, in a folder or a zip of one.
+    source: a folder, a zip of one, an .npy or .npz array, a TIFF of several pages, a sprite sheet, or the name of a
+    built-in set ("emoji", "icons", "digits"; "./emoji" is a folder).
+    labels: for an .npy, the path of the .npy with its labels.
+    cell: for a sprite sheet, the side, or height and width, of its cells in pixels.
+    masks: for a folder or zip, read pairs of a picture and its segmentation mask.
+    follow_links: for a folder, also read the files and folders outside of it that links lead to.
+
+    Raises InputError if the source does not exist, holds no pictures, or does not go with an option.
     """
-    given = str(source)
-    path = Path(given)
-    kind = _kind(given, path)
+    location = str(source)
+    path = Path(location)
+    kind = _detect_kind(location, path)
     if labels is not None and kind != "npy":
-        raise InputError(f"a file of labels goes with an .npy array, and {given} is none: labels are then inside it")
+        raise InputError(f"labels can only be given for an .npy array, and {location} is not one: leave labels out")
     if cell is not None and kind != "picture":
-        raise InputError(f"cells are cut out of one picture, and {given} is none: leave the size of cells out")
+        raise InputError(
+            f"a cell size can only be given for a sprite sheet, and {location} is not a picture: leave it out"
+        )
     if masks and kind not in ("folder", "zip"):
-        raise InputError(f"masks lie beside pictures in a folder or a zip of one, and {given} is neither")
+        raise InputError(f"masks can only be read from a folder or a zip of one, and {location} is neither")
     if kind == "built-in":
-        return BUILT_IN[given]()
+        return BUILT_IN[location]()
     if kind == "folder":
-        return from_folder(given, limits, masks)
+        return from_folder(location, limits, masks, follow_links)
     if kind == "npy":
-        return from_npy(given, labels, limits)
+        return from_npy(location, labels, limits)
     if kind == "npz":
-        return from_npz(given, limits)
+        return from_npz(location, limits)
     if kind == "zip":
-        return from_zip(given, limits, masks)
+        return from_zip(location, limits, masks)
+    stack = from_stack(location, limits)
+    if stack is not None:
+        if cell is not None:
+            raise InputError(
+                f"{location} has {len(stack.entries)} pages, and a sprite sheet has one: leave the cell size out"
+            )
+        return stack
     if cell is None:
-        raise InputError(f"{given} is a single picture: if it is a sprite sheet, give the size of its cells")
-    return from_sheet(given, (cell, cell) if isinstance(cell, int) else cell)
+        raise InputError(f"{location} is a single picture: if it is a sprite sheet, give the size of its cells")
+    return from_sheet(location, (cell, cell) if isinstance(cell, int) else cell)
 
 
-def _kind(given: str, path: Path) -> str:
-    if given in BUILT_IN:
+def _detect_kind(location: str, path: Path) -> str:
+    """One of "built-in", "folder", "npy", "npz", "zip" and "picture". Raises InputError for anything else."""
+    if location in BUILT_IN:
         return "built-in"
     try:
         if path.is_dir():
             return "folder"
         if not path.exists():
             siblings = [str(path.parent / p.name) for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise InputError(f"no source is called {given}{nearest(given, [*BUILT_IN, *siblings])}")
+            raise InputError(f"no source is called {location}{suggest_names(location, [*BUILT_IN, *siblings])}")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{given} cannot be opened: give {KINDS}") from error
-    ending = path.suffix.lower()
-    if ending in (".npy", ".npz"):
-        return ending[1:]
-    if ending == ".zip" or (ending not in PICTURES and zipfile.is_zipfile(path)):
+        raise InputError(f"{location} cannot be opened: give {SUPPORTED_SOURCES}") from error
+    suffix = path.suffix.lower()
+    if suffix in (".npy", ".npz"):
+        return suffix[1:]
+    if suffix == ".zip" or (suffix not in PICTURE_SUFFIXES and zipfile.is_zipfile(path)):
         return "zip"
-    if ending in PICTURES:
+    if suffix in PICTURE_SUFFIXES:
         return "picture"
-    raise InputError(f"{given} is nothing that can be trained on: give {KINDS}")
+    raise InputError(f"{location} is not a source of pictures: give {SUPPORTED_SOURCES}")

@@ -1,1 +1,1 @@
-"""What a model is used for. Each program is a pure function of tensors, a few dozen lines long."""
+"""Edits of pictures with a trained model, as pure functions of tensors."""

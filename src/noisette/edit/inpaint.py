@@ -1,52 +1,67 @@
-"""Fill in what is missing of a picture, and touch nothing else.
+"""Inpainting: draw the unknown pixels of a picture, and keep the known ones.
 
-Two ways, which differ in how the known pixels hold the walk: RePaint (Lugmayr et al. 2022) replaces them in x_t, DDNM
-(Wang et al. 2023) in every estimate of x0. Both put noise back and repeat each step, so that the filling fits.
+RePaint (Lugmayr et al. 2022) replaces the known pixels in x_t, DDNM (Wang et al. 2023) in every estimate of x0. Both
+add noise back and repeat each step, so that the new pixels fit the known ones.
 """
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..denoiser import Denoiser
+from ..diffusion.denoiser import Denoiser
+from ..diffusion.guidance import Consistent
+from ..diffusion.noise import Noise
+from ..diffusion.operator import Mask
+from ..diffusion.sampler import Repaint, Resampled, Sampler, sample
 from ..errors import InputError
-from ..guidance import Consistent
-from ..noise import Noise
-from ..operator import Mask
-from ..sampler import Repaint, Resampled, Sampler, sample
-from ..shapes import Bytes, Grid, Images
-from .generate import fresh
+from ..sampling.generate import initial_noise
+from ..shapes import Grid, Images, UInt8Images
 
-Known = Float[Tensor, "#b #c h w"]  # 1 where a pixel is known, 0 where it is wanted
+KnownMask = Float[Tensor, "#b #c h w"]  # 1 where a pixel is known, 0 where it is to be drawn
 
 
-def repaint(
-    denoise: Denoiser, sampler: Sampler, grid: Grid, pictures: Images, known: Known, noise: Noise, rounds: int = 5
+def inpaint_repaint(
+    denoise: Denoiser,
+    sampler: Sampler,
+    grid: Grid,
+    pictures: Images,
+    known_mask: KnownMask,
+    noise: Noise,
+    rounds: int = 5,
+    temperature: float = 1.0,
 ) -> Images:
-    """RePaint: the known pixels of x_t are those of the picture, as noisy."""
-    held = Repaint(sampler, pictures, known, rounds)
-    return sample(denoise, held, grid, fresh(denoise, grid, pictures, noise), noise)
+    """RePaint: the known pixels of x_t are the picture's, with noise. Each step is taken `rounds` times."""
+    x = initial_noise(denoise, grid, pictures, noise, temperature)
+    return sample(denoise, Repaint(sampler, pictures, known_mask, rounds), grid, x, noise)
 
 
-def fill(
-    denoise: Denoiser, sampler: Sampler, grid: Grid, pictures: Images, known: Known, noise: Noise, rounds: int = 5
+def inpaint_ddnm(
+    denoise: Denoiser,
+    sampler: Sampler,
+    grid: Grid,
+    pictures: Images,
+    known_mask: KnownMask,
+    noise: Noise,
+    rounds: int = 5,
+    temperature: float = 1.0,
 ) -> Images:
-    """DDNM: the known pixels of every estimate of x0 are those of the picture."""
-    mask = Mask(known)
-    exact = Consistent(denoise, mask, mask(pictures))
-    return sample(exact, Resampled(sampler, rounds), grid, fresh(denoise, grid, pictures, noise), noise)
+    """DDNM: the known pixels of every estimate of x0 are the picture's. Each step is taken `rounds` times."""
+    mask = Mask(known_mask)
+    consistent = Consistent(denoise, mask, mask(pictures))
+    x = initial_noise(denoise, grid, pictures, noise, temperature)
+    return sample(consistent, Resampled(sampler, rounds), grid, x, noise)
 
 
-def kept(pixels: UInt8[Tensor, "#b c h w"], known: Known, drawn: Bytes) -> Bytes:
-    """What was drawn, with the known pixels byte for byte, as they were before any model saw them."""
-    return torch.where(known > 0, pixels, drawn)
+def restore_known(pixels: UInt8[Tensor, "#b c h w"], known_mask: KnownMask, samples: UInt8Images) -> UInt8Images:
+    """The samples with the known pixels of the picture itself, byte for byte."""
+    return torch.where(known_mask > 0, pixels, samples)
 
 
-def canvas(
-    pixels: Bytes, known: Known, margin: int
+def pad_canvas(
+    pixels: UInt8Images, known_mask: KnownMask, margin: int
 ) -> tuple[UInt8[Tensor, "b c tall wide"], Float[Tensor, "#b #c tall wide"]]:
-    """A picture with room around it to be drawn, and which pixels are known: what outpainting fills in."""
+    """For outpainting: a picture with `margin` pixels more on every side, and the mask that has 0 there."""
     if margin < 1:
-        raise InputError(f"a margin of {margin} pixels leaves nothing to draw: give 1 or more")
-    around = (margin,) * 4
-    return torch.nn.functional.pad(pixels, around), torch.nn.functional.pad(known, around)
+        raise InputError(f"margin must be at least 1, got {margin}")
+    sides = (margin,) * 4
+    return torch.nn.functional.pad(pixels, sides), torch.nn.functional.pad(known_mask, sides)

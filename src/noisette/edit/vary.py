@@ -1,32 +1,40 @@
-"""Variations of a picture: some noise is put on it, and taken off again (SDEdit, Meng et al. 2022)."""
+"""Variations of a picture: noise is added to it and removed again (SDEdit, Meng et al. 2022)."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..denoiser import Denoiser
+from ..diffusion.denoiser import Denoiser
+from ..diffusion.noise import Noise
+from ..diffusion.sampler import Sampler, sample
 from ..errors import InputError
-from ..noise import Noise
-from ..sampler import Sampler, sample
 from ..shapes import Grid, Images
 
 
-def last(grid: Grid, share: float) -> Float[Tensor, "fewer"]:
-    """The last `share` of a grid's steps; it begins between two of its times where need be."""
-    if not 0 < share <= 1:
-        raise InputError(
-            f"a strength of {share:g} is none: give one above 0, which changes little, up to 1, which is all"
-        )
-    at = (1 - share) * (len(grid) - 1)
+def truncate_grid(grid: Grid, strength: float) -> Float[Tensor, "fewer"]:
+    """The last `strength`, above 0 to 1, of a grid's steps. It may begin between two of the grid's times."""
+    if not 0 < strength <= 1:
+        raise InputError(f"strength must be above 0 (almost no change) and at most 1, got {strength:g}")
+    at = (1 - strength) * (len(grid) - 1)
     low = min(int(at), len(grid) - 2)
     first = torch.lerp(grid[low], grid[low + 1], at - low)
     return torch.cat([first[None], grid[low + 1 :]])
 
 
-def vary(denoise: Denoiser, sampler: Sampler, grid: Grid, pictures: Images, strength: float, noise: Noise) -> Images:
-    """Pictures like these, (B, C, H, W): drawn from q(x_t | picture), where the last `strength` of the steps begins.
+def vary(
+    denoise: Denoiser,
+    sampler: Sampler,
+    grid: Grid,
+    pictures: Images,
+    strength: float,
+    noise: Noise,
+    temperature: float = 1.0,
+) -> Images:
+    """Variations, (B, C, H, W): sampled from x_t ~ q(x_t | picture), where the last `strength` of the steps begins.
 
-    A strength near 0 changes details, 1 leaves nothing but the colours of the whole.
+    A strength near 0 changes details; 1 keeps no more than the mean colors. `temperature` is a factor of the noise of
+    x_t. Raises InputError for a strength out of range.
     """
-    late = last(grid, strength)
-    return sample(denoise, sampler, late, denoise.schedule.diffuse(pictures, late[0], noise), noise)
+    late = truncate_grid(grid, strength)
+    start = denoise.schedule.diffuse(pictures, late[0], lambda like: temperature * noise(like))
+    return sample(denoise, sampler, late, start, noise)

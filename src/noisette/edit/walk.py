@@ -1,10 +1,10 @@
-"""A walk through what a model can draw: noises and wishes that turn into each other, frame by frame.
+"""Interpolation between noises and conditions, frame by frame.
 
-Noises are turned on their sphere (slerp), since a straight line between two of them passes through less noise than the
-model has ever seen. Every draw is turned so, not only the first: any sampler will do, and loops close exactly.
+Noises are interpolated on their sphere (slerp): a straight line passes through noise of a smaller deviation than the
+model was trained for. Every draw of a trajectory is interpolated, so that any sampler works, and loops close exactly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,116 +12,123 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ..condition import Condition
+from ..diffusion.condition import Condition
+from ..diffusion.noise import Noise
+from ..diffusion.sampler import Sampler, sample
 from ..errors import InputError
-from ..model import PictureModel
-from ..noise import Noise
-from ..sampler import Sampler, sample
-from ..shapes import Bytes, Grid, Images, PerImage
-from .generate import Guidance, fresh, noise_of, steered
-from .kin import Kin
+from ..models.picture_model import PictureModel
+from ..sampling.generate import build_denoiser, initial_noise, make_noise
+from ..sampling.lineage import NoiseLineage
+from ..sampling.request import Helpers, SampleRequest
+from ..shapes import Images, PerImage, UInt8Images
 
 
-def slerp(a: Images, b: Images, w: PerImage) -> Images:
-    """From a, where w is 0, to b, where it is 1, on a great circle; image by image. Parallel ones: a straight line."""
+def slerp(a: Images, b: Images, weight: PerImage) -> Images:
+    """From a (weight 0) to b (weight 1) on a great circle, image by image; for parallel ones on a straight line."""
     angle = F.cosine_similarity(a.flatten(1).cpu().double(), b.flatten(1).cpu().double()).clamp(-1, 1).acos()
-    w = w.to(angle)  # in float64 on the CPU, where every machine has it
+    weight = weight.to(angle)  # float64 on the CPU: not every accelerator has it
     straight = angle.sin() < 1e-6
     sine = angle.sin().masked_fill(straight, 1)
-    left = torch.where(straight, 1 - w, ((1 - w) * angle).sin() / sine)
-    right = torch.where(straight, w, (w * angle).sin() / sine)
-    left, right = (torch.where(w == end, torch.ones_like(w), c) for c, end in ((left, 0), (right, 1)))
+    left = torch.where(straight, 1 - weight, ((1 - weight) * angle).sin() / sine)
+    right = torch.where(straight, weight, (weight * angle).sin() / sine)
+    left, right = (torch.where(weight == end, torch.ones_like(weight), c) for c, end in ((left, 0), (right, 1)))
     return left.reshape(-1, 1, 1, 1).to(a) * a + right.reshape(-1, 1, 1, 1).to(a) * b
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
-    """A noise between two noises: every draw is turned from one's towards the other's."""
+class InterpolatedNoise:
+    """A noise between two noises: every draw is the slerp of theirs."""
 
-    one: Noise
-    other: Noise
+    start: Noise
+    end: Noise
     weight: PerImage
 
     def __call__(self, like: Images) -> Images:
-        return slerp(self.one(like), self.other(like), self.weight)
+        return slerp(self.start(like), self.end(like), self.weight)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A frame's place: between stop `start` and stop `end`, `weight` of the way."""
+class WalkPosition:
+    """The position of a frame: between keyframes `start` (weight 0) and `end` (weight 1)."""
 
     start: int
     end: int
     weight: float
 
 
-def places(stops: int, frames: int, closed: bool = True) -> list[Place]:
-    """Frames evenly spread over a walk through stops 0, 1, … and, if it is closed, back to 0.
+def walk_positions(num_keyframes: int, num_frames: int, is_loop: bool = True) -> list[WalkPosition]:
+    """Frames evenly spread over keyframes 0, 1, … and, in a loop, back to 0.
 
-    The frame after the last one of a closed walk is its first; an open walk ends with its last stop.
+    In a loop the frame after the last is the first; otherwise the last frame is the last keyframe.
     """
-    if stops < 2 or frames < 2:
-        raise InputError(f"a walk of {stops} stops in {frames} frames goes nowhere: it needs at least 2 of each")
-    legs = stops if closed else stops - 1
-    found = []
-    for frame in range(frames):
-        at = frame * legs / (frames if closed else frames - 1)
+    if num_keyframes < 2 or num_frames < 2:
+        raise InputError(f"a walk needs at least 2 keyframes and 2 frames, got {num_keyframes} and {num_frames}")
+    legs = num_keyframes if is_loop else num_keyframes - 1
+    positions = []
+    for frame in range(num_frames):
+        at = frame * legs / (num_frames if is_loop else num_frames - 1)
         leg = min(int(at), legs - 1)
-        found.append(Place(leg, (leg + 1) % stops, at - leg))
-    return found
+        positions.append(WalkPosition(leg, (leg + 1) % num_keyframes, at - leg))
+    return positions
 
 
-def noise_at(seeds: Sequence[int | Kin], found: Sequence[Place]) -> Between:
-    """The noise of frames at these places, where stop i has seed i."""
-    weight = torch.tensor([p.weight for p in found], dtype=torch.float64)
-    return Between(noise_of([seeds[p.start] for p in found]), noise_of([seeds[p.end] for p in found]), weight)
+def interpolate_noise(seeds: Sequence[int | NoiseLineage], positions: Sequence[WalkPosition]) -> InterpolatedNoise:
+    """The noise of frames at these positions, where keyframe i has seeds[i]."""
+    weight = torch.tensor([p.weight for p in positions], dtype=torch.float64)
+    return InterpolatedNoise(
+        make_noise([seeds[p.start] for p in positions]), make_noise([seeds[p.end] for p in positions]), weight
+    )
 
 
-def condition_at(stops: Condition, found: Sequence[Place], classes: int) -> Condition:
-    """What is asked at these places, where row i of `stops` is asked at stop i: a mixture of both ends, by weight.
+def interpolate_condition(keyframes: Condition, positions: Sequence[WalkPosition], num_classes: int) -> Condition:
+    """The condition at these positions, where row i is keyframe i's: the weighted mean of both ends.
 
-    Where one end asks for nothing, the nearer end counts.
+    Where one end has the null condition, that of the nearer end.
     """
-    w = torch.tensor([p.weight for p in found], dtype=torch.float64)
+    w = torch.tensor([p.weight for p in positions], dtype=torch.float64)
 
     def at(rows: Tensor) -> Tensor:
-        rows = weights(rows, classes) if rows.ndim == 1 else rows
-        a, b = (rows[[getattr(p, end) for p in found]] for end in ("start", "end"))
+        rows = class_weights(rows, num_classes) if rows.ndim == 1 else rows
+        a, b = (rows[[getattr(p, end) for p in positions]] for end in ("start", "end"))
         weight = w.to(rows).reshape((-1,) + (1,) * (rows.ndim - 1))
         nearer = torch.where(weight < 0.5, a, b)
         return torch.where(a.isnan() | b.isnan(), nearer, (1 - weight) * a + weight * b)
 
-    return stops.each(at)
+    return keyframes.map(at)
 
 
-def weights(labels: Tensor, classes: int) -> Float[Tensor, "b classes"]:
-    """Class numbers as weights of a mixture of one; -1, none, is NaN throughout."""
-    rows = F.one_hot(labels.clamp(min=0), classes).float()
+def class_weights(labels: Tensor, num_classes: int) -> Float[Tensor, "b classes"]:
+    """Class numbers as rows of mixture weights; -1, the null label, as a row of NaN."""
+    rows = F.one_hot(labels.clamp(min=0), num_classes).float()
     return torch.where(labels[:, None] < 0, torch.nan, rows)
 
 
-def walked(
+def draw_walk(
     model: PictureModel,
-    seeds: Sequence[int | Kin],
-    asked: Condition | None,
-    found: Sequence[Place],
-    sampler: Sampler,
-    grid: Grid,
-    guidance: float | Guidance = 1.0,
-    batch: int = 16,
-) -> Iterator[Bytes]:
-    """The frames at these places, `batch` at a time, on the CPU; stop i has seed i, and row i of `asked`.
+    request: SampleRequest,
+    positions: Sequence[WalkPosition],
+    helpers: Helpers | None = None,
+    wrap: Callable[[Sampler], Sampler] = lambda sampler: sampler,
+) -> Iterator[UInt8Images]:
+    """The frames at these positions, `request.batch` at a time, on the CPU. Keyframe i is image i of the request.
 
-    Of `guidance`, row i of what is gone away from is stop i's, too; what pulls has to pull all pictures alike.
+    Labels, texts and negative ones are interpolated as well; gradient terms must be the same for all images. `wrap` may
+    put another sampler around the request's.
     """
-    how = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
-    device, classes = next(model.parameters()).device, model.config.net.classes
-    for first in range(0, len(found), batch):
-        part = found[first : first + batch]
-        cond, away = (
-            None if stops is None else condition_at(stops, part, classes).to(device) for stops in (asked, how.negative)
+    helpers = request.resolve_helpers(model, helpers or Helpers())
+    conditions, guidance = request.make_condition(model, helpers), request.make_guidance(model, helpers)
+    grid, sampler = request.make_grid(model), wrap(request.make_sampler(model))
+    device, num_classes = next(model.parameters()).device, model.config.net.classes
+    for first in range(0, len(positions), request.batch):
+        part = positions[first : first + request.batch]
+        cond, negative = (
+            None if keyframes is None else interpolate_condition(keyframes, part, num_classes).to(device)
+            for keyframes in (conditions, guidance.negative)
         )
-        denoise, noise = steered(model, cond, replace(how, negative=away)), noise_at(seeds, part)
-        blank = torch.empty(len(part), *model.pictures.shape, device=device)
-        x = fresh(denoise, grid, blank, noise, model.config.sampling.temperature)
-        yield model.pictures.finished(sample(denoise, sampler, grid, x, noise)).cpu()
+        denoise = build_denoiser(model, cond, replace(guidance, negative=negative))
+        noise, blank = (
+            interpolate_noise(request.lineages, part),
+            torch.empty(len(part), *model.pictures.shape, device=device),
+        )
+        x = initial_noise(denoise, grid, blank, noise, request.temperature)
+        yield model.pictures.decode_samples(sample(denoise, sampler, grid, x, noise)).cpu()

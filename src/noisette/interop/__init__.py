@@ -1,1 +1,1 @@
-"""Other people's formats, in and out: pure functions over tensors and plain values, from tables of names."""
+"""Import and export of the formats of other projects."""

@@ -1,4 +1,4 @@
-"""From what another project wrote to a model folder: recognise, rename, check, write."""
+"""Convert a checkpoint of another project to a model folder: recognize, rename, check, write."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,89 +6,104 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..classifier import PictureClassifier
-from ..condition import Condition
-from ..config import ModelConfig
-from ..errors import InputError
-from ..model import PictureModel
-from . import context_unet, ddpm_pytorch, diffusers, guided_diffusion
-from .foreign import Converted, Said, read_tensors
+from ..diffusion.condition import Condition
+from ..errors import InputError, shorten
+from ..models.classifier import PictureClassifier
+from ..models.config import ModelConfig
+from ..models.picture_model import PictureModel
+from . import context_unet, diffusers, guided_diffusion
+from . import denoising_diffusion_pytorch as ddpm_pytorch
+from .base import ConversionOverrides, ConvertedModel
+from .checkpoint_file import read_tensors
 
-FILES = (guided_diffusion, ddpm_pytorch, context_unet)  # who is asked, in this order, whether it knows a file's names
+READERS = (guided_diffusion, ddpm_pytorch, context_unet)  # modules with is_supported() and read(), tried in this order
 
 
-def recognised(source: Path, said: Said) -> Converted:
-    """What `source` holds, as one of ours; nothing of it is executed, nothing is written."""
+def convert_source(source: Path, overrides: ConversionOverrides) -> ConvertedModel:
+    """The model in `source`, a checkpoint file or a diffusers folder. Executes no code and writes nothing.
+
+    InputError for unknown or damaged sources.
+    """
     if source.is_dir():
-        if not diffusers.knows(source):
-            raise InputError(f"{source} is no folder that diffusers wrote: it holds no model_index.json")
-        return diffusers.read(source, said)
+        if networks := diffusers.find_networks(source) if not (source / "model_index.json").is_file() else []:
+            raise InputError(
+                f"{source} is a checkpoint of a training script of diffusers: give {' or '.join(map(str, networks))}"
+            )
+        if not diffusers.is_supported(source):
+            raise InputError(f"{source} is not a folder written by diffusers: it has no model_index.json")
+        return diffusers.read(source, overrides)
     data, notes = read_tensors(source)
-    for project in FILES:
-        if project.knows(data):
-            found = project.read(data, source, said)
-            return Converted(found.family, found.config, found.tensors, notes + found.notes)
-    listed = ", ".join(list(data)[:3])
+    for project in READERS:
+        if project.is_supported(data):
+            model = project.read(data, source, overrides)
+            return ConvertedModel(model.family, model.config, model.tensors, notes + model.notes)
+    if diffusers.has_network_names(data):
+        raise InputError(
+            f"{source} holds the weights of a diffusers network, whose settings are in its config.json: give the "
+            "folder with both"
+        )
+    names = ", ".join(map(shorten, list(data)[:3]))
     raise InputError(
-        f"{source} is of no network that is known here (its first tensors are {listed}): improved- and "
-        "guided-diffusion, denoising-diffusion-pytorch, the sprites course and diffusers' UNet2DModel are"
+        f"{source} belongs to no supported network (its first tensors are {names}): supported are improved- and "
+        "guided-diffusion, denoising-diffusion-pytorch, the sprites course and diffusers' UNet2DModel"
     )
 
 
-def built(found: Converted) -> PictureModel | PictureClassifier:
-    """The model, with its weights, after a look at what it answers."""
+def build_model(converted: ConvertedModel) -> PictureModel | PictureClassifier:
+    """The model with its weights, in eval mode. InputError if a forward pass is not finite."""
     model: PictureModel | PictureClassifier
-    if isinstance(found.config, ModelConfig):
-        model = PictureModel(found.config)
+    if isinstance(converted.config, ModelConfig):
+        model = PictureModel(converted.config)
     else:
-        model = PictureClassifier(found.config)
-    model.net.load_state_dict(found.tensors)
+        model = PictureClassifier(converted.config)
+    model.net.load_state_dict(converted.tensors)
     model.eval().requires_grad_(False)
-    _look(model)
+    _check_output(model)
     return model
 
 
 @torch.no_grad()
-def _look(model: PictureModel | PictureClassifier) -> None:
-    """One forward pass in the middle of the process: of the right shape, and finite."""
+def _check_output(model: PictureModel | PictureClassifier) -> None:
+    """Check shape and finiteness of one forward pass at t = 0.5."""
     config, t = model.config, torch.tensor(0.5, dtype=torch.float64)
     if isinstance(config, ModelConfig):
         assert isinstance(model, PictureModel)
         height, width = model.pictures.height, model.pictures.width
         x = torch.randn(1, model.pictures.channels, height, width, generator=torch.Generator().manual_seed(0))
         extra = config.net.in_channels - model.pictures.channels
-        asked = Condition(
+        cond = Condition(
             label=torch.zeros(1, dtype=torch.int64) if config.net.classes else None,
             image=x[:, :1].repeat(1, extra, 1, 1) if extra else None,
         )
-        answer, shape = model(x, t, asked), [1, config.net.out_channels, height, width]
+        output, shape = model(x, t, cond), [1, config.net.out_channels, height, width]
     else:
         side = config.net.side
         x = torch.randn(1, config.net.encoder.in_channels, side, side, generator=torch.Generator().manual_seed(0))
-        answer, shape = model(x, t), [1, config.net.classes]
-    if list(answer.shape) != shape or not answer.isfinite().all():
-        raise InputError("the converted network's answer is not finite: the weights are damaged")
+        output, shape = model(x, t), [1, config.net.classes]
+    if list(output.shape) != shape or not output.isfinite().all():
+        raise InputError("the output of the converted network is not finite: its weights are damaged")
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was converted."""
+class ConversionReport:
+    """What was converted, and how."""
 
-    family: str
-    parameters: int
-    config: object
-    notes: tuple[str, ...]
+    family: str  # the project and the kind of network
+    parameters: int  # number of weights
+    config: object  # ModelConfig or ClassifierModelConfig
+    notes: tuple[str, ...]  # assumptions and changes, a sentence each
 
 
-def convert(source: Path, out: Path, said: Said) -> Report:
-    """Write `source` as a model folder; nothing is written unless all went well."""
+def convert(source: Path, out: Path, overrides: ConversionOverrides) -> ConversionReport:
+    """Convert `source` and write it as the model folder `out`. Nothing is written if it fails with InputError."""
     if out.exists():
         raise InputError(f"{out} exists: give a new folder")
-    found = recognised(source, said)
-    model = built(found)
+    converted = convert_source(source, overrides)
+    model = build_model(converted)
     model.save_pretrained(out)
-    return Report(found.family, parameters(model), found.config, found.notes)
+    return ConversionReport(converted.family, count_parameters(model), converted.config, converted.notes)
 
 
-def parameters(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
+    """Number of weights."""
     return sum(p.numel() for p in model.parameters())

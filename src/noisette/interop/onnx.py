@@ -1,15 +1,17 @@
-"""A model for programs without PyTorch: model.onnx, model.json and sample.py.
+"""Export a model to ONNX: model.onnx, model.json and sample.py, for programs without PyTorch.
 
-model.onnx is the network alone, in one file, for any number of pictures at once:
+model.onnx is the network alone, in one file, for any batch size:
 
-    inputs   x       (batch, channels, height, width) float32: x_t times `scale`
-             level   (batch,) float32: the noise label, c_noise
-             label   (batch,) int64, where there are labels: -1 for none
-             vector  (batch, d) float32, where there are attributes: NaN throughout for none
-    output   out     (batch, channels or twice as many, height, width): F; after it, logits of a learned variance
+    inputs   x            (batch, channels, height, width) float32: x_t times `c_in`
+             noise_label  (batch,) float32: the input of the time embedding, c_noise
+             label        (batch,) int64, for models with labels: −1 for no label
+             vector       (batch, d) float32, for models with attributes: all NaN for no attributes
+    output   out          (batch, channels or 2 × channels, height, width): the prediction F; then, for models with a
+                          learned variance, its logits
 
-model.json says what is done with it (`told`): a table of steps, made by `unrolled`, in which every call has its α, σ,
-`level`, `scale`, and `x0`: the weights of out and of x_t in the clean picture. sample.py is `onnx_sample.py`.
+model.json describes the rest (`make_table`): a table of sampling steps, computed by `sampler_table`. Each network call
+in it has α, σ, `noise_label`, `c_in`, and `x0`: the two weights of x̂0 = x0[0] · out + x0[1] · x_t. sample.py is a copy
+of `onnx_sample.py`.
 """
 
 import contextlib
@@ -26,96 +28,102 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import __version__
-from ..condition import Condition
-from ..config import to_json
+from ..data.pictures import DEFAULT_ALPHA_SNAP
+from ..diffusion.condition import Condition
+from ..diffusion.posterior import LearnedRange
+from ..diffusion.sampler import DDPM, scale_noise
 from ..errors import InputError
-from ..files import atomic_folder, json_bytes, read_bytes
-from ..model import PictureModel
+from ..io.files import atomic_folder, read_bytes
+from ..io.json_files import json_bytes
+from ..io.version import __version__
+from ..models.config import to_json
+from ..models.picture_model import PictureModel
 from ..nn.kernels.library import without_kernels
-from ..posterior import LearnedRange
-from ..sampler import DDPM
-from .unrolled import KEPT, Call, unrolled
+from .sampler_table import HISTORY_SIZE, NetworkCall, unroll_sampler
 
 OPSET = 18
-LIMIT = 2**31 - 1  # bytes of a protocol buffer: what fits into one file
-TRUST = 1e-3  # of the largest answer: an export that is further off is a defect
-SCRIPT = Path(__file__).with_name("onnx_sample.py")
+MAX_BYTES = 2**31 - 1  # limit of a protocol buffer, so of one ONNX file
+TOLERANCE = 1e-3  # largest error of a correct export, relative to the largest output
+SAMPLE_SCRIPT = Path(__file__).with_name("onnx_sample.py")
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was written, checked."""
+class OnnxReport:
+    """The result of an export."""
 
     opset: int
-    max_error: float  # of the network in ONNX Runtime against PyTorch, over several batch sizes
-    notes: tuple[str, ...]
+    max_error: float  # largest difference of outputs between ONNX Runtime and PyTorch, over several batch sizes
+    notes: tuple[str, ...]  # what was changed, a sentence each
 
 
-def export(model: PictureModel, target: Path, steps: int | None = None) -> Report:
-    """Write the three files as a new folder, wholly or not at all. `steps` is the model's own unless said.
+def export(model: PictureModel, target: Path, steps: int | None = None) -> OnnxReport:
+    """Write model.onnx, model.json and sample.py to `target`, atomically. `steps`: sampling steps of the table.
 
-    Raises InputError where something is in the way, where the extra is missing, and where one file is too small.
+    InputError if the folder is not new or empty, if `noisette[onnx]` is not installed, for networks over 2 GB, and for
+    networks that take text or an input picture.
     """
-    installed()
+    require_packages()
     notes: list[str] = []
-    with atomic_folder(target, need=2 * sum(p.nbytes for p in model.parameters())) as part:
-        table = told(model, steps, notes)
+    with atomic_folder(target, required_bytes=2 * sum(p.nbytes for p in model.parameters())) as part:
+        table = make_table(model, steps, notes)
         path = part / "model.onnx"
-        traced(model, path)
-        refuse_external(path)
-        table["max_error"] = error = largest_error(model, path)
-        (part / "model.json").write_bytes(json_bytes(table, target / "model.json"))
-        shutil.copyfile(SCRIPT, part / "sample.py")
-    return Report(OPSET, error, tuple(notes))
+        write_network(model, path)
+        reject_external_data(path)
+        table["max_error"] = error = measure_max_error(model, path)
+        (part / "model.json").write_bytes(json_bytes(table, target / "model.json", checksum=False))
+        shutil.copyfile(SAMPLE_SCRIPT, part / "sample.py")
+    return OnnxReport(OPSET, error, tuple(notes))
 
 
-def installed() -> None:
-    """Refuse to begin where what is needed is missing."""
+def require_packages() -> None:
+    """Raise InputError if a needed package is not installed."""
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
-        raise InputError(f"{missing[0]} is not installed, which an export to ONNX needs: pip install 'noisette[onnx]'")
+        raise InputError(f"the export to ONNX needs {missing[0]}, which is not installed: pip install 'noisette[onnx]'")
 
 
 # ── the network ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Plain(nn.Module):
-    """The network with tensors for arguments, by their names."""
+class ExportableNet(nn.Module):
+    """The network with named tensors as arguments instead of a `Condition`."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor, level: Tensor, label: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
-        return self.net(x, level, Condition(label=label, vector=vector))
+    def forward(
+        self, x: Tensor, noise_label: Tensor, label: Tensor | None = None, vector: Tensor | None = None
+    ) -> Tensor:
+        """The prediction for x_t · c_in (batch, c, h, w); see the module docstring for the other inputs."""
+        return self.net(x, noise_label, Condition(label=label, vector=vector))
 
 
-def inputs(model: PictureModel, batch: int) -> dict[str, Tensor]:
-    """Random ones that the network may be given, a null among them where there is one."""
+def make_inputs(model: PictureModel, batch: int) -> dict[str, Tensor]:
+    """Random inputs of the network by name, including "no label" and "no attributes" if the network supports them."""
     net, generator = model.config.net, torch.Generator().manual_seed(batch)
-    given = {"x": torch.randn(batch, *model.pictures.shape, generator=generator)}
-    given["level"] = model.schedule.label(torch.linspace(1, 0.2, batch, dtype=torch.float64)).float()
+    inputs = {"x": torch.randn(batch, *model.pictures.shape, generator=generator)}
+    inputs["noise_label"] = model.schedule.noise_label(torch.linspace(1, 0.2, batch, dtype=torch.float64)).float()
     if net.classes:
-        given["label"] = torch.randint(-int(net.null_class), net.classes, (batch,), generator=generator)
+        inputs["label"] = torch.randint(-int(net.null_class), net.classes, (batch,), generator=generator)
     if net.vector:
-        given["vector"] = torch.randn(batch, net.vector, generator=generator)
-        given["vector"][0] = torch.nan
-    return given
+        inputs["vector"] = torch.randn(batch, net.vector, generator=generator)
+        inputs["vector"][0] = torch.nan
+    return inputs
 
 
-def traced(model: PictureModel, path: Path) -> None:
-    """Write the network. Its weights are in the file, or it is refused."""
-    if sum(p.nbytes for p in model.parameters()) > LIMIT:
+def write_network(model: PictureModel, path: Path) -> None:
+    """Write the network with its weights as one ONNX file."""
+    if sum(p.nbytes for p in model.parameters()) > MAX_BYTES:
         raise InputError("this network has more than 2 GB of weights, which one ONNX file cannot hold")
-    net = Plain(model.net.cpu()).eval()
-    given = inputs(model, 2)
+    net = ExportableNet(model.net.cpu()).eval()
+    inputs = make_inputs(model, 2)
     batch = torch.export.Dim("batch", min=1)
-    with without_kernels(), torch.no_grad(), hushed():
+    with without_kernels(), torch.no_grad(), silence_exporter():
         program = torch.onnx.export(
             net,
-            kwargs=given,
-            dynamic_shapes={name: {0: batch} for name in given},
-            input_names=list(given),
+            kwargs=inputs,
+            dynamic_shapes={name: {0: batch} for name in inputs},
+            input_names=list(inputs),
             output_names=["out"],
             opset_version=OPSET,
             dynamo=True,
@@ -123,23 +131,23 @@ def traced(model: PictureModel, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    path.write_bytes(bare(program.model_proto).SerializeToString())
+    path.write_bytes(strip_metadata(program.model_proto).SerializeToString())
 
 
-def bare(proto: Any) -> Any:
-    """Without what the exporter says of where each operation came from: paths of this machine, and most of the file."""
+def strip_metadata(proto: Any) -> Any:
+    """Remove the exporter's metadata about source lines, which contain local paths and fill most of the file."""
     graph = proto.graph
-    for thing in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        thing.doc_string = ""
-        del thing.metadata_props[:]
+    for part in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
     del graph.value_info[:]
     proto.producer_name, proto.producer_version = "noisette", __version__
     return proto
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
-    """Without what the exporter says of packages that it could use."""
+def silence_exporter() -> Iterator[None]:
+    """A context without the exporter's log messages, warnings and prints."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -151,53 +159,58 @@ def hushed() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def refuse_external(path: Path) -> None:
-    """Refuse an ONNX file that is none, or that keeps weights in other files: reading it could read any file."""
+def reject_external_data(path: Path) -> None:
+    """Raise InputError for a file that is not ONNX, or whose weights are in other files.
+
+    External weights can name any path, so loading such a file could read any file of the machine.
+    """
     import onnx
 
     try:
         proto = onnx.load_model_from_string(read_bytes(path))
-    except Exception as error:  # protobuf has its own
+    except Exception as error:  # protobuf has its own exception types
         raise InputError(f"{path} is not an ONNX file") from error
     external = [t.name for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     if external:
         raise InputError(
-            f"{path} keeps its weights in other files (the first is {external[0]!r}): only a model in one file is read"
+            f"{path} stores weights in other files (the first is {external[0]!r}): only models in one file are "
+            "supported"
         )
 
 
-def largest_error(model: PictureModel, path: Path) -> float:
-    """The largest difference from PyTorch in what the network answers, for 1, 2 and 3 random pictures."""
+def measure_max_error(model: PictureModel, path: Path) -> float:
+    """The largest output difference between ONNX Runtime and PyTorch, for batches of 1, 2 and 3 random pictures."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(read_bytes(path), providers=["CPUExecutionProvider"])
-    worst = size = 0.0
+    error = limit = 0.0
     for batch in (1, 2, 3):
-        given = inputs(model, batch)
+        inputs = make_inputs(model, batch)
         with torch.no_grad(), without_kernels():
-            ours = Plain(model.net)(**given)
-        theirs = torch.from_numpy(session.run(["out"], {k: v.numpy() for k, v in given.items()})[0])
-        worst, size = max(worst, (theirs - ours).abs().max().item()), max(size, ours.abs().max().item())
-    assert worst <= TRUST * max(size, 1.0), f"ONNX Runtime answers {worst} away from PyTorch"
-    return worst
+            expected = ExportableNet(model.net)(**inputs)
+        actual = torch.from_numpy(session.run(["out"], {k: v.numpy() for k, v in inputs.items()})[0])
+        error = max(error, (actual - expected).abs().max().item())
+        limit = max(limit, expected.abs().max().item())
+    assert error <= TOLERANCE * max(limit, 1.0), f"outputs of ONNX Runtime and PyTorch differ by {error}"
+    return error
 
 
-# ── what is done with it ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the sampling table ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def told(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, Any]:
-    """model.json. What could not be said as it is goes into `notes`."""
+def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, Any]:
+    """The contents of model.json. Adds a note to `notes` if the sampler had to be replaced."""
     config, net = model.config, model.config.net
     if net.tokens:
-        raise InputError("this network reads text, which the export has no input for")
+        raise InputError("this network takes text, which the ONNX export does not support")
     if net.in_channels != model.pictures.channels:
-        raise InputError("this network takes a picture beside x, which the export has no input for")
-    sampling, sampler = config.sampling, model.sampler()
+        raise InputError("this network takes an input picture, which the ONNX export does not support")
+    sampling, sampler = config.sampling, model.sampler(config.sampling.sampler)
     if isinstance(sampler, DDPM) and isinstance(sampler.variance, LearnedRange):
-        notes.append("a learned variance has no numbers beforehand: the steps are those of ddpm")
+        notes.append("a learned variance depends on the picture and is not exported: the steps are those of ddpm")
         sampler = model.sampler("ddpm")
-    grid = model.grid(steps)
-    shapes: dict[str, list[Any]] = {"x": ["batch", *model.pictures.shape], "level": ["batch"]}
+    sampler, grid = scale_noise(sampler, sampling.temperature), model.grid(steps)
+    shapes: dict[str, list[Any]] = {"x": ["batch", *model.pictures.shape], "noise_label": ["batch"]}
     shapes |= {"label": ["batch"]} if net.classes else {}
     shapes |= {"vector": ["batch", net.vector]} if net.vector else {}
     return {
@@ -206,31 +219,32 @@ def told(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, 
         "opset": OPSET,
         "inputs": shapes,
         "pictures": to_json(model.pictures),
-        "null": bool(net.null_class or not net.classes),
+        "alpha_snap": (127, 128) if model.pictures.binary_alpha else model.pictures.alpha_snap or DEFAULT_ALPHA_SNAP,
+        "has_null_class": bool(net.null_class or not net.classes),
         "schedule": to_json(model.schedule),
         "parametrization": to_json(model.parametrization),
         "sampling": to_json(sampling) | {"steps": len(grid) - 1},
         "guidance": sampling.guidance,
-        "kept": KEPT,
-        "start": sampling.temperature * model.schedule(grid[0])[1].item(),
+        "history_size": HISTORY_SIZE,
+        "initial_scale": sampling.temperature * model.schedule(grid[0])[1].item(),
         "steps": [
-            {"calls": [row(model, call) for call in step.calls], "then": step.then}
-            for step in unrolled(sampler, model.schedule, grid)
+            {"calls": [make_call_entry(model, call) for call in step.calls], "result": step.result}
+            for step in unroll_sampler(sampler, model.schedule, grid)
         ],
     }
 
 
-def row(model: PictureModel, call: Call) -> dict[str, Any]:
-    """A call of the network: where, about what, and what its answer means there."""
+def make_call_entry(model: PictureModel, call: NetworkCall) -> dict[str, Any]:
+    """One network call in model.json: its time, its input, and how x0 is computed from its output."""
     alpha, sigma = model.schedule(call.t)
-    one, zero = torch.ones_like(alpha), torch.zeros_like(alpha)
+    ones, zeros = torch.ones_like(alpha), torch.zeros_like(alpha)
     solve = model.parametrization.solve
     return {
         "t": call.t.item(),
         "alpha": alpha.item(),
         "sigma": sigma.item(),
-        "level": model.schedule.label(call.t).item(),
-        "scale": model.parametrization.input_scale(alpha, sigma).item(),
-        "x0": [solve(one, zero, alpha, sigma)[0].item(), solve(zero, one, alpha, sigma)[0].item()],
+        "noise_label": model.schedule.noise_label(call.t).item(),
+        "c_in": model.parametrization.input_scale(alpha, sigma).item(),
+        "x0": [solve(ones, zeros, alpha, sigma)[0].item(), solve(zeros, ones, alpha, sigma)[0].item()],
         "x": call.x,
     }

@@ -1,4 +1,4 @@
-"""Networks: the U-Net, and the average of its weights."""
+"""Networks, and the moving average of their weights."""
 
 from .ema import EMA
 from .unet import UNet, UNetConfig

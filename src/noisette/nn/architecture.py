@@ -1,70 +1,85 @@
-"""The shape of a network, as plain numbers: what a model's config.json says of it.
+"""Configurations of networks: frozen dataclasses of plain numbers, stored in a model's config.json.
 
-An `Architecture` says what everything around a network needs to know, and builds it. Which kinds there are, and under
-which names config.json knows them, says `config.CHOICES`.
+`Architecture` holds what the code around a network needs to know about it. `models.registry.CONFIG_CLASSES` lists the
+kinds of network and the names by which config.json refers to them.
 """
 
 import abc
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from torch import nn
+from ..errors import InputError, shorten
 
-from ..errors import InputError
+# Bounds of the counts in configs: a network within them is described (models.config.describe_network) within a second,
+# and its weights' size is compared with the file's before memory is taken. Published networks are far below.
+MAX_WIDTH = 16384  # channels and widths
+MAX_LEVELS = 10
+MAX_BLOCKS = 32  # residual blocks of a level
+MAX_DEPTH = 128  # transformer blocks
+MAX_PATCH = 64
+MAX_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture(abc.ABC):
-    """A kind of network. What it builds is called with (x, label, cond): x (b, in_channels, h, w) of any size from
-    8 pixels a side, its noise label (b,), and a `Condition` or None; and answers (b, out_channels, h, w)."""
+    """A kind of network. The network is called with (x, noise_label, cond): x (b, in_channels, h, w) with sides of
+    at least 8 pixels, noise labels (b,), and a `Condition` or None; it returns (b, out_channels, h, w)."""
 
     in_channels: int = 3  # of x, and of the condition's image where there is one
-    out_channels: int = 3  # twice the picture's where the network answers logits of the variance, too
+    out_channels: int = 3  # twice the image's where the network also returns logits of the variance
     classes: int = 0  # real classes; 0: the network takes no label
-    null_class: bool = True  # one more row of the class embedding, for images that are asked to be nothing
+    null_class: bool = True  # one more row of the class embedding, for unconditional images
     vector: int = 0  # entries of the condition's vector; 0: the network takes none
-    tokens: int = 0  # entries of a row of the condition's tokens, which are text; 0: the network reads none
+    tokens: int = 0  # width of the condition's text tokens; 0: the network takes none
     dropout: float = 0.0
 
-    reads: ClassVar[bool] = False  # whether this kind of network can be told a text
+    supports_text: ClassVar[bool] = False  # whether this kind of network takes text tokens
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
-        self.at_least(1, "in_channels", "out_channels")
-        self.at_least(0, "classes", "vector", "tokens")
-        if self.tokens and not self.reads:
-            raise self.wrong("tokens", "this kind of network reads no text: choose a UNetConfig, as tiny and base have")
+        """InputError for a field that no network can be built with."""
+        self.check_between(1, MAX_WIDTH, "in_channels", "out_channels")
+        self.check_between(0, MAX_CLASSES, "classes")
+        self.check_between(0, MAX_WIDTH, "vector", "tokens")
+        if self.tokens and not self.supports_text:
+            raise self.field_error(
+                "tokens", "this kind of network reads no text: choose a UNetConfig, as tiny and base have"
+            )
         if not 0 <= self.dropout < 1:
-            raise self.wrong("dropout", "it is a probability, from 0 to below 1")
+            raise self.field_error("dropout", "it is a probability, from 0 to below 1")
 
     @property
     @abc.abstractmethod
-    def multiple(self) -> int:
-        """What height and width are padded to a multiple of inside the network."""
+    def size_multiple(self) -> int:
+        """Height and width are padded to multiples of this inside the network."""
 
-    @abc.abstractmethod
-    def build(self) -> nn.Module:
-        """The network, as it is before any training."""
-
-    def at_least(self, least: int, *names: str) -> None:
-        """Refuse a field that is smaller."""
+    def check_between(self, minimum: int, maximum: int, *names: str) -> None:
+        """InputError if one of the fields is below `minimum` or above `maximum`."""
         for name in names:
-            if getattr(self, name) < least:
-                raise self.wrong(name, f"it must be at least {least}")
+            if not minimum <= getattr(self, name) <= maximum:
+                raise self.field_error(name, f"it must be {minimum} to {maximum}")
 
-    def one_of(self, name: str, *allowed: str) -> None:
-        """Refuse a word that does not exist."""
+    def check_levels(self, *names: str) -> None:
+        """InputError unless `channels` has 1 to MAX_LEVELS widths, and each of the fields `names` as many entries."""
+        channels: tuple[int, ...] = getattr(self, "channels")  # noqa: B009, of the classes that have levels
+        if not 1 <= len(channels) <= MAX_LEVELS or not all(1 <= width <= MAX_WIDTH for width in channels):
+            raise self.field_error("channels", f"it needs 1 to {MAX_LEVELS} widths of 1 to {MAX_WIDTH}, one a level")
+        for name in names:
+            if len(getattr(self, name)) != len(channels):
+                raise self.field_error(name, f"it needs one entry for each of the {len(channels)} levels")
+
+    def check_one_of(self, name: str, *allowed: str) -> None:
+        """InputError if the field is not one of `allowed`."""
         if getattr(self, name) not in allowed:
-            raise self.wrong(name, f"it must be {' or '.join(map(repr, allowed))}")
+            raise self.field_error(name, f"it must be {' or '.join(map(repr, allowed))}")
 
-    def wrong(self, name: str, right: str) -> InputError:
-        """The error of a field, and what would be right."""
-        return InputError(f"{type(self).__name__}.{name} is {getattr(self, name)!r}: {right}")
+    def field_error(self, name: str, hint: str) -> InputError:
+        """An InputError that names the field, its value, and in `hint` what would be right."""
+        return InputError(f"{type(self).__name__}.{name} is {shorten(repr(getattr(self, name)))}: {hint}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timed(Architecture):
-    """An architecture that is told the noise label by sinusoids of it; the defaults are guided-diffusion's."""
+class TimeEmbeddedConfig(Architecture):
+    """An architecture with a sinusoidal embedding of the noise label; the defaults are guided-diffusion's."""
 
     time_channels: int = 128
     time_order: Literal["sin_cos", "cos_sin"] = "cos_sin"
@@ -72,24 +87,25 @@ class Timed(Architecture):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.time_channels < 2 or self.time_channels % 2:
-            raise self.wrong("time_channels", "it must be even and at least 2")
+        self.check_between(2, MAX_WIDTH, "time_channels")
+        if self.time_channels % 2:
+            raise self.field_error("time_channels", "it must be even")
         if not 0 <= self.freq_shift < self.time_channels // 2:
-            raise self.wrong("freq_shift", f"it must be from 0 to {self.time_channels // 2 - 1} here")
-        self.one_of("time_order", "sin_cos", "cos_sin")
+            raise self.field_error("freq_shift", f"it must be from 0 to {self.time_channels // 2 - 1} here")
+        self.check_one_of("time_order", "sin_cos", "cos_sin")
 
     @property
     def embed_channels(self) -> int:
-        """Width of the embedding that time, label and vector are added up in."""
+        """Width of the sum of the embeddings of time, label, vector and text."""
         return 4 * self.time_channels
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetConfig(Timed):
+class UNetConfig(TimeEmbeddedConfig):
     """One U-Net of the family of Ho et al. 2020.
 
-    The defaults of the last group are guided-diffusion's and diffusers'; `modulation`, `resample`, `pad`, `time_order`
-    and `freq_shift` are the points in which that family's code bases differ.
+    The defaults of the last group of fields are guided-diffusion's and diffusers'. The code bases of this family
+    differ in `modulation`, `resample`, `pad`, `time_order` and `freq_shift`.
     """
 
     channels: tuple[int, ...] = (128, 256, 256, 256)  # of each level, finest first
@@ -98,7 +114,7 @@ class UNetConfig(Timed):
     head_channels: int | None = None  # None: one head
     heads: int | None = None  # instead of head_channels: as many heads at every width
     mid_attention: bool = True
-    patch: int = 1  # pixels a side that become one: their channels are stacked before the network and spread after it
+    patch: int = 1  # side of the patches that become one pixel (pixel unshuffle before the network, shuffle after it)
 
     modulation: Literal["shift", "scale_shift"] = "shift"  # how the embedding enters a block
     resample: Literal["conv", "block"] = "conv"  # how levels change resolution
@@ -106,7 +122,7 @@ class UNetConfig(Timed):
     groups: int = 32
     eps: float = 1e-5
 
-    reads: ClassVar[bool] = True
+    supports_text: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,37 +130,29 @@ class UNetConfig(Timed):
         self._check_widths()
 
     @property
-    def multiple(self) -> int:
-        """What height and width are padded to a multiple of: they are halved once between two levels."""
+    def size_multiple(self) -> int:
+        """Height and width are padded to multiples of this: they are halved between two levels."""
         return self.patch * 2 ** (len(self.channels) - 1)
 
-    def build(self) -> nn.Module:
-        from .unet import UNet  # which is made of blocks that know this class
-
-        return UNet(self)
-
-    def heads_of(self, channels: int) -> int:
-        """Attention heads at that width."""
+    def num_heads(self, channels: int) -> int:
+        """The number of attention heads at this width."""
         return self.heads or channels // (self.head_channels or channels)
 
     def _check_numbers(self) -> None:
-        self.at_least(1, "blocks", "groups", "patch")
+        self.check_between(1, MAX_BLOCKS, "blocks")
+        self.check_between(1, MAX_WIDTH, "groups")
+        self.check_between(1, MAX_PATCH, "patch")
         if not self.eps > 0:
-            raise self.wrong("eps", "it must be above 0")
-        self.one_of("modulation", "shift", "scale_shift")
-        self.one_of("resample", "conv", "block")
-        self.one_of("pad", "both", "end")
+            raise self.field_error("eps", "it must be above 0")
+        self.check_one_of("modulation", "shift", "scale_shift")
+        self.check_one_of("resample", "conv", "block")
+        self.check_one_of("pad", "both", "end")
 
     def _check_widths(self) -> None:
-        if not self.channels or min(self.channels) < 1:
-            raise self.wrong("channels", "it needs one width of at least 1 for each level")
-        if len(self.attention) != len(self.channels):
-            raise InputError(
-                f"UNetConfig.attention has {len(self.attention)} entries for {len(self.channels)} levels: give one each"
-            )
+        self.check_levels("attention")
         for width in self.channels:
             if width % self.groups:
-                raise self.wrong("groups", f"it does not divide a level's {width} channels")
+                raise self.field_error("groups", f"it does not divide a level's {width} channels")
         if self.heads is not None and self.head_channels is not None:
             raise InputError("UNetConfig.heads and head_channels are both given: give one, or neither for one head")
         attending = [c for c, a in zip(self.channels, self.attention, strict=True) if a]
@@ -152,4 +160,4 @@ class UNetConfig(Timed):
         for width in attending:
             for name, value in (("heads", self.heads), ("head_channels", self.head_channels)):
                 if value is not None and (value < 1 or width % value):
-                    raise self.wrong(name, f"it does not divide {width}, an attention's width")
+                    raise self.field_error(name, f"it does not divide {width}, an attention's width")

@@ -1,4 +1,4 @@
-"""The noisy classifier: p(y | x_t), the encoding half of a U-Net with a pool at its end (Dhariwal & Nichol 2021).
+"""The noisy classifier p(y | x_t): the encoder of a U-Net with pooling at its end (Dhariwal & Nichol 2021).
 
 Legend: b batch, c channels, h × w pixels, k classes, n tokens.
 """
@@ -12,45 +12,48 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..shapes import Images, PerImage
-from .architecture import UNetConfig
+from ..shapes import MAX_SIDE, Images, PerImage
+from .architecture import MAX_CLASSES, UNetConfig
 from .blocks import Block, Downsample, Level, Middle, ResBlock
-from .embedding import Embedding
+from .cross_attention import Conditioning
+from .embedding import ConditionEmbedding
 from .norm import GroupNorm
-from .text import Told
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig:
-    """A U-Net's encoder and middle, and what makes one answer of its pixels."""
+    """A U-Net's encoder and middle, and the head that turns their pixels into logits."""
 
-    encoder: UNetConfig  # of which the way up is not built
+    encoder: UNetConfig  # its decoder is not built
     classes: int
     pool: Literal["attention", "average"] = "attention"
-    side: int = 64  # height and width of the pictures, which attention's learned positions are made for
+    side: int = (
+        64  # height and width of the images in pixels; fixes the number of learned positions of the attention head
+    )
 
     def __post_init__(self) -> None:
-        if self.classes < 1:
-            raise InputError(f"ClassifierConfig.classes is {self.classes}: it must be at least 1")
+        if not 1 <= self.classes <= MAX_CLASSES:
+            raise InputError(f"ClassifierConfig.classes is {self.classes}: it must be 1 to {MAX_CLASSES}")
         if self.encoder.classes or self.encoder.vector or self.encoder.tokens:
             raise InputError(
-                "a classifier's encoder is told nothing but the noise: its classes, vector and tokens must be 0"
+                "ClassifierConfig.encoder must take no condition: its classes, vector and tokens must be 0"
             )
-        if self.side < 1 or self.side % self.encoder.multiple:
+        if not 1 <= self.side <= MAX_SIDE or self.side % self.encoder.size_multiple:
             raise InputError(
-                f"ClassifierConfig.side is {self.side}: it must be a multiple of {self.encoder.multiple} here"
+                f"ClassifierConfig.side is {self.side}: it must be at most {MAX_SIDE} and, here, a multiple of "
+                f"{self.encoder.size_multiple}"
             )
 
 
-class AttentionPool(nn.Module):
-    """One query, the mean of all pixels, asks every pixel (Radford et al. 2021); its answer is the logits."""
+class AttentionPoolHead(nn.Module):
+    """Attention from the mean of all pixels to every pixel (Radford et al. 2021), then a linear layer to logits."""
 
-    def __init__(self, channels: int, heads: int, tokens: int, outs: int) -> None:
+    def __init__(self, channels: int, heads: int, num_tokens: int, out_channels: int) -> None:
         super().__init__()
         self.heads = heads
-        self.positions = nn.Parameter(torch.randn(tokens + 1, channels) / channels**0.5)
+        self.positions = nn.Parameter(torch.randn(num_tokens + 1, channels) / channels**0.5)
         self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, outs)
+        self.out = nn.Linear(channels, out_channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         b, c = x.shape[:2]
@@ -61,24 +64,24 @@ class AttentionPool(nn.Module):
         return self.out(y.transpose(1, 2).reshape(b, c))
 
 
-class AveragePool(nn.Module):
+class AveragePoolHead(nn.Module):
     """The mean of all pixels, then a linear layer."""
 
-    def __init__(self, channels: int, outs: int) -> None:
+    def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
-        self.out = nn.Linear(channels, outs)
+        self.out = nn.Linear(channels, out_channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         return self.out(x.mean((2, 3)))
 
 
 class Classifier(nn.Module):
-    """x_t and its noise label, to the logits of its class."""
+    """Maps x_t and its noise label to the logits of its class."""
 
     def __init__(self, cfg: ClassifierConfig) -> None:
         super().__init__()
         self.cfg, net = cfg, cfg.encoder
-        self.embed = Embedding(net)
+        self.embed = ConditionEmbedding(net)
         self.conv_in = nn.Conv2d(net.in_channels, net.channels[0], 3, padding=1)
         width, last = net.channels[0], len(net.channels) - 1
         self.down = nn.ModuleList()
@@ -93,22 +96,22 @@ class Classifier(nn.Module):
             self.down.append(Level(blocks, shrink))
         self.mid = Middle(net, width)
         self.norm_out = GroupNorm(net.groups, width, net.eps)
-        tokens = (cfg.side // net.multiple) ** 2
+        tokens = (cfg.side // net.size_multiple) ** 2
         self.pool: nn.Module = (
-            AttentionPool(width, net.heads_of(width), tokens, cfg.classes)
+            AttentionPoolHead(width, net.num_heads(width), tokens, cfg.classes)
             if cfg.pool == "attention"
-            else AveragePool(width, cfg.classes)
+            else AveragePoolHead(width, cfg.classes)
         )
 
-    def forward(self, x: Images, label: PerImage) -> Float[Tensor, "b k"]:
+    def forward(self, x: Images, noise_label: PerImage) -> Float[Tensor, "b k"]:
         """x (b, c, side, side) and its noise label (b,) to logits (b, classes)."""
         side, channels = self.cfg.side, self.cfg.encoder.in_channels
         if x.shape[1:] != (channels, side, side):
             raise InputError(
-                f"x has the shape {tuple(x.shape[1:])}: this classifier takes {channels} channels of {side}×{side}"
+                f"x must have the shape (batch, {channels}, {side}, {side}) for this classifier, got {tuple(x.shape)}"
             )
-        told = Told(self.embed(label, None))
+        conditioning = Conditioning(self.embed(noise_label, None))
         h = self.conv_in(x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x)
         for level in self.down:
-            h = cast(Level, level).encode(h, told, [])
-        return self.pool(self.norm_out(self.mid(h, told), silu=True))
+            h = cast(Level, level).encode(h, conditioning, [])
+        return self.pool(self.norm_out(self.mid(h, conditioning), silu=True))

@@ -1,4 +1,4 @@
-"""Time and condition, as one vector an image.
+"""The embedding of time and condition: one vector for each image.
 
 Legend: b batch, e embedding width, d entries of the condition's vector.
 """
@@ -9,26 +9,26 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ..condition import Condition
+from ..diffusion.condition import Condition
 from ..errors import InputError
 from ..shapes import PerImage
-from .architecture import Timed
+from .architecture import TimeEmbeddedConfig
 
 
-class Waves(nn.Module):
+class SinusoidalEmbedding(nn.Module):
     """Sinusoids of the noise label (Vaswani et al. 2017)."""
 
     freqs: Tensor
 
-    def __init__(self, cfg: Timed) -> None:
+    def __init__(self, cfg: TimeEmbeddedConfig) -> None:
         super().__init__()
         half = cfg.time_channels // 2
         self.order = cfg.time_order
         freqs = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32) / (half - cfg.freq_shift))
         self.register_buffer("freqs", freqs, persistent=False)
 
-    def forward(self, label: PerImage) -> Float[Tensor, "b w"]:
-        arg = label[:, None].to(self.freqs) * self.freqs
+    def forward(self, noise_label: PerImage) -> Float[Tensor, "b w"]:
+        arg = noise_label[:, None].to(self.freqs) * self.freqs
         waves = (arg.sin(), arg.cos()) if self.order == "sin_cos" else (arg.cos(), arg.sin())
         return torch.cat(waves, dim=1)
 
@@ -36,26 +36,26 @@ class Waves(nn.Module):
 class TimeEmbedding(nn.Module):
     """Sinusoids, then two linear layers."""
 
-    def __init__(self, cfg: Timed) -> None:
+    def __init__(self, cfg: TimeEmbeddedConfig) -> None:
         super().__init__()
-        self.waves = Waves(cfg)
-        self.mlp = mlp(cfg.time_channels, cfg.embed_channels)
+        self.sinusoids = SinusoidalEmbedding(cfg)
+        self.mlp = make_mlp(cfg.time_channels, cfg.embed_channels)
 
-    def forward(self, label: PerImage) -> Float[Tensor, "b e"]:
-        return self.mlp(self.waves(label))
+    def forward(self, noise_label: PerImage) -> Float[Tensor, "b e"]:
+        return self.mlp(self.sinusoids(noise_label))
 
 
 class ClassEmbedding(nn.Embedding):
-    """A row for each class, and one, the last, for images that are asked to be nothing."""
+    """One row for each class, and with a null class one more, the last, for unconditional images."""
 
-    def __init__(self, cfg: Timed) -> None:
+    def __init__(self, cfg: TimeEmbeddedConfig) -> None:
         super().__init__(cfg.classes + cfg.null_class, cfg.embed_channels)
         self.classes, self.has_null = cfg.classes, cfg.null_class
         if self.has_null:
             nn.init.zeros_(self.weight[-1].detach())
 
     def forward(self, label: Tensor | None) -> Float[Tensor, "*b e"]:
-        """(B,) class numbers, or (B, classes) weights of a mixture; None stands for a null that is the same for all."""
+        """The rows (B, e) of class numbers (B,), or of mixtures with weights (B, classes); None: the null row (e,)."""
         if label is None:
             return self._null()
         return self._mixture(label) if label.is_floating_point() else self._lookup(label)
@@ -67,32 +67,32 @@ class ClassEmbedding(nn.Embedding):
 
     def _lookup(self, label: Tensor) -> Float[Tensor, "b e"]:
         if label.ndim != 1:
-            raise InputError(f"class numbers come as one an image, not in the shape {tuple(label.shape)}")
-        # elsewhere looking is not free
+            raise InputError(f"class numbers must have the shape (batch,), got {tuple(label.shape)}")
+        # on other devices reading the values would wait for them
         if label.device.type == "cpu" and not torch.compiler.is_compiling() and len(label):
             low, high = (int(x) for x in label.aminmax())
             if low < -self.has_null or high >= self.classes:
                 last, null = self.classes - 1, ", or -1 for none" if self.has_null else ""
-                raise InputError(f"classes {low} to {high} were asked for: this network knows 0 to {last}{null}")
+                raise InputError(f"class numbers must be 0 to {last}{null}, got {low} to {high}")
         return super().forward(torch.where(label < 0, self.classes, label) if self.has_null else label)
 
     def _mixture(self, weights: Tensor) -> Float[Tensor, "b e"]:
         if weights.shape[1:] != (self.classes,):
             raise InputError(
-                f"a mixture has {self.classes} weights an image here, not the shape {tuple(weights.shape)}"
+                f"mixtures of classes must have the shape (batch, {self.classes}), got {tuple(weights.shape)}"
             )
-        null = _nothing(weights)
+        null = _is_null(weights)
         mixed = weights.masked_fill(null, 0).to(self.weight) @ self.weight[: self.classes]
         return torch.where(null, self._null(), mixed) if self.has_null or bool(null.any()) else mixed
 
 
 class VectorEmbedding(nn.Module):
-    """Two linear layers for a vector of attributes, or of a whole text, and a learned place for none."""
+    """Two linear layers for a vector of attributes or of a whole text; a learned vector stands for a null one."""
 
-    def __init__(self, size: int, cfg: Timed) -> None:
+    def __init__(self, size: int, cfg: TimeEmbeddedConfig) -> None:
         super().__init__()
         self.size = size
-        self.mlp = mlp(size, cfg.embed_channels)
+        self.mlp = make_mlp(size, cfg.embed_channels)
         self.null = nn.Parameter(torch.zeros(cfg.embed_channels))
 
     def forward(self, vector: Float[Tensor, "b d"] | None) -> Float[Tensor, "*b e"]:
@@ -100,46 +100,46 @@ class VectorEmbedding(nn.Module):
             return self.null
         if vector.shape[1] != self.size:
             raise InputError(f"the condition's vector has {vector.shape[1]} entries: this network takes {self.size}")
-        null = _nothing(vector)
+        null = _is_null(vector)
         return torch.where(null, self.null, self.mlp(vector.masked_fill(null, 0).to(self.null)))
 
 
-class Embedding(nn.Module):
-    """What a block is told, before its own linear layer: SiLU of time + label + vector + text as a whole."""
+class ConditionEmbedding(nn.Module):
+    """The input of each block's own embedding layer: SiLU(time + label + vector + text)."""
 
-    def __init__(self, cfg: Timed) -> None:
+    def __init__(self, cfg: TimeEmbeddedConfig) -> None:
         super().__init__()
         self.time = TimeEmbedding(cfg)
         self.classes = ClassEmbedding(cfg) if cfg.classes else None
         self.vector = VectorEmbedding(cfg.vector, cfg) if cfg.vector else None
         self.text = VectorEmbedding(cfg.tokens, cfg) if cfg.tokens else None
 
-    def forward(self, label: PerImage, cond: Condition | None) -> Float[Tensor, "b e"]:
+    def forward(self, noise_label: PerImage, cond: Condition | None) -> Float[Tensor, "b e"]:
         cond = Condition() if cond is None else cond
         for name, part in (("label", self.classes), ("vector", self.vector), ("tokens", self.text)):
             if part is None and getattr(cond, name) is not None:
                 raise InputError(f"a {name} was given, but this network was built to take none")
-        if torch.is_autocast_enabled("cpu"):  # a vector an image: rounding it would gain nothing
+        if torch.is_autocast_enabled("cpu"):  # a vector for each image: bf16 would not be faster
             with torch.autocast("cpu", enabled=False):
-                return self._sum(label, cond)
-        return self._sum(label, cond)
+                return self._sum(noise_label, cond)
+        return self._sum(noise_label, cond)
 
-    def _sum(self, label: PerImage, cond: Condition) -> Float[Tensor, "b e"]:
-        emb = self.time(label)
+    def _sum(self, noise_label: PerImage, cond: Condition) -> Float[Tensor, "b e"]:
+        emb = self.time(noise_label)
         if self.classes is not None:
             emb = emb + self.classes(cond.label)
         if self.vector is not None:
             emb = emb + self.vector(cond.vector)
         if self.text is not None:
-            # a whole text is of length 1: its entries become about 1
+            # the vector of a whole text has norm 1: scale its entries to about 1
             emb = emb + self.text(None if cond.tokens is None else cond.tokens[:, 0] * self.text.size**0.5)
         return nn.functional.silu(emb)
 
 
-def mlp(ins: int, outs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(ins, outs), nn.SiLU(), nn.Linear(outs, outs))
+def make_mlp(in_features: int, out_features: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(in_features, out_features), nn.SiLU(), nn.Linear(out_features, out_features))
 
 
-def _nothing(rows: Float[Tensor, "b d"]) -> Bool[Tensor, "b 1"]:
-    """Rows that are NaN throughout. A NaN among numbers is no null: it stays, and spoils what it touches."""
+def _is_null(rows: Float[Tensor, "b d"]) -> Bool[Tensor, "b 1"]:
+    """Which rows are null: NaN in every entry. A NaN among numbers does not make a row null."""
     return rows.isnan().all(dim=1, keepdim=True)

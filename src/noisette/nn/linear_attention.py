@@ -1,6 +1,6 @@
-"""A U-Net with linear attention at every level (Shen et al. 2021; Katharopoulos et al. 2020), as denoising-diffusion-
-pytorch has it: norms after convolutions, by root mean square; 7 × 7 first; levels shrink by stacking pixels; attention
-has learned places of memory; the first features come back at the end.
+"""A U-Net with linear attention at every level (Shen et al. 2021; Katharopoulos et al. 2020), as in
+denoising-diffusion-pytorch: RMS norms after the convolutions, a 7 × 7 convolution first, downsampling by pixel
+unshuffle, learned memory keys and values in attention, and the first features concatenated before the last block.
 
 Legend: b batch, c channels, h × w pixels, e embedding width, n tokens.
 """
@@ -13,47 +13,43 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..condition import Condition
+from ..diffusion.condition import Condition
 from ..errors import InputError
 from ..shapes import PerImage
-from .architecture import Timed
+from .architecture import MAX_WIDTH, TimeEmbeddedConfig
 from .conv import Conv1x1, Conv3x3
-from .embedding import Waves
-from .stem import cropped, padded, stacked
+from .embedding import SinusoidalEmbedding
+from .padding import concat_cond_image, crop_padding, pad_to_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearAttentionUNetConfig(Timed):
+class LinearAttentionUNetConfig(TimeEmbeddedConfig):
     """Every level has two blocks and one attention; it takes no labels."""
 
     stem: int = 64  # channels of the first features
-    channels: tuple[int, ...] = (64, 128, 256, 512)  # that each level answers, finest first
-    full: tuple[bool, ...] = (False, False, False, True)  # whether a level's attention is the usual, quadratic one
+    channels: tuple[int, ...] = (64, 128, 256, 512)  # output of each level, finest first
+    full: tuple[bool, ...] = (False, False, False, True)  # whether a level has the usual, quadratic attention
     heads: tuple[int, ...] = (4, 4, 4, 4)
     head_channels: tuple[int, ...] = (32, 32, 32, 32)
-    memory: int = 4  # learned keys and values beside the pixels'
+    memory: int = 4  # number of learned keys and values that attention has besides the pixels'
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.at_least(1, "stem", "memory")
+        self.check_between(1, MAX_WIDTH, "stem", "memory")
         if self.classes or self.vector:
             raise InputError("LinearAttentionUNetConfig takes no labels and no vectors: classes and vector must be 0")
-        if not self.channels or min(self.channels) < 1:
-            raise self.wrong("channels", "it needs one width of at least 1 for each level")
-        for name in ("full", "heads", "head_channels"):
-            if len(getattr(self, name)) != len(self.channels):
-                raise self.wrong(name, f"it needs one entry for each of the {len(self.channels)} levels")
+        self.check_levels("full", "heads", "head_channels")
+        for name in ("heads", "head_channels"):
+            if not all(1 <= value <= MAX_WIDTH for value in getattr(self, name)):
+                raise self.field_error(name, f"its entries must be 1 to {MAX_WIDTH}")
 
     @property
-    def multiple(self) -> int:
+    def size_multiple(self) -> int:
         return 2 ** (len(self.channels) - 1)
-
-    def build(self) -> nn.Module:
-        return LinearAttentionUNet(self)
 
 
 class RMSNorm(nn.Module):
-    """Each pixel's channels over their root mean square, times a gain."""
+    """Divides each pixel's channels by their root mean square, and multiplies by a learned gain."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -66,13 +62,13 @@ class RMSNorm(nn.Module):
 class ResBlock(nn.Module):
     """Two convolutions, each followed by its norm; the embedding scales and shifts the first."""
 
-    def __init__(self, cfg: LinearAttentionUNetConfig, ins: int, outs: int) -> None:
+    def __init__(self, cfg: LinearAttentionUNetConfig, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(cfg.embed_channels, 2 * outs)
-        self.conv1, self.norm1 = Conv3x3(ins, outs), RMSNorm(outs)
-        self.conv2, self.norm2 = Conv3x3(outs, outs), RMSNorm(outs)
+        self.embed = nn.Linear(cfg.embed_channels, 2 * out_channels)
+        self.conv1, self.norm1 = Conv3x3(in_channels, out_channels), RMSNorm(out_channels)
+        self.conv2, self.norm2 = Conv3x3(out_channels, out_channels), RMSNorm(out_channels)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.skip = nn.Identity() if ins == outs else Conv1x1(ins, outs)
+        self.skip = nn.Identity() if in_channels == out_channels else Conv1x1(in_channels, out_channels)
 
     def forward(self, x: Float[Tensor, "b c1 h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b c2 h w"]:
         scale, shift = self.embed(emb)[:, :, None, None].chunk(2, dim=1)
@@ -81,23 +77,23 @@ class ResBlock(nn.Module):
 
 
 class LinearAttention(nn.Module):
-    """Keys and values are summed up over all pixels once; each pixel's query reads the sum."""
+    """Keys and values are summed over all pixels once; each pixel's query multiplies the sum."""
 
     def __init__(self, cfg: LinearAttentionUNetConfig, level: int, channels: int) -> None:
         super().__init__()
-        self.heads, self.width = cfg.heads[level], cfg.head_channels[level]
-        inner = self.heads * self.width
+        self.heads, self.head_channels = cfg.heads[level], cfg.head_channels[level]
+        inner = self.heads * self.head_channels
         self.norm = RMSNorm(channels)
-        self.memory = nn.Parameter(torch.randn(2, self.heads, self.width, cfg.memory))
+        self.memory = nn.Parameter(torch.randn(2, self.heads, self.head_channels, cfg.memory))
         self.qkv = nn.Conv2d(channels, 3 * inner, 1, bias=False)
         self.out = nn.Sequential(nn.Conv2d(inner, channels, 1), RMSNorm(channels))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         b, _, h, w = x.shape
-        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, self.width, h * w).unbind(1)
+        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, self.head_channels, h * w).unbind(1)
         k, v = (torch.cat([m.expand(b, -1, -1, -1), kv], dim=3) for m, kv in zip(self.memory, (k, v), strict=True))
         read = (k.softmax(3) @ v.transpose(2, 3)).transpose(2, 3)  # (b, heads, width, width)
-        y = read @ (q.softmax(2) * self.width**-0.5)
+        y = read @ (q.softmax(2) * self.head_channels**-0.5)
         return x + self.out(y.reshape(b, -1, h, w))
 
 
@@ -106,35 +102,41 @@ class FullAttention(nn.Module):
 
     def __init__(self, cfg: LinearAttentionUNetConfig, level: int, channels: int) -> None:
         super().__init__()
-        self.heads, self.width = cfg.heads[level], cfg.head_channels[level]
-        inner = self.heads * self.width
+        self.heads, self.head_channels = cfg.heads[level], cfg.head_channels[level]
+        inner = self.heads * self.head_channels
         self.norm = RMSNorm(channels)
-        self.memory = nn.Parameter(torch.randn(2, self.heads, cfg.memory, self.width))
+        self.memory = nn.Parameter(torch.randn(2, self.heads, cfg.memory, self.head_channels))
         self.qkv = nn.Conv2d(channels, 3 * inner, 1, bias=False)
         self.out = nn.Conv2d(inner, channels, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         b, _, h, w = x.shape
-        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, self.width, h * w).transpose(3, 4).unbind(1)
+        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, self.head_channels, h * w).transpose(3, 4).unbind(1)
         k, v = (torch.cat([m.expand(b, -1, -1, -1), kv], dim=2) for m, kv in zip(self.memory, (k, v), strict=True))
         y = F.scaled_dot_product_attention(q, k, v)  # (b, heads, h w, width)
         return x + self.out(y.transpose(2, 3).reshape(b, -1, h, w))
 
 
 class Level(nn.Module):
-    """Two blocks, attention, and the way to the next level."""
+    """Two blocks, attention, and the layer that changes to the next level."""
 
     def __init__(
-        self, cfg: LinearAttentionUNetConfig, level: int, ins: int, width: int, outs: int, resample: nn.Module
+        self,
+        cfg: LinearAttentionUNetConfig,
+        level: int,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        resample: nn.Module,
     ) -> None:
         super().__init__()
-        self.first = ResBlock(cfg, ins, width)
-        self.last = ResBlock(cfg, ins, width)
+        self.first = ResBlock(cfg, in_channels, width)
+        self.last = ResBlock(cfg, in_channels, width)
         self.attn = (FullAttention if cfg.full[level] else LinearAttention)(cfg, level, width)
         self.resample = resample
 
     def encode(self, x: Tensor, emb: Tensor, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Go down, leaving two feature maps on `skips`."""
+        """Run the encoder's level, and append two feature maps to `skips`."""
         x = self.first(x, emb)
         skips.append(x)
         x = self.attn(self.last(x, emb))
@@ -142,7 +144,7 @@ class Level(nn.Module):
         return self.resample(x)
 
     def decode(self, x: Tensor, emb: Tensor, skips: list[Tensor]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Go up, taking them off."""
+        """Run the decoder's level, and take two feature maps from the end of `skips`."""
         x = self.first(torch.cat([x, skips.pop()], dim=1), emb)
         x = self.attn(self.last(torch.cat([x, skips.pop()], dim=1), emb))
         return self.resample(x)
@@ -161,26 +163,26 @@ class Middle(nn.Module):
         return self.last(self.attn(self.first(x, emb)), emb)
 
 
-class Time(nn.Module):
+class GELUTimeEmbedding(nn.Module):
     """Sinusoids and two linear layers with GELU between them."""
 
     def __init__(self, cfg: LinearAttentionUNetConfig) -> None:
         super().__init__()
-        self.waves = Waves(cfg)
+        self.sinusoids = SinusoidalEmbedding(cfg)
         wide = cfg.embed_channels
         self.mlp = nn.Sequential(nn.Linear(cfg.time_channels, wide), nn.GELU(), nn.Linear(wide, wide))
 
-    def forward(self, label: PerImage) -> Float[Tensor, "b e"]:
-        return F.silu(self.mlp(self.waves(label)))
+    def forward(self, noise_label: PerImage) -> Float[Tensor, "b e"]:
+        return F.silu(self.mlp(self.sinusoids(noise_label)))
 
 
 class LinearAttentionUNet(nn.Module):
-    """x_t and its noise label, to what the parametrization names. It is told of no condition but the image."""
+    """Maps x_t and its noise label to the parametrization's mixture of x0 and ε. Of conditions it takes images only."""
 
     def __init__(self, cfg: LinearAttentionUNetConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.time = Time(cfg)
+        self.time = GELUTimeEmbedding(cfg)
         self.conv_in = nn.Conv2d(cfg.in_channels, cfg.stem, 7, padding=3)
         widths, last = (cfg.stem, *cfg.channels), len(cfg.channels) - 1
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
@@ -197,13 +199,13 @@ class LinearAttentionUNet(nn.Module):
         self.conv_out = nn.Conv2d(cfg.stem, cfg.out_channels, 1)
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], label: PerImage, cond: Condition | None = None
+        self, x: Float[Tensor, "b c h w"], noise_label: PerImage, cond: Condition | None = None
     ) -> Float[Tensor, "b c_out h w"]:
         """x (b, c, h, w) and its noise label (b,) to (b, c_out, h, w)."""
         if cond is not None and (cond.label is not None or cond.vector is not None or cond.tokens is not None):
             raise InputError("a label, vector or tokens were given, but this network was built to take none")
-        emb, (height, width) = self.time(label), x.shape[2:]
-        h = self.conv_in(padded(stacked(x, cond, self.cfg.in_channels), self.cfg.multiple))
+        emb, (height, width) = self.time(noise_label), x.shape[2:]
+        h = self.conv_in(pad_to_multiple(concat_cond_image(x, cond, self.cfg.in_channels), self.cfg.size_multiple))
         skips, first = list[Tensor](), h
         for level in self.down:
             h = cast(Level, level).encode(h, emb, skips)
@@ -211,4 +213,4 @@ class LinearAttentionUNet(nn.Module):
         for level in self.up:
             h = cast(Level, level).decode(h, emb, skips)
         y = self.conv_out(self.final(torch.cat([h, first], dim=1), emb))
-        return cropped(y, height, width, self.cfg.multiple).contiguous()
+        return crop_padding(y, height, width, self.cfg.size_multiple).contiguous()

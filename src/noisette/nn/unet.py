@@ -1,4 +1,4 @@
-"""The U-Net of Ho et al. 2020 and of its descendants: guided-diffusion's and diffusers' are special cases.
+"""The U-Net of Ho et al. 2020; guided-diffusion's and diffusers' U-Nets are special cases.
 
 Legend: b batch, c channels, h × w pixels.
 """
@@ -9,32 +9,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..condition import Condition
+from ..diffusion.condition import Condition
 from ..shapes import PerImage
 from .architecture import UNetConfig
 from .blocks import Attention, Block, Downsample, Level, Middle, ResBlock, Upsample
 from .conv import Conv3x3
-from .embedding import Embedding
+from .cross_attention import Conditioning, CrossAttention, TokenEmbedding
+from .embedding import ConditionEmbedding
 from .norm import GroupNorm
-from .stem import cropped, padded, stacked
-from .text import CrossAttention, Told, WordEmbedding
+from .padding import concat_cond_image, crop_padding, pad_to_multiple
 
 __all__ = ["UNet", "UNetConfig"]
 
 
 class UNet(nn.Module):
-    """x_t, its noise label and what is asked for, to the mixture of x0 and ε that the parametrization names.
+    """Maps x_t, its noise label and the condition to the parametrization's mixture of x0 and ε.
 
     `down`, `mid` and `up` are its three parts; the output of `mid`, or in small networks of `decoder`, is h-space.
-    Height and width need not be multiples of anything: x is padded with zeros, as its convolutions pad, and the answer
-    is cropped.
+    Height and width are free: x is padded with zeros to a multiple of `cfg.size_multiple`, and the output is cropped.
     """
 
     def __init__(self, cfg: UNetConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.embed = Embedding(cfg)
-        self.words = WordEmbedding(cfg) if cfg.tokens else None
+        self.embed = ConditionEmbedding(cfg)
+        self.words = TokenEmbedding(cfg) if cfg.tokens else None
         self.unshuffle = nn.PixelUnshuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
         self.shuffle = nn.PixelShuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
         self.conv_in = Conv3x3(cfg.in_channels * cfg.patch**2, cfg.channels[0])
@@ -69,10 +68,10 @@ class UNet(nn.Module):
 
         self.norm_out = GroupNorm(cfg.groups, width, cfg.eps)
         self.conv_out = Conv3x3(width, cfg.out_channels * cfg.patch**2)
-        self._initialise()
+        self._initialize()
 
-    def _initialise(self) -> None:
-        """Ho et al. 2020: uniform by fan average, biases 0; the last layer of a residual branch, and of all, is 0."""
+    def _initialize(self) -> None:
+        """Ho et al. 2020: Xavier uniform, biases 0; the last layer of each residual branch and of the network is 0."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -87,7 +86,7 @@ class UNet(nn.Module):
 
     @property
     def decoder(self) -> nn.Module:
-        """What the decoder says before it turns to the finest level: features of half the height and width."""
+        """The decoder's last block before the finest level: features of half the height and width."""
         level = cast(Level, self.up[-2]) if len(self.up) > 1 else None
         return self.mid if level is None else level.blocks[-1]
 
@@ -95,19 +94,19 @@ class UNet(nn.Module):
         self, x: Float[Tensor, "b c h w"], label: PerImage, cond: Condition | None = None
     ) -> Float[Tensor, "b c_out h w"]:
         """x (b, c, h, w) and its noise label (b,) to (b, c_out, h, w)."""
-        told = Told(self.embed(label, cond))
+        conditioning = Conditioning(self.embed(label, cond))
         if self.words is not None:
-            told = told._replace(words=self.words(None if cond is None else cond.tokens, len(x)))
+            conditioning = conditioning._replace(tokens=self.words(None if cond is None else cond.tokens, len(x)))
         height, width = x.shape[2:]
-        h = self.unshuffle(padded(stacked(x, cond, self.cfg.in_channels), self.cfg.multiple))
-        if h.device.type == "cpu":  # the channels of a pixel together: what processors convolve fastest
+        h = self.unshuffle(pad_to_multiple(concat_cond_image(x, cond, self.cfg.in_channels), self.cfg.size_multiple))
+        if h.device.type == "cpu":  # the memory format that CPUs convolve fastest
             h = h.contiguous(memory_format=torch.channels_last)
         h = self.conv_in(h)
         skips = [h]
         for level in self.down:
-            h = cast(Level, level).encode(h, told, skips)
-        h = self.mid(h, told)
+            h = cast(Level, level).encode(h, conditioning, skips)
+        h = self.mid(h, conditioning)
         for level in self.up:
-            h = cast(Level, level).decode(h, told, skips)
+            h = cast(Level, level).decode(h, conditioning, skips)
         y = self.shuffle(self.conv_out(self.norm_out(h, silu=True)))
-        return cropped(y, height, width, self.cfg.multiple).contiguous()
+        return crop_padding(y, height, width, self.cfg.size_multiple).contiguous()

@@ -1,4 +1,4 @@
-"""What programs may ask of the studio, by gradio_client: the page's own functions, without the page."""
+"""The HTTP API of the studio, for gradio_client: the page's functions without the page."""
 
 import base64
 from collections.abc import Callable
@@ -6,31 +6,31 @@ from typing import Any
 
 import gradio as gr
 
-from ..config import from_json
-from ..edit.kin import Kin
-from ..edit.origin import Origin
-from ..viz.png import png
-from . import drawing
+from ..data.png import encode_png
+from ..sampling.lineage import NoiseLineage
+from ..sampling.record import read_record
+from . import trajectories as drawing
 from .api_edit import EditApi
-from .draw import QUEUE
-from .export import metadata
-from .session import Wish, way_of
-from .told import told, typed
-from .trainer import Job, Trainer
+from .draw_tab import QUEUE_OPTIONS
+from .error_handling import check_types, report_errors
+from .export import make_metadata
+from .session import BoardRequest, BoardSample
+from .trainer import Trainer, TrainingJob
 from .workspace import Workspace
 
-Drawn = list[dict[str, Any]]
+QUICK_OPTIONS: dict[str, Any] = {"concurrency_id": "quick", "concurrency_limit": 4}
+SampleList = list[dict[str, Any]]
 
 
 class Api:
-    """Named as they are called: client.predict("emoji", api_name="/draw")."""
+    """Each method is an endpoint: client.predict("emoji", api_name="/draw")."""
 
     def __init__(self, workspace: Workspace, trainer: Trainer) -> None:
         self.workspace, self.trainer = workspace, trainer
 
     def models(self) -> list[str]:
-        """Names of what can be drawn with."""
-        return self.workspace.models()
+        """Names of the models."""
+        return self.workspace.list_models()
 
     def draw(
         self,
@@ -45,65 +45,64 @@ class Api:
         eta: float | None = None,
         attributes: list[str] | None = None,
         text: str | None = None,
-    ) -> Drawn:
-        """New pictures: each a PNG in base64, and how it was drawn."""
-        loaded = self.workspace.model(model)
-        way = drawing.way(loaded, sampler, grid, steps, guidance, eta)
-        return self._drawn(drawing.wish(loaded, model, labels or [], seed, number, way, attributes or [], text))
+    ) -> SampleList:
+        """New pictures: each a PNG in base64, and its record."""
+        loaded = self.workspace.load_model(model)
+        settings = drawing.make_settings(loaded, sampler, grid, steps, guidance, eta)
+        return self._draw_request(
+            drawing.make_request(loaded, model, labels or [], seed, number, settings, attributes or [], text)
+        )
 
-    def more(self, model: str, origin: dict[str, Any], number: int = 12, degrees: float = 20.0, seed: int = 0) -> Drawn:
-        """Neighbours on the sphere of noises of a picture that `draw` gave, known by its origin."""
-        known = from_json(Origin, origin, "origin")
-        loaded = self.workspace.model(model)
-        drawing.way(loaded, known.sampler, known.grid, known.steps, known.guidance, known.eta)
-        kin = Kin(known.seed, known.turns).children(drawing.several(number), degrees, seed)
-        return self._drawn(
-            Wish(
-                model, tuple(kin), (known.label,) * number, way_of(known), (known.attributes,) * number,
-                (known.text,) * number,
-            )
-        )  # fmt: skip
+    def neighbors(
+        self, model: str, record: dict[str, Any], number: int = 12, degrees: float = 20.0, seed: int = 0
+    ) -> SampleList:
+        """Pictures whose noise is rotated by `degrees` from that of a picture of `draw`, given by its record."""
+        known = read_record(record, "record")
+        lineage = NoiseLineage(known.seed, known.rotations)
+        sample = BoardSample(model, drawing.make_blank(self.workspace.load_model(model)), known)
+        return self._draw_request(sample.make_request(lineage.children(drawing.check_count(number), degrees, seed)))
 
     def runs(self) -> list[str]:
-        """Names of what was trained here, or is being trained."""
-        return self.workspace.runs()
+        """Names of the training runs."""
+        return self.workspace.list_runs()
 
     def run(self, name: str) -> dict[str, Any]:
-        """How a run stands."""
-        return vars(self.trainer.standing(name)).copy()
+        """The status of a run."""
+        return vars(self.trainer.get_status(name)).copy()
 
     def train(self, name: str, source: str, minutes: float = 10.0) -> dict[str, Any]:
         """Start a run on a folder of the workspace or a built-in set."""
-        self.trainer.start(name, Job(self.trainer.known_source(source), minutes))
+        self.trainer.start(name, TrainingJob(self.trainer.resolve_source(source), minutes))
         return self.run(name)
 
     def stop(self, name: str) -> dict[str, Any]:
-        """Stop a run: it saves first."""
+        """Stop a run, after it has saved."""
         self.trainer.stop(name)
         return self.run(name)
 
     def resume(self, name: str) -> dict[str, Any]:
-        """Go on with a run that was stopped."""
+        """Resume a stopped run."""
         self.trainer.resume(name)
         return self.run(name)
 
-    def _drawn(self, wish: Wish) -> Drawn:
-        model = self.workspace.model(wish.model)
-        *_, walk = drawing.walk(model, wish)
+    def _draw_request(self, request: BoardRequest) -> SampleList:
+        model = self.workspace.load_model(request.model_name)
+        *_, trajectory = drawing.draw_trajectory(model, request)
+        samples = [(sample.pixels, make_metadata(sample)) for sample in drawing.make_samples(model, trajectory)]
         return [
-            {"png": base64.b64encode(png(c.pixels, metadata(c))).decode("ascii"), "origin": metadata(c)}
-            for c in drawing.cells(model, walk)
+            {"png": base64.b64encode(encode_png(pixels, record)).decode("ascii"), "record": record}
+            for pixels, record in samples
         ]
 
 
-def offered(api: Api, edits: EditApi) -> None:
-    """Under the page that is being built."""
-    walks: list[Callable[..., Any]] = [
-        api.draw, api.more, edits.vary, edits.inpaint, edits.outpaint, edits.upscale, edits.tile, edits.segment,
+def register_api(api: Api, edits: EditApi) -> None:
+    """Add the endpoints to the page that is being built."""
+    drawing_calls: list[Callable[..., Any]] = [
+        api.draw, api.neighbors, edits.vary, edits.inpaint, edits.outpaint, edits.upscale, edits.tile, edits.segment,
         edits.walk, edits.directions, edits.slide,
     ]  # fmt: skip
-    others: list[Callable[..., Any]] = [api.models, api.runs, api.run, api.train, api.stop, api.resume]
-    for slow in walks:
-        gr.api(told(typed(slow)), api_name=slow.__name__, **QUEUE)
-    for quick in others:
-        gr.api(told(typed(quick)), api_name=quick.__name__, concurrency_limit=None)
+    other_calls: list[Callable[..., Any]] = [api.models, api.runs, api.run, api.train, api.stop, api.resume]
+    for slow in drawing_calls:
+        gr.api(report_errors(check_types(slow)), api_name=slow.__name__, **QUEUE_OPTIONS)
+    for quick in other_calls:
+        gr.api(report_errors(check_types(quick)), api_name=quick.__name__, **QUICK_OPTIONS)

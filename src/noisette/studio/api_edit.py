@@ -1,4 +1,4 @@
-"""Edits, walks and sliders, as programs call them. Pictures go in and come out as PNGs in base64, never as paths."""
+"""The HTTP API of edits, walks and sliders. Pictures go in and come out as PNGs in base64, never as paths."""
 
 import base64
 import binascii
@@ -7,144 +7,153 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..config import from_json
+from ..data.png import encode_png
 from ..edit.hspace import Direction
-from ..edit.origin import Origin
 from ..errors import InputError
-from ..model import PictureModel
-from ..viz.png import png
-from . import drawing, editing, sliding, walking
-from .kinds import AROUND, ENLARGE, FILL, FIND, TILE, VARY, Ask
-from .session import Cell
-from .sliding import Directions
-from .walking import Film
+from ..models.picture_model import PictureModel
+from ..sampling.record import read_record
+from . import directions as sliding
+from . import editing
+from . import interpolation as walking
+from . import trajectories as drawing
+from .directions import DirectionCache
+from .edit_kinds import INPAINT, OUTPAINT, SEGMENT, TILE, UPSCALE, VARY, EditRequest
+from .interpolation import Frames
+from .session import BoardSample
 from .workspace import Workspace
 
-Drawn = list[dict[str, Any]]
+SampleList = list[dict[str, Any]]
 T = TypeVar("T")
 
 
 class EditApi:
-    """Named as they are called: client.predict("emoji", picture, api_name="/vary")."""
+    """Each method is an endpoint: client.predict("emoji", picture, api_name="/vary")."""
 
-    def __init__(self, workspace: Workspace, directions: Directions) -> None:
-        self.workspace, self.known = workspace, directions
+    def __init__(self, workspace: Workspace, direction_cache: DirectionCache) -> None:
+        self.workspace, self.direction_cache = workspace, direction_cache
 
     def vary(
         self, model: str, picture: str, strength: float = 0.5, label: str | None = None, seed: int = 0,
         number: int = 1, steps: int | None = None, attributes: list[str] | None = None,
         text: str | None = None,
-    ) -> Drawn:  # fmt: skip
-        """Pictures like this one: strength near 0 changes little, 1 all."""
-        ask = Ask(VARY, label, seed, number, strength)
-        return self._edit(model, picture, ask, steps, attributes, text)
+    ) -> SampleList:  # fmt: skip
+        """Variations of a picture; strength above 0 (almost no change) to 1."""
+        request = EditRequest(VARY, label, seed, number, strength)
+        return self._edit(model, picture, request, steps, attributes, text)
 
     def inpaint(
         self, model: str, picture: str, mask: list[str], label: str | None = None, seed: int = 0, number: int = 1,
         rounds: int = 5, steps: int | None = None, attributes: list[str] | None = None,
         text: str | None = None,
-    ) -> Drawn:  # fmt: skip
-        """Draw what is marked in it. The mask is a text of 0 and 1 for each row of pixels, 1 where it is marked."""
+    ) -> SampleList:  # fmt: skip
+        """Draw the marked pixels. The mask has a text for each row of pixels: 1 for marked pixels, 0 for others."""
         return self._edit(
-            model, picture, Ask(FILL, label, seed, number, rounds=rounds, mask="".join(mask)), steps, attributes, text
+            model,
+            picture,
+            EditRequest(INPAINT, label, seed, number, rounds=rounds, mask="".join(mask)),
+            steps,
+            attributes,
+            text,
         )
 
     def outpaint(
         self, model: str, picture: str, margin: int = 4, label: str | None = None, seed: int = 0, number: int = 1,
         rounds: int = 5, steps: int | None = None, attributes: list[str] | None = None,
         text: str | None = None,
-    ) -> Drawn:  # fmt: skip
-        """Draw so many pixels more on every side of it."""
+    ) -> SampleList:  # fmt: skip
+        """Draw `margin` pixels more on every side."""
         return self._edit(
-            model, picture, Ask(AROUND, label, seed, number, rounds=rounds, margin=margin), steps, attributes, text
+            model,
+            picture,
+            EditRequest(OUTPAINT, label, seed, number, rounds=rounds, margin=margin),
+            steps,
+            attributes,
+            text,
         )
 
     def upscale(
         self, model: str, picture: str, label: str | None = None, seed: int = 0, number: int = 1, rounds: int = 3,
         steps: int | None = None, attributes: list[str] | None = None,
         text: str | None = None,
-    ) -> Drawn:  # fmt: skip
+    ) -> SampleList:  # fmt: skip
         """A small picture at the model's size."""
-        ask = Ask(ENLARGE, label, seed, number, rounds=rounds)
-        return self._edit(model, picture, ask, steps, attributes, text)
+        request = EditRequest(UPSCALE, label, seed, number, rounds=rounds)
+        return self._edit(model, picture, request, steps, attributes, text)
 
     def tile(
         self, model: str, picture: str, axes: str = "xy", label: str | None = None, seed: int = 0, number: int = 1,
         rounds: int = 5, steps: int | None = None, attributes: list[str] | None = None,
         text: str | None = None,
-    ) -> Drawn:  # fmt: skip
-        """The same picture without a seam in x, in y or in both."""
+    ) -> SampleList:  # fmt: skip
+        """The picture made seamless in `axes`: x, y or xy."""
         return self._edit(
-            model, picture, Ask(TILE, label, seed, number, rounds=rounds, axes=axes), steps, attributes, text
+            model, picture, EditRequest(TILE, label, seed, number, rounds=rounds, axes=axes), steps, attributes, text
         )
 
     def segment(
         self, model: str, picture: str, label: str | None = None, seed: int = 0, number: int = 8,
         steps: int | None = None,
-    ) -> Drawn:  # fmt: skip
-        """Where in it the thing is that the model learned to find: the mask, where the samples differ, the samples."""
-        return self._edit(model, picture, Ask(FIND, label, seed, number), steps, None, None)
+    ) -> SampleList:  # fmt: skip
+        """The mask of the object that the model was trained to find, its uncertainty, and the sampled masks."""
+        return self._edit(model, picture, EditRequest(SEGMENT, label, seed, number), steps, None, None)
 
     def walk(
         self, model: str, first: dict[str, Any], last: dict[str, Any], frames: int = 16, loop: bool = False
     ) -> list[str]:
-        """Frames from one picture that `draw` gave to another, both known by their origins."""
-        loaded = self.workspace.model(model)
-        one, other = (self._cell(loaded, model, told) for told in (first, last))
-        film = _last(walking.between(loaded, one, other, frames, loop))
-        assert isinstance(film, Film)
-        return [_text(png(frame)) for frame in film.frames]
+        """Frames from one picture of `draw` to another, both given by their records."""
+        loaded = self.workspace.load_model(model)
+        start, end = (
+            BoardSample(model, drawing.make_blank(loaded), read_record(record, "record")) for record in (first, last)
+        )
+        walk = _last_item(walking.draw_interpolation(loaded, start, end, frames, loop))
+        assert isinstance(walk, Frames)
+        return [_encode_base64(encode_png(frame)) for frame in walk.frames]
 
     def directions(self, model: str) -> list[str]:
-        """Names of the directions that its pictures can be moved along; found, where they are not known yet."""
-        return [d.name for d in self._directions(self.workspace.model(model))]
+        """Names of the directions that pictures can be moved along. The first call for a model finds them."""
+        return [d.name for d in self._directions(self.workspace.load_model(model))]
 
     def slide(
         self, model: str, along: dict[str, float], label: str | None = None, seed: int = 0, number: int = 1,
         steps: int | None = None,
     ) -> list[str]:  # fmt: skip
-        """New pictures, moved along directions by name."""
-        loaded = self.workspace.model(model)
+        """New pictures, moved along directions: {name: strength}."""
+        loaded = self.workspace.load_model(model)
         known = self._directions(loaded)
         names = [d.name for d in known]
-        if wrong := next((name for name in along if name not in names), None):
-            raise InputError(f"no direction is called {wrong!r}: there are {', '.join(names)}")
+        if unknown := next((name for name in along if name not in names), None):
+            raise InputError(f"no direction is called {unknown!r}: there are {', '.join(names)}")
         strengths = [float(along.get(name, 0)) for name in names]
-        way = drawing.way(loaded, steps=steps)
-        made, _ = _last(sliding.gone(loaded, known, strengths, way, label, seed, number))
-        return [_text(png(row)) for row in made.split(1)]
+        settings = drawing.make_settings(loaded, steps=steps)
+        pixels, _ = _last_item(sliding.draw_moved(loaded, known, strengths, settings, label, seed, number))
+        return [_encode_base64(encode_png(row)) for row in pixels.split(1)]
 
     def _edit(
-        self, model: str, picture: str, ask: Ask, steps: int | None, attributes: list[str] | None, text: str | None
-    ) -> Drawn:  # fmt: skip
-        loaded = self.workspace.model(model)
-        ask = replace(ask, attributes=tuple(attributes or ()), text=text)
-        made = _last(editing.edited(loaded, _bytes(picture), ask, drawing.way(loaded, steps=steps)))
-        assert isinstance(made, list)
-        return [{"png": _text(png(e.pixels, e.told)), "origin": e.told} for e in made]
+        self, model: str, picture: str, request: EditRequest, steps: int | None,
+        attributes: list[str] | None, text: str | None,
+    ) -> SampleList:  # fmt: skip
+        loaded = self.workspace.load_model(model)
+        request = replace(request, attributes=tuple(attributes or ()), text=text)
+        settings = drawing.make_settings(loaded, steps=steps)
+        results = _last_item(editing.stream_edit(loaded, _decode_base64(picture), request, settings))
+        assert isinstance(results, list)
+        return [{"png": _encode_base64(encode_png(r.pixels, r.metadata)), "record": r.metadata} for r in results]
 
     def _directions(self, model: PictureModel) -> list[Direction]:
-        return self.known.of(model) or self.known.find(model)
-
-    @staticmethod
-    def _cell(model: PictureModel, name: str, told: dict[str, Any]) -> Cell:
-        """A picture that was drawn, as a walk needs it: by its origin alone."""
-        origin = from_json(Origin, told, "origin")
-        drawing.way(model, origin.sampler, origin.grid, origin.steps, origin.guidance, origin.eta)
-        return Cell(name, drawing.blank(model), origin)
+        return self.direction_cache.get(model) or self.direction_cache.find(model)
 
 
-def _last(seen: Iterator[T]) -> T:
-    """What comes at last; what comes before is let go of."""
-    return deque(seen, maxlen=1).pop()
+def _last_item(items: Iterator[T]) -> T:
+    """The last item of an iterator."""
+    return deque(items, maxlen=1).pop()
 
 
-def _bytes(picture: str) -> bytes:
+def _decode_base64(picture: str) -> bytes:
     try:
         return base64.b64decode(picture, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError("that picture is none: give the bytes of a PNG, in base64") from error
+        raise InputError("the picture must be the bytes of a PNG in base64") from error
 
 
-def _text(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")

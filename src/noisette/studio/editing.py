@@ -1,72 +1,71 @@
-"""From what the page "Edit" asks to edited pictures, which are seen while they are drawn."""
+"""The page "Edit": edited pictures, with previews while they are drawn."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from ..condition import Condition
-from ..context import parsed
-from ..edit.generate import Guidance, steered, with_eta
-from ..edit.origin import Origin
-from ..edit.retouch import Turn
-from ..model import PictureModel
-from ..noise import Seeded
-from ..sampler import State
-from ..shapes import Bytes
-from .kinds import Ask, Work, work
-from .live import Tell, Telling, watched
-from .session import Way
+from ..diffusion.sampler import State
+from ..models.picture_model import PictureModel
+from ..sampling.batch import EditBatch, edit_batches
+from ..sampling.record import SampleSettings
+from ..sampling.request import Helpers, SampleRequest
+from ..shapes import UInt8Images
+from .edit_kinds import SEGMENT, UPSCALE, EditRequest, PreparedEdit, prepare_edit
+from .previews import CallbackSampler, StepCallback, stream_previews
+from .trajectories import request_images
+
+FROM_NOISE = (UPSCALE, SEGMENT)  # edits with the model's own temperature; the others add noise to a picture
 
 
 @dataclass(frozen=True, eq=False)
-class Edited:
-    """A picture that came of an edit, (1, C, H, W), and what its file says of it."""
+class EditResult:
+    """A picture that an edit gave, (1, C, H, W), and the metadata of its file."""
 
-    pixels: Bytes
-    told: dict[str, object]
-    caption: str  # seed 3; or what it is of all the others
-    stem: str  # of its file
+    pixels: UInt8Images
+    metadata: dict[str, object]
+    caption: str  # "seed 3"; or how it summarizes the others
+    stem: str  # of its file's name
 
 
-def edited(model: PictureModel, data: bytes, ask: Ask, way: Way) -> Iterator[Bytes | list[Edited]]:
-    """What is seen on the way, all pictures at once, and at last the pictures: first those that sum the others up."""
-    todo = work(model, data, ask)
-    cond = model.condition(
-        ask.label, ask.number, attributes=parsed(ask.attributes), text=ask.text, image=todo.image
+def stream_edit(
+    model: PictureModel, data: bytes, request: EditRequest, settings: SampleSettings
+) -> Iterator[UInt8Images | list[EditResult]]:
+    """Previews of all pictures at once; at last the results: first those that summarize the others."""
+    edit = prepare_edit(model, data, request)
+    helpers = Helpers(image=edit.image)
+    images = request_images(
+        model, settings, request.number, [request.label], seed=request.seed, attributes=request.attributes,
+        text=request.text, temperature=None if request.kind in FROM_NOISE else 1.0, helpers=helpers,
     )  # fmt: skip
 
-    def drawn(tell: Tell) -> Bytes:
-        return todo.draw(turn(model, way, cond, ask.seed, ask.number, tell))
+    def draw(on_step: StepCallback) -> UInt8Images:
+        return edit.draw(make_batch(model, images, on_step, helpers))
 
-    for seen in watched(drawn):
+    for seen in stream_previews(draw):
         if isinstance(seen, State):
             yield model.pictures.decode(seen.preview.cpu())
         else:
-            yield [*_sums(model, ask, todo, seen), *_samples(model, way, ask, todo, seen)]
+            yield [*_summary_results(images, edit, seen), *_sample_results(images, edit, seen)]
 
 
-def turn(model: PictureModel, way: Way, cond: Condition | None, seed: int, number: int, tell: Tell) -> Turn:
-    """`number` pictures of seeds from `seed` on, drawn at once; row i of `cond` is what picture i is asked to be."""
-    device = next(model.parameters()).device
-    denoise = steered(model, None if cond is None else cond.to(device), Guidance(way.guidance, way.interval))
-    sampler = Telling(with_eta(model.sampler(way.sampler), way.eta), tell)
-    grid, seeds = model.grid(way.steps, way.grid), Seeded(range(seed, seed + number))
-    return Turn(denoise, sampler, grid, seeds, number, device, temperature=model.config.sampling.temperature)
+def make_batch(
+    model: PictureModel, request: SampleRequest, on_step: StepCallback, helpers: Helpers | None = None
+) -> EditBatch:
+    """The images of a request as one batch. `on_step` is called with the state after each step."""
+    return next(edit_batches(model, request, helpers, lambda sampler: CallbackSampler(sampler, on_step)))
 
 
-def _sums(model: PictureModel, ask: Ask, todo: Work, drawn: Bytes) -> list[Edited]:
-    told = {**todo.told, "model": model.hash, "seed": ask.seed, "of": len(drawn)}
+def _summary_results(request: SampleRequest, edit: PreparedEdit, samples: UInt8Images) -> list[EditResult]:
+    metadata = {**edit.metadata, "model": request.model, "seed": request.seeds[0], "num_samples": len(samples)}
     return [
-        Edited(pixels, told | {"is": what}, what, f"{told['edit']}-{what.replace(' ', '-')}")
-        for what, pixels in todo.sum_up(drawn).items()
+        EditResult(pixels, metadata | {"output": output}, output, f"{metadata['edit']}-{output.replace(' ', '-')}")
+        for output, pixels in edit.summarize(samples).items()
     ]
 
 
-def _samples(model: PictureModel, way: Way, ask: Ask, todo: Work, drawn: Bytes) -> list[Edited]:
-    times, made = Origin.own(model, way.grid, way.steps), []
-    for seed, row in zip(range(ask.seed, ask.seed + ask.number), drawn.split(1), strict=True):
-        origin = Origin(
-            model.hash, seed, ask.label, way.sampler, way.grid, way.steps, way.guidance, ask.number, times,
-            ask.attributes, eta=way.eta, interval=way.interval, text=ask.text,
-        )  # fmt: skip
-        made.append(Edited(row, {**todo.told, **asdict(origin)}, f"seed {seed}", f"{todo.told['edit']}-{seed:06d}"))
-    return made
+def _sample_results(request: SampleRequest, edit: PreparedEdit, samples: UInt8Images) -> list[EditResult]:
+    results = []
+    for i, row in enumerate(samples.split(1)):
+        record = request.record(i)
+        metadata, stem = {**edit.metadata, **asdict(record)}, f"{edit.metadata['edit']}-{record.seed:06d}"
+        results.append(EditResult(row, metadata, f"seed {record.seed}", stem))
+    return results

@@ -1,4 +1,4 @@
-"""The kept pictures as files: PNGs that say how they were drawn, a sheet, a zip of both."""
+"""Kept pictures as files: PNGs with their sampling settings as metadata, a sheet, and a zip of both."""
 
 import os
 import re
@@ -13,59 +13,59 @@ from typing import Any
 import gradio as gr
 import torch
 
+from ..data.contact_sheet import contact_sheet
+from ..data.png import encode_png
 from ..errors import InputError
-from ..viz.grid import sheet
-from ..viz.png import png
-from .session import Cell
+from .session import BoardSample
 
-DATE = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same pictures give the same bytes
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date for all files in a zip, so that the same pictures give the same bytes
 
 
-def metadata(cell: Cell) -> dict[str, object]:
-    """What a PNG says of itself: enough for `noisette sample --like`; of a branch, where it left its walk as well."""
-    told: dict[str, object] = asdict(cell.origin)
-    return told if cell.branch is None else told | {"branch": asdict(cell.branch)}
+def make_metadata(sample: BoardSample) -> dict[str, object]:
+    """PNG metadata: the `SampleRecord`, from which the picture can be reproduced; and the branch, if it is from one."""
+    metadata: dict[str, object] = asdict(sample.record)
+    return metadata if sample.branch is None else metadata | {"branch": asdict(sample.branch)}
 
 
-def named(cells: Sequence[Cell]) -> dict[str, bytes]:
-    """A PNG for each: LABEL-SEED.png, with a number behind it where that is taken."""
-    found: dict[str, bytes] = {}
-    for cell in cells:
-        words = re.sub(r"\W+", "-", cell.origin.label or "").strip("-").lower()
-        stem = f"{words}{'-' if words else ''}{cell.origin.seed:06d}"
-        name, again = f"{stem}.png", 2
-        while name in found:
-            name, again = f"{stem}-{again}.png", again + 1
-        found[name] = png(cell.pixels, metadata(cell))
-    return found
+def encode_pngs(samples: Sequence[BoardSample]) -> dict[str, bytes]:
+    """PNGs by name: LABEL-SEED.png, with a number appended if the name is used twice."""
+    files: dict[str, bytes] = {}
+    for cell in samples:
+        label = re.sub(r"\W+", "-", cell.record.label or "").strip("-").lower()
+        stem = f"{label}{'-' if label else ''}{cell.record.seed:06d}"
+        name, number = f"{stem}.png", 2
+        while name in files:
+            name, number = f"{stem}-{number}.png", number + 1
+        files[name] = encode_png(cell.pixels, make_metadata(cell))
+    return files
 
 
-def contact(cells: Sequence[Cell]) -> bytes:
-    """All of them on one sheet, a PNG. They are of one size and kind."""
-    if len({c.pixels.shape for c in cells}) != 1:
-        raise InputError("these pictures are of several sizes or kinds: a sheet is of one, a zip takes all")
-    return png(sheet(torch.cat([c.pixels for c in cells])))
+def encode_sheet(samples: Sequence[BoardSample]) -> bytes:
+    """All pictures on one sheet, as a PNG. InputError if they differ in size or mode."""
+    if len({c.pixels.shape for c in samples}) != 1:
+        raise InputError("the pictures differ in size or mode: a sheet needs the same for all; export a zip instead")
+    return encode_png(contact_sheet(torch.cat([c.pixels for c in samples])))
 
 
-def archive(cells: Sequence[Cell]) -> bytes:
-    """A zip of the PNGs and, where they are of one kind, of the sheet."""
-    files = named(cells)
-    if len({c.pixels.shape for c in cells}) == 1:
-        files["sheet.png"] = contact(cells)
-    return zipped(files)
+def encode_archive(samples: Sequence[BoardSample]) -> bytes:
+    """A zip with the PNGs, and with the sheet if all pictures have the same size and mode."""
+    files = encode_pngs(samples)
+    if len({c.pixels.shape for c in samples}) == 1:
+        files["sheet.png"] = encode_sheet(samples)
+    return zip_files(files)
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """A zip of files by name; the same files give the same bytes."""
+def zip_files(files: Mapping[str, bytes]) -> bytes:
+    """A zip of files by name. The same files give the same bytes."""
     data = BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as packed:
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files.items():
-            packed.writestr(zipfile.ZipInfo(name, DATE), content)
+            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), content)
     return data.getvalue()
 
 
-def offered(files: Mapping[str, bytes]) -> Any:
-    """Files for the visitor to save: in the folder that is emptied when the studio closes, and before."""
+def offer_files(files: Mapping[str, bytes]) -> Any:
+    """A Gradio update that offers files for download. They are in a temporary folder of the studio."""
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
     for name, content in files.items():
         (folder / name).write_bytes(content)

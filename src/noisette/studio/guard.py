@@ -1,10 +1,13 @@
-"""Who may talk to the studio: looked at before anything else sees a request.
+"""Access control of the studio: checks of each request before the application sees it.
 
-A page elsewhere can make a browser send requests to loopback, and a name elsewhere can be pointed at it. So the Host
-must be an address, this machine's name or localhost, and an Origin, where there is one, the Host itself. What is sent
-back forbids the browser to fetch anything from anywhere else.
+Other web pages can make a browser send requests to loopback, and DNS names can be rebound to it. So the Host header has
+to be an IP address, localhost or the name of this machine, and the Origin header, if present, must equal the Host.
+Browsers send no Origin for a picture or script of another page, but say in Sec-Fetch-Site where a request comes from.
+Other users of this machine can reach loopback, too: a token keeps them out. The response headers forbid the browser to
+load anything from elsewhere.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import socket
@@ -13,125 +16,164 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from .ending import ENDING
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-COOKIE, PARAMETER = "noisette", "token"
-LARGEST = 2**28  # bytes of a request, uploads included
-POLICY = (
+COOKIE_NAME, TOKEN_PARAMETER = "noisette", "token"  # the name of the cookie ends with the port: noisette-7860
+MAX_REQUEST_BYTES = 2**28  # including uploads
+CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; worker-src 'self' blob:; "
     "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
+SECURITY_HEADERS = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
 
 
-class TooLarge(Exception):
-    """A request sends more than is taken."""
+class RequestTooLarge(Exception):
+    """The body of a request is larger than allowed."""
 
 
-class Guard:
-    """An ASGI application in front of another. `token`: None where only this machine can reach it; `name`: what else
-    it is called than by its address."""
+class AccessGuard:
+    """ASGI middleware that checks Host, Origin, size and token of requests.
 
-    def __init__(self, app: App, token: str | None = None, name: str = "localhost", largest: int = LARGEST) -> None:
-        self.app, self.token, self.name, self.largest = app, token, name.lower(), largest
+    `token`: None if none is required. `host_name`: a further name allowed as Host.
+    """
+
+    def __init__(
+        self, app: App, token: str | None = None, host_name: str = "localhost", max_bytes: int = MAX_REQUEST_BYTES
+    ) -> None:
+        self.app, self.token, self.host_name, self.max_bytes = app, token, host_name.lower(), max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        if scope["type"] == "websocket":  # there is none here
+        if scope["type"] == "websocket":  # the studio has none
             await send({"type": "websocket.close", "code": 1008})
             return
-        refused = self.refused(headers)
-        if refused is not None:
-            await answer(send, *refused)
+        rejection = self.find_rejection(scope, headers)
+        if rejection is not None:
+            await send_response(send, *rejection)
             return
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        if self.token is not None and not self.known(headers):
-            await self.admit(scope, query, send)
+        if self.token is not None and (TOKEN_PARAMETER in query or not self.has_token(headers)):
+            await self.exchange_token(scope, headers, query, send)
             return
         try:
-            await self.app(scope, self.limited(receive), guarded(send))
-        except TooLarge:
-            await answer(send, 413, f"a request may have {self.largest // 2**20} MB at most")
+            await self.app(scope, self.limit_body(receive), add_security_headers(send))
+        except asyncio.CancelledError:  # a stream that was open when the studio was ended
+            if not ENDING.is_set():
+                raise
+        except RequestTooLarge:
+            await send_response(send, 413, f"a request may have at most {self.max_bytes // 2**20} MB")
 
-    def refused(self, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Why a request is not looked at, with its status."""
+    def find_rejection(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+        """HTTP status and message for a request that is rejected; None if it is accepted."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not local(host, self.name):
-            return 421, "this studio does not answer to that name: open the address that noisette studio printed"
+        if not is_allowed_host(host, self.host_name):
+            return 421, "this host name is not allowed: open the address that noisette studio printed"
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return 403, "that request comes from another site"
+            return 403, "requests from other sites are not allowed"
+        if origin is None and is_from_other_site(scope, headers):
+            return 403, "requests from other sites are not allowed"
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.largest:
-            return 413, f"a request may have {self.largest // 2**20} MB at most"
+        if not length.isdecimal() or int(length) > self.max_bytes:
+            return 413, f"a request may have at most {self.max_bytes // 2**20} MB"
         return None
 
-    def known(self, headers: dict[str, str]) -> bool:
-        """Whether it carries the token: in its cookie, or as a bearer's."""
+    def has_token(self, headers: dict[str, str]) -> bool:
+        """Whether the request has the token, in its cookie or as a bearer token."""
         try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers))
         except CookieError:
             cookie = None
-        given = [headers.get("authorization", "").removeprefix("Bearer "), "" if cookie is None else cookie.value]
-        return any(hmac.compare_digest(g.encode(), str(self.token).encode()) for g in given)
+        candidates = [headers.get("authorization", "").removeprefix("Bearer "), "" if cookie is None else cookie.value]
+        return any(hmac.compare_digest(c.encode(), str(self.token).encode()) for c in candidates)
 
-    async def admit(self, scope: Scope, query: dict[str, str], send: Send) -> None:
-        """Take the token out of the address into a cookie; without it, say what is missing."""
-        if not hmac.compare_digest(query.pop(PARAMETER, "").encode(), str(self.token).encode()):
-            await answer(send, 401, "this studio asks for its token: open the address that noisette studio printed")
+    async def exchange_token(self, scope: Scope, headers: dict[str, str], query: dict[str, str], send: Send) -> None:
+        """Move the token from the address to a cookie by a redirect; without a valid token, answer 401."""
+        if not hmac.compare_digest(query.pop(TOKEN_PARAMETER, "").encode(), str(self.token).encode()):
+            await send_response(
+                send, 401, "the studio requires its token: open the address that noisette studio printed"
+            )
             return
-        rest = f"?{urlencode(query)}" if query else ""
-        cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
-        target = "/" + scope["path"].lstrip("/")  # never another host's
-        await answer(send, 303, "", ((b"location", f"{target}{rest}".encode()), (b"set-cookie", cookie.encode())))
+        query_text = f"?{urlencode(query)}" if query else ""
+        cookie = f"{cookie_name(headers)}={self.token}; Path=/; HttpOnly; SameSite=Lax"
+        target = "/" + scope["path"].lstrip("/")  # a path, never another host
+        await send_response(
+            send, 303, "", ((b"location", f"{target}{query_text}".encode()), (b"set-cookie", cookie.encode()))
+        )
 
-    def limited(self, receive: Receive) -> Receive:
-        """What is sent without saying its length is counted."""
-        taken = 0
+    def limit_body(self, receive: Receive) -> Receive:
+        """`receive` with a check of the number of bytes, for requests without a length."""
+        total = 0
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal total
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.largest:
-                raise TooLarge
+            total += len(message.get("body", b""))
+            if total > self.max_bytes:
+                raise RequestTooLarge
             return message
 
         return counted
 
 
-def local(host: str, given: str = "localhost") -> bool:
-    """Whether a Host is an address, localhost, this machine or the given name: none that others can point here."""
+def cookie_name(headers: dict[str, str]) -> str:
+    """The name of the cookie: browsers send a host's cookies to all its ports, and two studios have two tokens."""
+    try:
+        port = urlsplit(f"//{headers.get('host', '')}").port
+    except ValueError:
+        port = None
+    return f"{COOKIE_NAME}-{port or 80}"
+
+
+def is_from_other_site(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether a browser says that another site's page caused a request. A link to the studio itself may be followed."""
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):  # programs do not send it
+        return False
+    opens_page = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return not (opens_page and scope["method"] == "GET" and scope["path"] == "/")
+
+
+def is_allowed_host(host: str, host_name: str = "localhost") -> bool:
+    """Whether a Host header is an IP address, localhost, the name of this machine, or `host_name`."""
     name = urlsplit(f"//{host}").hostname or ""
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name in ("localhost", given, socket.gethostname().lower())
+        return name in ("localhost", host_name, socket.gethostname().lower())
     return True
 
 
-def guarded(send: Send) -> Send:
+def add_security_headers(send: Send) -> Send:
+    """`send` with SECURITY_HEADERS added to each response."""
+
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *HEADERS]
+            message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
         await send(message)
 
     return with_headers
 
 
-async def answer(send: Send, status: int, words: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    body = words.encode()
-    text = ((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *headers)
-    await guarded(send)({"type": "http.response.start", "status": status, "headers": list(text)})
+async def send_response(send: Send, status: int, body_text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    """Send a plain text response."""
+    body = body_text.encode()
+    all_headers = (
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    )
+    await add_security_headers(send)({"type": "http.response.start", "status": status, "headers": list(all_headers)})
     await send({"type": "http.response.body", "body": body})

@@ -1,75 +1,87 @@
-"""The whole page: a model chosen at the top, and a tab for each thing that one does."""
+"""The studio page: a model dropdown at the top, and tabs for drawing, keeping, editing, and training."""
 
 from typing import Any
 
 import gradio as gr
 
-from . import api, draw, edit, keep, runs, slide, train, walk
+from . import api, draw_tab, edit_tab, keep_tab, runs_tab, sliders_tab, train_tab, walk_tab
 from .api_edit import EditApi
+from .error_handling import report_errors
 from .session import Board
-from .told import told
 from .trainer import Trainer
 from .workspace import Workspace
 
 TITLE = "Noisette studio"
-HEAD = '<div class="n-head"><h1>Noisette</h1><p>Draw with your own model. Nothing leaves this machine.</p></div>'
+HEADER_HTML = (
+    '<div class="n-head"><h1>Noisette</h1><p>Sample from your own model. Nothing leaves this machine.</p></div>'
+)
 
 
-def page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
-    """The page for a workspace. It is the same for every visitor; what one sees is in one's own states."""
-    drawing, keeping, editing = draw.Drawing(workspace), keep.Keeping(workspace), edit.Editing(workspace)
-    walking, sliding = walk.Walking(workspace), slide.Sliding(workspace)
-    running, starting = runs.Running(workspace, trainer), train.Starting(workspace, trainer)
+def build_page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
+    """The page of a workspace. It is shared; the data of each visitor is in Gradio states."""
+    drawing, keeping, editing = draw_tab.DrawTab(workspace), keep_tab.KeepTab(workspace), edit_tab.EditTab(workspace)
+    walking, sliding = walk_tab.WalkTab(workspace), sliders_tab.SlidersTab(workspace)
+    running, starting = runs_tab.RunsTab(workspace, trainer), train_tab.TrainTab(workspace, trainer)
     with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=(3600, 3600)) as blocks:
-        api.offered(
-            api.Api(workspace, trainer), EditApi(workspace, sliding.directions)
-        )  # first: the page's own events make way for these names
-        gr.HTML(HEAD)
+        api.register_api(
+            api.Api(workspace, trainer), EditApi(workspace, sliding.direction_cache)
+        )  # first, so that these endpoints get their names
+        gr.HTML(HEADER_HTML)
         path, board = gr.State(None), gr.State(Board())
-        names = workspace.models()
+        names = workspace.list_models()
         model = gr.Dropdown(names, value=next(iter(names), None), label="Model", elem_id="model")
         about = gr.HTML("", html_template='<p class="n-faint">${value}</p>', elem_id="about")
         with gr.Tabs() as tabs:
             with gr.Tab("Draw"):
-                controls, label, filled = draw.build(drawing, model, path, board)
+                controls, label, filled = draw_tab.build(drawing, model, path, board)
             with gr.Tab("Keep") as choosing:
-                grid = keep.build(keeping, board)
+                grid = keep_tab.build(keeping, board)
             with gr.Tab("Edit", id="edit"):
-                own, paper = edit.build(editing, model, controls)
+                edit_inputs, edit_picture = edit_tab.build(editing, model, controls)
             with gr.Tab("Walk") as between:
-                ends = walk.build(walking, board)
+                ends = walk_tab.build(walking, board)
             with gr.Tab("Sliders"):
-                axes = slide.build(sliding, model, controls)
+                axes = sliders_tab.build(sliding, model, controls)
             with gr.Tab("Runs", id="runs") as shown:
-                run, parts = runs.build(running)
+                run, parts = runs_tab.build(running)
             with gr.Tab("Train"):
-                source = train.build(starting, run, tabs)
-        way = [about, controls.labels, controls.attributes, controls.text, *controls.way(), label]
+                source, origin = train_tab.build(starting, run, tabs)
+        draw_inputs = [about, controls.labels, controls.attributes, controls.text, *controls.sampler_inputs(), label]
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        data, picture, kind = paper
-        known, parts_of_model = gr.State(model.value), [*way, *own, *axes]
+        data, picture, edit_status, kind = edit_picture
+        selected, model_inputs = gr.State(model.value), [*draw_inputs, *edit_inputs, *axes]
 
-        def chosen(name: str | None, before: str | None, what: str) -> list[Any]:
-            """What another model changes. Gradio tells of input, too, when the keyboard leaves a list without having
-            chosen: then nothing is changed."""
-            if name == before:
-                return [gr.skip()] * (1 + len(parts_of_model))
-            return [name, *drawing.chosen(name), *editing.chosen(name, what), *sliding.chosen(name)]
+        def select_model(name: str | None, previous: str | None, kind: str) -> list[Any]:
+            """Updates for another model; none for the same one: Gradio also fires when a list loses the focus."""
+            if name == previous:
+                return [gr.skip()] * (1 + len(model_inputs))
+            return [name, *drawing.select_model(name), *editing.select_model(name, kind), *sliding.select_model(name)]
 
         model.input(
-            told(chosen), [model, known, kind], [known, *parts_of_model], trigger_mode="always_last", **quick
-        )  # fmt: skip
-        known.change(told(editing.seen), [model, data, kind], picture, **quick)
-        grid[1].select(told(editing.kept), [board, model, kind], [data, picture, tabs], **quick)
-        between.select(walking.stops, [board, *ends], ends, **quick)
+            report_errors(select_model),
+            [model, selected, kind],
+            [selected, *model_inputs],
+            trigger_mode="always_last",
+            **quick,
+        )
+        selected.change(report_errors(editing.refresh_picture), [model, data, kind], picture, **quick)
+        grid[1].select(
+            report_errors(editing.load_kept), [board, model, kind], [data, picture, edit_status, tabs], **quick
+        )
+        between.select(walking.update_endpoints, [board, *ends], ends, **quick)
         for event in (choosing.select, *(done.then for done in filled)):
-            event(keeping.show, board, grid, **quick)
-        shown.select(told(running.refreshed), run, run, **quick).then(told(running.chosen), run, parts, **quick)
+            event(keeping.render_board, board, grid, **quick)
+        shown.select(report_errors(running.refresh_list), run, run, **quick).then(
+            report_errors(running.show_run), run, parts, **quick
+        )
         blocks.load(
-            lambda: [gr.update(choices=workspace.models()), gr.update(choices=starting.sources())],
-            None, [model, source], **quick,
+            lambda: [
+                gr.update(choices=choices)
+                for choices in (workspace.list_models(), starting.list_sources(), starting.list_starts())
+            ],
+            None, [model, source, origin], **quick,
         )  # fmt: skip
-        blocks.load(told(drawing.chosen), model, way, **quick)
-        blocks.load(told(sliding.chosen), model, axes, **quick)
-        blocks.load(told(editing.chosen), [model, kind], own, **quick)
-    return blocks.queue(default_concurrency_limit=1, max_size=64)
+        blocks.load(report_errors(drawing.select_model), model, draw_inputs, **quick)
+        blocks.load(report_errors(sliding.select_model), model, axes, **quick)
+        blocks.load(report_errors(editing.select_model), [model, kind], edit_inputs, **quick)
+    return blocks.queue(default_concurrency_limit=1, max_size=64, api_open=False)

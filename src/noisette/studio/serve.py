@@ -1,79 +1,113 @@
-"""The studio as a server on this machine."""
+"""The web server of the studio."""
 
 import ipaddress
 import os
 import secrets
 import shutil
-import signal
 import socket
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 
-from .. import shipped
 from ..errors import InputError
+from ..models import shipped
+from .ending import close_on_signals, end_if_threads_are_stuck, exit_on_signals
+from .offline import OFFLINE_ENVIRONMENT, forbid_connections
+from .temporary import temporary_folder
+from .trainer import Trainer
+from .uploads import remove_unused
 from .workspace import Workspace
 
-LOOPBACK = "127.0.0.1"
+MAX_CONNECTIONS = 512
 
 
 def serve(
-    workspace: Path, given: Path | None, host: str, port: int, opened: Callable[[str], None] = lambda address: None
-) -> None:
-    """Serve until Ctrl-C. `opened` is told the address, token included, when people may come.
+    workspace: Path, model: Path | None, host: str, port: int, on_ready: Callable[[str, Path], None],
+    has_token: bool = True,
+) -> None:  # fmt: skip
+    """Serve the studio until Ctrl-C. `on_ready` is called once the page can be opened, with its address, including the
+    token, and with a file that leads there.
 
-    Beyond loopback a token is asked for, made anew each time. The port is a free one where it is 0.
+    The token is new at each start. `has_token=False`: whoever can reach the address can use the studio, so it must be
+    loopback. Port 0 picks a free port. InputError if the model cannot be loaded or the address cannot be used.
+
+    Must be called in the main thread of a process of its own: it makes new files private, and forbids connections.
     """
-    given_model = None if given is None else _model(given)
-    sock = listening(host, port)
-    token = None if loopback(host) else secrets.token_urlsafe(24)
+    if not has_token and not is_loopback(host):
+        raise InputError(f"--no-token is for this machine alone, and {host} is for others: leave out --no-token")
+    given_model = None if model is None else _resolve_model(model)
+    environment = dict(os.environ)  # of training, which may use the network
+    os.environ |= OFFLINE_ENVIRONMENT  # before gradio is imported
+    sock = open_socket(host, port)
+    token = secrets.token_urlsafe(24) if has_token else None
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{sock.getsockname()[1]}/{'' if token is None else f'?token={token}'}"
-    cache = Path(tempfile.mkdtemp(prefix="noisette-studio-"))
-    # before it is imported: no news of us, and no file anywhere but there
-    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_TEMP_DIR": str(cache)}
+    mask = os.umask(0o077)
     try:
-        _run(Workspace(workspace, given_model, shipped.places()), sock, token, host, lambda: opened(address))
+        with exit_on_signals(), sock, temporary_folder() as folder:
+            os.environ["GRADIO_TEMP_DIR"] = str(folder)
+            place = Workspace(workspace, given_model, shipped.list_folders())
+            place.protect()
+            with closing_trainer(Trainer(place, environment, mask)) as trainer:
+                _run(place, trainer, folder, sock, token, host, lambda: on_ready(address, write_link(folder, address)))
+    except (SystemExit, KeyboardInterrupt) as request:
+        end_if_threads_are_stuck(request)
+        raise
     finally:
-        sock.close()
-        shutil.rmtree(cache, ignore_errors=True)
+        os.umask(mask)
 
 
-def _run(workspace: Workspace, sock: socket.socket, token: str | None, host: str, ready: Callable[[], None]) -> None:
+def write_link(folder: Path, address: str) -> Path:
+    """A page for this user alone that leads to an address. Other users could read it in a browser's command line."""
+    path = folder / "open.html"
+    path.write_text(f'<meta charset="utf-8"><meta http-equiv="refresh" content="0; url={escape(address)}">', "utf-8")
+    return path
+
+
+@contextmanager
+def closing_trainer(trainer: Trainer) -> Iterator[Trainer]:
+    """A context that removes unused uploads, and stops the runs at its end."""
+    remove_unused(trainer.workspace, trainer.list_used_sources(), min_age=0)
+    try:
+        yield trainer
+    finally:
+        trainer.close()
+        remove_unused(trainer.workspace, trainer.list_used_sources(), min_age=0)
+
+
+def _run(
+    workspace: Workspace, trainer: Trainer, folder: Path, sock: socket.socket, token: str | None, host: str,
+    on_ready: Callable[[], None],
+) -> None:  # fmt: skip
     import uvicorn
 
-    from .app import application
-    from .trainer import Trainer
-    from .uploads import cleared
+    from .application import build_app
+
+    def clean_up() -> None:
+        trainer.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            ready()
+            on_ready()
 
-    trainer = Trainer(workspace)
-    cleared(workspace, trainer.needed(), older=0)
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            with close_on_signals(self, clean_up):
+                yield
+
     config = uvicorn.Config(
-        application(workspace, trainer, token, host), log_level="warning", access_log=False, proxy_headers=False,
-        server_header=False, timeout_graceful_shutdown=2, ws="none",
+        build_app(workspace, trainer, folder, token, host), log_level="warning", access_log=False, proxy_headers=False,
+        server_header=False, timeout_graceful_shutdown=2, ws="none", limit_concurrency=MAX_CONNECTIONS,
     )  # fmt: skip
-    for name in ("SIGTERM", "SIGHUP"):  # the server closes at the first, and sends it again: then this is what it does
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _closing)
-    try:
-        Server(config).run(sockets=[sock])
-    finally:
-        trainer.close()
-        cleared(workspace, trainer.needed(), older=0)
+    forbid_connections()
+    Server(config).run(sockets=[sock])
 
 
-def _closing(number: int, frame: object) -> None:
-    """Leave in good order: a run that is being trained saves first."""
-    raise SystemExit(128 + number)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket on that address and no other."""
+def open_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to one address. InputError if that is not possible."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -82,13 +116,13 @@ def listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
-            f"nothing can listen on {host}, port {port}: {reason.lower()}; give another --port, or 0 for a free one"
+            f"cannot listen on {host}, port {port}: {reason.lower()}; choose another --port, or 0 for a free one"
         ) from error
     return sock
 
 
-def loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -97,9 +131,9 @@ def loopback(host: str) -> bool:
         return False
 
 
-def _model(given: Path) -> Path:
-    """A model that was named on the command line is opened before the page is: what is wrong with it is said there."""
-    from ..model import load
+def _resolve_model(model: Path) -> Path:
+    """Load the model of the command line once, so that its errors appear there; return its folder."""
+    from ..models.picture_model import load
 
-    load(given)
-    return given if given.exists() else shipped.place(str(given)) or given
+    load(model)
+    return model if model.exists() else shipped.find_folder(str(model)) or model

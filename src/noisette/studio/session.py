@@ -1,52 +1,27 @@
-"""What a visitor is looking at, as values: nothing here changes, and every step gives a new one."""
+"""The state of a visit as immutable values: every action gives a new one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..edit.kin import Kin
-from ..edit.origin import Origin
+from ..diffusion.sampler import State
 from ..errors import InputError
-from ..sampler import State
-from ..shapes import Bytes
+from ..sampling.lineage import NoiseLineage
+from ..sampling.record import SampleRecord
+from ..sampling.request import SampleRequest, repeat_record
+from ..shapes import UInt8Images
 
 
 @dataclass(frozen=True)
-class Way:
-    """How pictures are walked to."""
+class BoardRequest:
+    """A request to a model of the workspace."""
 
-    sampler: str
-    grid: str
-    steps: int
-    guidance: float
-    eta: float | None
-    interval: tuple[float, float]  # of t, in which guidance guides
-
-
-def way_of(o: Origin) -> Way:
-    """How a picture was walked to."""
-    return Way(o.sampler, o.grid, o.steps, o.guidance, o.eta, o.interval)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be drawn: one noise and one label a picture."""
-
-    model: str  # its name in the workspace
-    kin: tuple[Kin, ...]
-    labels: tuple[str | None, ...]  # names, or mixtures: bread:0.5,sword:0.5
-    way: Way
-    attributes: tuple[tuple[str, ...], ...] = ()  # of each picture, like hue=0.3; none at all where there are none
-    texts: tuple[str | None, ...] = ()  # of each picture; none at all where there are none
-
-    @property
-    def asked(self) -> tuple[str | None, ...]:
-        """What each picture is asked to be, in a word or in some."""
-        return tuple(label or text for label, text in zip(self.labels, self.texts or self.labels, strict=True))
+    model_name: str
+    request: SampleRequest
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Where a walk left another one, and what was asked from there on; None: the same as before."""
+    """The step at which a trajectory left another one, with a new seed, a new label or both; None: as before."""
 
     step: int
     seed: int | None
@@ -54,106 +29,114 @@ class Branch:
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
-    """A walk as far as it is: `states[k]` is after step k, on the CPU."""
+class Trajectory:
+    """Sampling so far: `states[k]` is the state after step k, on the CPU."""
 
-    wish: Wish
-    model: str  # the model's hash
+    model_name: str  # in the workspace
+    request: SampleRequest
     states: tuple[State, ...]
     branch: Branch | None = None
 
     @property
-    def steps(self) -> int:
+    def num_steps(self) -> int:
         return len(self.states) - 1
 
     @property
-    def asked(self) -> tuple[str | None, ...]:
-        """What each picture was asked to be at last, in a word or in some."""
+    def prompts(self) -> tuple[str | None, ...]:
+        """The label or text of each picture; of a branch, after it."""
         label = None if self.branch is None else self.branch.label
-        return self.wish.asked if label is None else (label,) * len(self.wish.kin)
+        return self.request.prompts if label is None else (label,) * len(self.request)
 
     @property
-    def done(self) -> bool:
+    def is_finished(self) -> bool:
         return bool(self.states[-1].t == 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
-    """A finished picture, (1, C, H, W), and all that is needed to draw it, or kin of it, again."""
+class BoardSample:
+    """A finished picture, (1, C, H, W), with its record."""
 
-    name: str  # of the model, in the workspace
-    pixels: Bytes
-    origin: Origin
+    model_name: str  # in the workspace
+    pixels: UInt8Images
+    record: SampleRecord
     branch: Branch | None = None
 
     @property
-    def asked(self) -> str | None:
-        """What it was asked to be, in a word or in some; of a branch, at last."""
-        at_last = None if self.branch is None else self.branch.label
-        return at_last or self.origin.label or self.origin.text
+    def prompt(self) -> str | None:
+        """Its label or text; of a branch, after it."""
+        label = None if self.branch is None else self.branch.label
+        return label or self.record.label or self.record.text
 
     @property
-    def kin(self) -> Kin:
-        return Kin(self.origin.seed, self.origin.turns)
+    def lineage(self) -> NoiseLineage:
+        return NoiseLineage(self.record.seed, self.record.rotations)
 
-    def alike(self, kin: Sequence[Kin]) -> Wish:
-        """The same wish for other noises."""
-        n, o = len(kin), self.origin
-        return Wish(self.name, tuple(kin), (o.label,) * n, way_of(o), (o.attributes,) * n, (o.text,) * n)
+    def make_request(self, lineages: Sequence[NoiseLineage]) -> BoardRequest:
+        """The request of pictures like this one with other noises."""
+        return BoardRequest(self.model_name, repeat_record(self.record, lineages))
 
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """A grid of pictures to choose from, and the shelf of those that were kept."""
+    """A grid of pictures to choose from, and those that were kept."""
 
-    cells: tuple[Cell, ...] = ()
+    samples: tuple[BoardSample, ...] = ()
     rejected: frozenset[int] = frozenset()
-    kept: tuple[Cell, ...] = ()
-    generation: int = 0  # how often the grid was filled
+    kept: tuple[BoardSample, ...] = ()
+    generation: int = 0  # how many times the grid was filled
 
-    def cell(self, i: int) -> Cell:
-        if not 0 <= i < len(self.cells):
-            raise InputError(f"there is no picture {i + 1} on the board: it has {len(self.cells)}")
-        return self.cells[i]
+    def get_sample(self, index: int) -> BoardSample:
+        if not 0 <= index < len(self.samples):
+            raise InputError(f"the board has no picture {index + 1}: it has {len(self.samples)}")
+        return self.samples[index]
 
-    def filled(self, cells: Sequence[Cell]) -> "Board":
-        """Other pictures to choose from, beside the same shelf."""
-        return replace(self, cells=tuple(cells), rejected=frozenset(), generation=self.generation + 1)
+    def with_samples(self, samples: Sequence[BoardSample]) -> "Board":
+        """Other pictures to choose from; the same ones are kept."""
+        return replace(self, samples=tuple(samples), rejected=frozenset(), generation=self.generation + 1)
 
-    def keep(self, i: int) -> "Board":
-        """Put picture i on the shelf; if it is there, take it off."""
-        cell = self.cell(i)
-        if self.holds(cell):
-            return replace(self, kept=tuple(k for k in self.kept if k is not cell))
-        return replace(self, kept=(*self.kept, cell), rejected=self.rejected - {i})
+    def toggle_kept(self, index: int) -> "Board":
+        """Keep picture `index`, or no longer keep it."""
+        sample = self.get_sample(index)
+        if self.is_kept(sample):
+            return replace(self, kept=tuple(k for k in self.kept if k is not sample))
+        return replace(self, kept=(*self.kept, sample), rejected=self.rejected - {index})
 
-    def placed(self, came: "Came") -> "Board":
-        """With pictures that were asked for when it was as `came` says: it may have been pressed on meanwhile."""
-        if came.places is None:
-            return self.filled(came.cells)
-        if came.generation != self.generation:
-            raise InputError("the board was filled anew meanwhile: nothing was replaced")
-        new = dict(zip(came.places, came.cells, strict=True))
-        return self.filled([new.get(i, cell) for i, cell in enumerate(self.cells)])
+    def insert(self, samples: Sequence[BoardSample], index: int) -> "Board":
+        """More pictures, before that at `index`; all others stay, kept and rejected as they are."""
+        rejected = frozenset(i + len(samples) * (i >= index) for i in self.rejected)
+        both = (*self.samples[:index], *samples, *self.samples[index:])
+        return replace(self, samples=both, rejected=rejected, generation=self.generation + 1)
 
-    def reject(self, i: int) -> "Board":
-        """Mark picture i as one to be replaced; if it is, no longer. What is rejected is not kept."""
-        cell = self.cell(i)
-        kept = tuple(k for k in self.kept if k is not cell)
-        return replace(self, rejected=self.rejected ^ {i}, kept=kept)
+    def apply_update(self, update: "BoardUpdate") -> "Board":
+        """With new pictures. Raises InputError where their places are those of a board that was filled anew since."""
+        if update.indices is None and update.index is None:
+            return self.with_samples(update.samples)
+        if update.generation != self.generation:
+            raise InputError("the board was filled anew meanwhile: nothing was changed")
+        if update.index is not None:
+            return self.insert(update.samples, update.index)
+        new = dict(zip(update.indices or (), update.samples, strict=True))
+        return self.with_samples([new.get(i, sample) for i, sample in enumerate(self.samples)])
 
-    def drop(self, i: int) -> "Board":
-        """Take picture i off the shelf."""
-        return replace(self, kept=self.kept[:i] + self.kept[i + 1 :])
+    def toggle_rejected(self, index: int) -> "Board":
+        """Reject picture `index`, or no longer reject it. A rejected picture is not kept."""
+        sample = self.get_sample(index)
+        kept = tuple(k for k in self.kept if k is not sample)
+        return replace(self, rejected=self.rejected ^ {index}, kept=kept)
 
-    def holds(self, cell: Cell) -> bool:
-        return any(k is cell for k in self.kept)
+    def remove_kept(self, index: int) -> "Board":
+        """No longer keep the picture at `index` of those kept."""
+        return replace(self, kept=self.kept[:index] + self.kept[index + 1 :])
+
+    def is_kept(self, sample: BoardSample) -> bool:
+        return any(k is sample for k in self.kept)
 
 
 @dataclass(frozen=True, eq=False)
-class Came:
-    """Pictures that came of what was asked for on the board of a generation."""
+class BoardUpdate:
+    """New pictures for the board of a generation."""
 
-    cells: tuple[Cell, ...]
+    samples: tuple[BoardSample, ...]
     generation: int
-    places: tuple[int, ...] | None = None  # of the cells that they replace; None: of all
+    indices: tuple[int, ...] | None = None  # of the pictures that they replace; None: all
+    index: int | None = None  # of the picture that they are put before; None: they replace others

@@ -1,8 +1,8 @@
-"""How the page looks: the system's own fonts, hazelnut brown, and nothing that is fetched from elsewhere."""
+"""CSS and theme of the page: system fonts, hazelnut brown, no external resources."""
 
 from gradio.themes import Base, Color
 
-from ..viz.chart import STYLE
+from ..report.viz.chart import STYLE
 
 HAZELNUT = Color(
     name="hazelnut", c50="#faf6f1", c100="#f1e7da", c200="#e2cdb2", c300="#d0ad84", c400="#bd8d5c", c500="#8f5f33",
@@ -13,7 +13,8 @@ CSS = (
     STYLE
     + """
 :root { --faint: #57534e; --line: #d6d3d1; } .dark { --faint: #d6d3d1; --line: #44403c; }
-.gradio-container { max-width: 76rem !important; margin: 0 auto !important; }
+html { scrollbar-gutter: stable; }
+.gradio-container { width: 100%; max-width: 76rem !important; margin: 0 auto !important; }
 .n-head { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1rem; }
 .n-head h1 { font-size: 1.5rem; font-weight: 650; margin: 0; }
 .n-head p, .n-faint { color: var(--body-text-color-subdued); margin: 0; }
@@ -27,6 +28,7 @@ img.n-pixels { image-rendering: pixelated; border-radius: 4px; max-width: 100%; 
   background: repeating-conic-gradient(#fff 0 25%, #e1e3e6 0 50%) 0 0 / 20px 20px; }
 .n-cell { border: 2px solid transparent; border-radius: 8px; padding: 4px; }
 .n-kept { border-color: #2f855a; } .n-rejected img { opacity: .3; }
+.n-coming { position: sticky; bottom: 0; z-index: 5; background: var(--body-background-fill); }
 .n-buttons { display: flex; gap: 4px; margin-top: 4px; }
 .n-cell button { flex: 1; margin: 0 !important; min-height: 2rem; padding: 0 .45rem;
   border-radius: 6px; cursor: pointer; font-size: .8rem;
@@ -79,11 +81,12 @@ footer { display: none !important; }
 
 
 def theme() -> Base:
-    made = Base(
+    """The Gradio theme."""
+    base = Base(
         primary_hue=HAZELNUT, secondary_hue=HAZELNUT, neutral_hue="stone",
         font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"),
     )  # fmt: skip
-    return made.set(
+    return base.set(
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_dark="*primary_600",
         button_primary_background_fill_hover="*primary_700",

@@ -1,93 +1,125 @@
-"""The folder of runs that the studio shows.
+"""The folder of runs that the studio works in.
 
-What a page asks for is a name, looked up among what lies in the folder. It is never made into a path.
+The page sends names, which are looked up among the folder's entries. A name is never used as a path.
 """
 
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-import torch
+from ..errors import InputError, lookup
+from ..models.picture_model import PictureModel, load
+from ..team import best_device
 
-from ..errors import InputError, known
-from ..model import PictureModel, load
-
-KEPT = 3  # models in memory
-OWN = ".studio"  # the studio's own sub-folder: uploads, and how each run was started
-NAME = re.compile(r"\w[\w -]{0,63}")  # of a new run: nothing that a path could be made of
+MAX_LOADED = 3  # models kept in memory
+STUDIO_FOLDER = ".studio"  # sub-folder for uploads, logs and the options of runs
+RUN_NAME = re.compile(r"\w[\w -]{0,63}")  # of a new run: no characters with a meaning in paths
 
 
 class Workspace:
-    """Runs and models by name: the sub-folders of `folder`; `given`, which may lie anywhere; and those `beside`."""
+    """Runs and models by name: the sub-folders of `folder`, `extra_model` (anywhere on disk), and `shipped` models."""
 
-    def __init__(self, folder: Path, given: Path | None = None, beside: Mapping[str, Path] | None = None) -> None:
-        self.folder, self.beside = folder.resolve(), beside or {}
-        self.given = None if given is None else given.resolve()
+    def __init__(
+        self, folder: Path, extra_model: Path | None = None, shipped: Mapping[str, Path] | None = None
+    ) -> None:
+        self.folder, self.shipped = folder.resolve(), shipped or {}
+        self.extra_model = None if extra_model is None else extra_model.resolve()
         self.loaded: dict[tuple[Path, int], PictureModel] = {}
         self.lock = threading.Lock()
 
     @property
-    def own(self) -> Path:
-        return self.folder / OWN
+    def studio_folder(self) -> Path:
+        """The studio's own sub-folder."""
+        return self.folder / STUDIO_FOLDER
 
-    def places(self) -> dict[str, Path]:
-        """Every folder that may hold a run, by name: the given one first, those beside the workspace last. Links that
-        lead out are not there."""
-        found = {} if self.given is None else {self.given.name: self.given}
-        inside = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        for path in inside:
+    def protect(self) -> None:
+        """Make the studio's own sub-folder private, if it exists: an older version may have made it."""
+        with suppress(OSError):
+            self.studio_folder.chmod(0o700)
+
+    def make_studio_folder(self) -> Path:
+        """The studio's own sub-folder, for its user alone; created if it does not exist."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.studio_folder.mkdir(mode=0o700, exist_ok=True)
+        return self.studio_folder
+
+    def list_folders(self) -> dict[str, Path]:
+        """Folders that may hold a run, by name: `extra_model` first, `shipped` last; without links to the outside."""
+        folders = {} if self.extra_model is None else {self.extra_model.name: self.extra_model}
+        entries = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        for path in entries:
             if path.is_dir() and not path.name.startswith(".") and path.resolve().parent == self.folder:
-                found.setdefault(path.name, path)
-        return found | {name: path for name, path in self.beside.items() if name not in found}
+                folders.setdefault(path.name, path)
+        return folders | {name: path for name, path in self.shipped.items() if name not in folders}
 
-    def models(self) -> list[str]:
-        """Names of what can be drawn with."""
-        return [name for name, path in self.places().items() if _drawable(path) is not None]
+    def list_models(self) -> list[str]:
+        """Names of folders with a model to sample from."""
+        return [name for name, path in self.list_folders().items() if _find_model(path) is not None]
 
-    def runs(self) -> list[str]:
-        """Names of what was trained here, or is being trained."""
-        return [name for name, path in self.places().items() if (path / "data.json").is_file()]
+    def list_origins(self) -> dict[str, str]:
+        """The models that a run can start from, by name: those of finished runs with their path, those that ship with
+        their name."""
+        finished = {name: path for name, path in self.list_folders().items() if _find_finished(path) is not None}
+        return {name: name if path == self.shipped.get(name) else str(path) for name, path in finished.items()}
 
-    def run(self, name: str) -> Path:
-        return known(name, {n: p for n, p in self.places().items() if n in self.runs()}, "run")
+    def list_runs(self) -> list[str]:
+        """Names of run folders, finished or not."""
+        return [name for name, path in self.list_folders().items() if (path / "data.json").is_file()]
 
-    def sources(self) -> list[str]:
-        """Names of folders with pictures to train on: those that are neither runs nor models."""
-        taken = {*self.models(), *self.runs()}
-        return [n for n, p in self.places().items() if n not in taken and not (p / "config.json").exists()]
+    def find_run(self, name: str) -> Path:
+        """The folder of a run; InputError if there is none of that name."""
+        return lookup(name, {n: p for n, p in self.list_folders().items() if n in self.list_runs()}, "run")
 
-    def source(self, name: str) -> Path:
-        return known(name, {n: p for n, p in self.places().items() if n in self.sources()}, "folder of pictures")
+    def list_sources(self) -> list[str]:
+        """Names of folders that are neither runs nor models, so may hold pictures."""
+        others = {*self.list_models(), *self.list_runs()}
+        return [n for n, p in self.list_folders().items() if n not in others and not (p / "config.json").exists()]
 
-    def new(self, name: str) -> Path:
-        """The folder of a run that there is not yet."""
-        if not NAME.fullmatch(name):
-            raise InputError(f"{name!r} is no name for a run: take letters, digits, blanks, - and _, 64 at most")
+    def find_source(self, name: str) -> Path:
+        """The folder of pictures with that name; InputError if there is none."""
+        return lookup(
+            name, {n: p for n, p in self.list_folders().items() if n in self.list_sources()}, "folder of pictures"
+        )
+
+    def new_run_folder(self, name: str) -> Path:
+        """The folder for a new run. InputError for an invalid name, and for one that is in use."""
+        if not RUN_NAME.fullmatch(name):
+            raise InputError(f"{name!r} is not a valid run name: use letters, digits, spaces, - and _, at most 64")
         if (self.folder / name).exists():
-            raise InputError(f"there is something called {name!r} already: take another name for the run")
+            raise InputError(f"{name!r} already exists in the workspace: choose another name for the run")
         return self.folder / name
 
-    def model(self, name: str) -> PictureModel:
-        """The model of that name, from memory where it has not changed. Of an unfinished run: its newest checkpoint."""
-        path = _drawable(known(name, self.places(), "model"))
+    def load_model(self, name: str) -> PictureModel:
+        """The model of that name; of an unfinished run, its newest checkpoint. Unchanged models are cached.
+
+        InputError if there is no such folder, or no model in it.
+        """
+        path = _find_model(lookup(name, self.list_folders(), "model"))
         if path is None:
-            raise InputError(f"{name} holds no model yet: choose one of {', '.join(self.models()) or 'none'}")
+            raise InputError(
+                f"{name} has no model yet; models in the workspace: {', '.join(self.list_models()) or 'none'}"
+            )
         key = (path, (path / "config.json" if (path / "config.json").exists() else path).stat().st_mtime_ns)
         with self.lock:
             if key not in self.loaded:
-                model = load(path).to(torch.accelerator.current_accelerator(check_available=True) or "cpu")
-                for old in list(self.loaded)[: max(0, len(self.loaded) - KEPT + 1)]:
+                model = load(path).to(best_device())
+                for old in list(self.loaded)[: max(0, len(self.loaded) - MAX_LOADED + 1)]:
                     del self.loaded[old]
                 self.loaded[key] = model
             return self.loaded[key]
 
 
-def _drawable(path: Path) -> Path | None:
-    """The model folder or checkpoint that a folder would be drawn with."""
-    for folder in (path / "model", path):
-        if (folder / "model.safetensors").is_file():
-            return folder
+def _find_finished(path: Path) -> Path | None:
+    """The model folder in a folder; None if there is none."""
+    return next((folder for folder in (path / "model", path) if (folder / "model.safetensors").is_file()), None)
+
+
+def _find_model(path: Path) -> Path | None:
+    """The model folder or newest checkpoint in a folder; None if there is none."""
+    if (finished := _find_finished(path)) is not None:
+        return finished
     checkpoints = path / "checkpoints"
-    found = [c for c in checkpoints.iterdir() if (c / "state.json").is_file()] if checkpoints.is_dir() else []
-    return max(found, default=None, key=lambda c: c.name)
+    complete = [c for c in checkpoints.iterdir() if (c / "state.json").is_file()] if checkpoints.is_dir() else []
+    return max(complete, default=None, key=lambda c: c.name)

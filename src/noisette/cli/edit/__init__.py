@@ -1,8 +1,8 @@
-"""noisette edit: what one does with a model beside drawing. One command a file; each parses, calls and shows."""
+"""noisette edit: the commands that change pictures with a model, one per file. Each parses, calls and shows."""
 
 import typer
 
-from ..names import PeoplesNames
+from ..aliases import AliasedCommand
 from .hspace import hspace
 from .inpaint import inpaint
 from .invert import invert
@@ -14,6 +14,6 @@ from .walk import walk
 
 edit = typer.Typer(no_args_is_help=True, help="Change pictures with a model: vary, inpaint, upscale, tile, segment, …")
 for command in (vary, inpaint, upscale, tile, walk, invert, hspace, segment):
-    edit.command(cls=PeoplesNames)(command)
+    edit.command(cls=AliasedCommand)(command)
 
 __all__ = ["edit"]

@@ -1,4 +1,4 @@
-"""noisette edit hspace: directions inside one's own model, and pictures moved along them."""
+"""noisette edit hspace: directions in a model's features (h-space), and pictures moved along them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -7,187 +7,191 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...errors import InputError, known
-from ..spread import spread
-from ..terminal import console, machine, wrote
-from .job import Job, begin, positive, ready, report, sheet_of
-from .options import Asked, Model, Number, Out
+from ...errors import InputError, lookup
+from ..bounds import check_minimum
+from ..option_groups import expand_option_groups
+from ..terminal import get_console, print_json, print_paths
+from .job import EditJob, check_output_folder, encode_pixels, open_job, print_results, write_sheet
+from .options import EditOptions, Model, Number, Out
 
 if TYPE_CHECKING:
-    from ...denoiser import Denoiser
-    from ...edit.hspace import Direction, Place
-    from ...edit.measured import Bench, Effect
-    from ...edit.retouch import Turn
+    from ...diffusion.denoiser import Denoiser
+    from ...edit.hspace import Direction, DirectionEffect, EffectSetup, Layer
+    from ...sampling.batch import EditBatch
     from ...shapes import Images
 
-TESTED = 8  # pictures on which a direction is measured
+NUM_TEST_SAMPLES = 8  # pictures on which a direction's effect is measured
 
 
-@spread
+@expand_option_groups
 def hspace(
     model: Model,
     out: Out,
     directions: Annotated[
-        Path | None, typer.Option(help="A file that this command wrote; found anew unless said.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="directions.safetensors written by this command. Default: find directions.", show_default=False
+        ),
     ] = None,
     along: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=STRENGTH, of --directions: -2 to 2 is much. May be given several times."),
+        typer.Option(help="NAME=STRENGTH of a direction in --directions, usually -2 to 2. Repeatable."),
     ] = None,
-    components: Annotated[int, typer.Option(help="Principal directions to find.")] = 4,
-    origin: Annotated[Path | None, typer.Option("--from", help="A folder of pictures without something.")] = None,
-    towards: Annotated[Path | None, typer.Option("--to", help="A folder of the same pictures with it.")] = None,
-    place: Annotated[
+    components: Annotated[int, typer.Option(help="Number of principal components to find.")] = 4,
+    without_folder: Annotated[
+        Path | None, typer.Option("--without", help="Folder of pictures without a property; needs --with.")
+    ] = None,
+    with_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--with", help="Folder of the same pictures with that property: finds the direction of their difference."
+        ),
+    ] = None,
+    layer: Annotated[
         str | None,
         typer.Option(
-            "--at",
-            help="Where in the network to look for them: mid, the bottleneck; or decoder, at half of the picture's "
-            "size, unless said.",
+            help="Layer whose output is edited: mid (bottleneck) or decoder (at half of the picture's size). "
+            "Default: decoder.",
             show_default=False,
         ),
     ] = None,
     n: Number = 32,
     *,
-    asked: Asked,
+    options: EditOptions,
 ) -> None:
-    """Find directions inside the model, in its h-space, or draw pictures moved along them. No other network is asked.
+    """Find directions in the model's features (h-space), or generate pictures moved along them. Needs no other network.
 
-    Finding: principal components of -n new pictures, what sets each label apart, and what --to has and --from has
-    not. directions.safetensors belongs to this model alone; grid.png shows each direction, a row, from -2 to 2.
-    Drawing, with --directions and --along: hspace-SEED.png, and grid.png.
+    Finding: principal components of -n new pictures, the mean of each label, and --with minus --without. Writes
+    directions.safetensors, for this model only, and grid.png with a row for each direction, from -2 to 2.
+    Generating, with --directions and --along: writes hspace-SEED.png and grid.png.
     """
     if (directions is None) != (not along):
-        raise InputError("--directions and --along go together: a file, and which of its directions to go along")
-    if (origin is None) != (towards is None):
-        raise InputError("--from and --to go together: two folders of pictures, without something and with it")
-    if directions is not None and place is not None:
-        raise InputError("--at is for finding directions: those of a file know where they were found")
-    positive("--components", components)
-    job = begin(model, out, "hspace", {}, n, asked)
-    from ...edit.hspace import PLACES, semantic
+        raise InputError("--directions and --along need each other: give a file, and which of its directions to use")
+    if (without_folder is None) != (with_folder is None):
+        raise InputError("--without and --with need each other: give two folders of pictures")
+    if directions is not None and layer is not None:
+        raise InputError("--layer is for finding directions, and a file of directions has its own: leave it out")
+    check_minimum("--components", components)
+    job = open_job(model, out, "hspace", {}, n, options)
+    from ...edit.hspace import LAYERS, find_layer
 
-    at = known(place or "decoder", PLACES, "place in a network")
-    semantic(job.model.net, at)
+    layer_name = lookup(layer or "decoder", LAYERS, "layer")
+    find_layer(job.model.net, layer_name)
     if directions is not None:
-        _draw(job, directions, along or [], asked.as_json)
+        _draw_moved(job, directions, along or [], options.as_json)
         return
     if n <= components:
-        raise InputError(f"-n is {n}: {components} components need more pictures than that")
-    pairs = None if origin is None or towards is None else (_pictures(job, origin), _pictures(job, towards))
-    ready(job)
-    name = "" if origin is None or towards is None else f"{towards.name} - {origin.name}"
-    _find(job, components, pairs, name, at, asked.as_json)
+        raise InputError(f"-n must be more than --components {components}, got {n}")
+    pairs, name = None, ""
+    if without_folder is not None and with_folder is not None:
+        pairs = (_read_folder(job, without_folder), _read_folder(job, with_folder))
+        name = f"{with_folder.name} - {without_folder.name}"
+    check_output_folder(job)
+    _find_directions(job, components, pairs, name, layer_name, options.as_json)
 
 
-# ── drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── generating ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _draw(job: Job, path: Path, along: Sequence[str], as_json: bool) -> None:
-    from ...edit.directions import chosen, load
-    from ...edit.hspace import semantic
-    from ...edit.retouch import moved
+def _draw_moved(job: EditJob, path: Path, along: Sequence[str], as_json: bool) -> None:
+    from ...edit.batch import sample_along
+    from ...edit.hspace import find_layer, load_directions, select_direction
 
-    there, moves = load(path, job.model.hash), []
+    directions, moves = load_directions(path, job.model.hash), []
     for text in along:
         name, equals, strength = text.rpartition("=")
         try:
-            moves.append((chosen(there, name if equals else text), float(strength) if equals else 1.0))
+            factor = float(strength) if equals else 1.0
         except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{text!r} is no way to go: write NAME=STRENGTH, like 1=1.5") from error
-    job = job.telling({"along": {d.name: s for d, s in moves}})
-    ready(job)
-    part = semantic(job.model.net, there[0].place)
-    made = job.draw(lambda turn: moved(job.model.pictures, turn, part, moves), "hspace", temperature=job.temperature)
-    report(made, [sheet_of(job.out / "grid.png", [m.pixels for m in made])], as_json)
+            raise InputError(f"--along must be NAME=STRENGTH like 1=1.5, got {text!r}") from error
+        moves.append((select_direction(directions, name if equals else text), factor))
+    job = job.with_metadata({"along": {direction.name: strength for direction, strength in moves}})
+    check_output_folder(job)
+    module = find_layer(job.model.net, directions[0].layer)
+    written = job.draw(lambda batch: sample_along(job.model.pictures, batch, module, moves), "hspace")
+    print_results(written, [write_sheet(job.out / "grid.png", [edit.pixels for edit in written])], as_json)
 
 
 # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _find(
-    job: Job, components: int, pairs: "tuple[Images, Images] | None", name: str, place: "Place", as_json: bool
+def _find_directions(
+    job: EditJob, components: int, pairs: "tuple[Images, Images] | None", name: str, layer: "Layer", as_json: bool
 ) -> None:
-    from ...edit.directions import save
-    from ...edit.finding import components as common
-    from ...edit.finding import of_labels
-    from ...edit.measured import STRENGTHS, measured
+    from ...edit.hspace import STRENGTHS, find_components, find_label_directions, measure_effects, save_directions
 
-    model, wish = job.model, job.wish
-    found = common(model, (replace(turn, denoise=_plain(job, turn)) for turn in job.turns()), components, place)
-    grid = model.grid(wish.steps, wish.grid)
-    found += of_labels(model, model.pictures.labels, wish.seeds[: wish.batch], grid, place)
-    found += [] if pairs is None else [_pair(job, pairs, name, place)]
-    effects, sliders = measured(_bench(job, place), found)
+    model, request = job.model, job.request
+    batches = (replace(batch, denoise=_without_guidance(job, batch)) for batch in job.iter_batches())
+    found = find_components(model, batches, components, layer)
+    grid, seeds = request.make_grid(model), request.seeds[: request.batch]
+    found += find_label_directions(model, model.pictures.labels, seeds, grid, layer, request.temperature)
+    found += [] if pairs is None else [_find_difference(job, pairs, name, layer)]
+    effects, sliders = measure_effects(_make_test_bench(job, layer), found)
     path = job.out / "directions.safetensors"
-    save(path, found, job.model.hash, f"{len(job.wish.seeds)} pictures from seed {job.wish.seeds[0]}")
-    rows = [s[:: s.shape[0] // len(STRENGTHS)] for s in sliders]  # of the first picture
-    sheet = sheet_of(job.out / "grid.png", [job.model.pictures.finished(r).cpu() for r in rows], len(STRENGTHS))
+    save_directions(path, found, model.hash, f"{len(request)} pictures from seed {request.seeds[0]}")
+    rows = [slider[:: slider.shape[0] // len(STRENGTHS)] for slider in sliders]  # the first picture at each strength
+    pixels = [model.pictures.decode_samples(row).cpu() for row in rows]
+    sheet = write_sheet(job.out / "grid.png", pixels, len(STRENGTHS))
     if as_json:
         for effect in effects:
-            machine(asdict(effect))
+            print_json(asdict(effect))
     else:
-        _table(effects)
-        wrote([path, sheet])
+        _print_effects(effects)
+        print_paths([path, sheet])
 
 
-def _pair(job: Job, pairs: "tuple[Images, Images]", name: str, place: "Place") -> "Direction":
-    """What one kind of pictures has and the other has not, under the same noises."""
-    from ...edit.hspace import difference, looked_at, semantic
-    from ...noise import Seeded
+def _find_difference(job: EditJob, pairs: "tuple[Images, Images]", name: str, layer: "Layer") -> "Direction":
+    """The mean difference of the features of two kinds of pictures, under the same noises."""
+    from ...diffusion.noise import Seeded
+    from ...edit.hspace import difference_direction, find_layer, record_noised
 
-    without, with_it = pairs
-    grid, part = job.model.grid(job.wish.steps, job.wish.grid), semantic(job.model.net, place)
-    d = job.model.given(None)
-    times, against = looked_at(d, part, grid, without, Seeded(range(len(without))))
-    _, of = looked_at(d, part, grid, with_it, Seeded(range(len(with_it))))
-    return difference(name, times, of, against, place)
-
-
-def _plain(job: Job, turn: "Turn") -> "Denoiser":
-    """The model without guidance: its network sees each picture once."""
-    from ..sample import condition
-
-    cond = condition(job.model, job.wish)
-    rows = slice(turn.first, turn.first + turn.size)
-    return job.model.given(None if cond is None else cond[rows].to(next(job.model.parameters()).device))
+    without, with_property = pairs
+    grid, module = job.request.make_grid(job.model), find_layer(job.model.net, layer)
+    denoise = job.model.given(None)
+    times, reference = record_noised(denoise, module, grid, without, Seeded(range(len(without))))
+    _, target = record_noised(denoise, module, grid, with_property, Seeded(range(len(with_property))))
+    return difference_direction(name, times, target, reference, layer)
 
 
-def _bench(job: Job, place: "Place") -> "Bench":
-    """A few new pictures, of seeds that nothing was found with, by a sampler that draws no noise."""
-    from ...edit.generate import start, steered
-    from ...edit.hspace import semantic
-    from ...edit.measured import Bench
-    from ...sampler import DDIM
-
-    model, wish = job.model, job.wish
-    grid = model.grid(wish.steps, wish.grid)
-    first = wish.seeds[-1] + 1
-    state, noise = start(model, range(first, first + TESTED), grid)
-    cond = model.condition(None, TESTED)
-    d = steered(model, None if cond is None else cond.to(state.x.device))
-    return Bench(d, semantic(model.net, place), DDIM(), grid, state.x, noise)
+def _without_guidance(job: EditJob, batch: "EditBatch") -> "Denoiser":
+    """The denoiser of a batch without guidance, which evaluates the network once a step."""
+    cond = job.request.make_condition(job.model, job.helpers)
+    rows = slice(batch.offset, batch.offset + batch.size)
+    return job.model.given(None if cond is None else cond[rows].to(batch.device))
 
 
-def _pictures(job: Job, folder: Path) -> "Images":
-    """All pictures of a folder, by name."""
+def _make_test_bench(job: EditJob, layer: "Layer") -> "EffectSetup":
+    """A few new pictures, of seeds that no direction was found with, by a deterministic sampler."""
+    from ...diffusion.sampler import DDIM
+    from ...edit.hspace import EffectSetup, find_layer
+    from ...sampling.generate import build_denoiser, initial_state
+
+    model, grid = job.model, job.request.make_grid(job.model)
+    first = job.request.seeds[-1] + 1
+    state, noise = initial_state(model, range(first, first + NUM_TEST_SAMPLES), grid, job.request.temperature)
+    cond = model.condition(None, NUM_TEST_SAMPLES)
+    denoise = build_denoiser(model, None if cond is None else cond.to(state.x.device))
+    return EffectSetup(denoise, find_layer(model.net, layer), DDIM(), grid, state.x, noise)
+
+
+def _read_folder(job: EditJob, folder: Path) -> "Images":
+    """All pictures of a folder in model space, sorted by name."""
     import torch
 
-    from ...edit.picture import read_picture
-    from .job import in_model_space
+    from ...data.input_picture import read_picture
 
     files = sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
     if not files:
-        raise InputError(f"{folder} is no folder of pictures: give one for --from and one for --to")
-    return in_model_space(job, torch.cat([read_picture(p, job.model.pictures).pixels for p in files]))
+        raise InputError(f"{folder} is not a folder of pictures: give one for --without and one for --with")
+    return encode_pixels(job.model, torch.cat([read_picture(p, job.model.pictures).pixels for p in files]))
 
 
-def _table(effects: "Sequence[Effect]") -> None:
+def _print_effects(effects: "Sequence[DirectionEffect]") -> None:
     from rich.table import Table
 
-    table = Table("", "direction", "change", "R² of a line", "alike", "adds up with the next")
-    for i, e in enumerate(effects, 1):
-        both = "" if e.composition is None else f"{e.composition:.2f}"
-        table.add_row(str(i), e.name, f"{e.size:.3f}", f"{e.r2:.3f}", f"{e.homogeneity:.2f}", both)
-    console().print(table)
+    table = Table("", "direction", "RMS change", "R² of a line", "homogeneity", "composition with the next")
+    for i, effect in enumerate(effects, 1):
+        composition = "" if effect.composition is None else f"{effect.composition:.2f}"
+        values = (f"{effect.rms_change:.3f}", f"{effect.r2:.3f}", f"{effect.homogeneity:.2f}")
+        table.add_row(str(i), effect.name, *values, composition)
+    get_console().print(table)

@@ -1,26 +1,31 @@
-"""noisette edit inpaint: fill in what is missing."""
+"""noisette edit inpaint: fill in a part of a picture, or extend it (outpainting)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...errors import InputError, known
-from ..spread import spread
-from .job import begin, note, positive, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Picture, Rounds
+from ...errors import InputError, lookup
+from ..bounds import check_minimum
+from ..option_groups import expand_option_groups
+from .job import (
+    check_output_folder,
+    make_source_metadata,
+    open_job,
+    print_notes,
+    print_results,
+    write_sheet,
+)
+from .options import Model, Number, Out, Picture, Rounds, SteeredEditOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...edit.picture import Given
-    from ...pictures import Pictures
+    from ...data.input_picture import LoadedPicture
+    from ...data.pictures import Pictures
 
 
-WIDEST = 256  # pixels of a margin
-
-
-@spread
+@expand_option_groups
 def inpaint(
     model: Model,
     picture: Picture,
@@ -28,59 +33,64 @@ def inpaint(
     mask: Annotated[
         Path | None,
         typer.Option(
-            help="A picture of the same size: white where new pixels are wanted; or, in one with transparent pixels, "
-            "where it is transparent. Unless said, what is transparent in PICTURE is wanted."
+            help="Picture of the same size whose white pixels (if it has transparency: transparent pixels) are "
+            "generated. Default: the transparent pixels of PICTURE."
         ),
     ] = None,
-    margin: Annotated[int, typer.Option(help="Draw so many pixels more on every side: outpainting.")] = 0,
-    way: Annotated[str, typer.Option(help="repaint, or ddnm.")] = "repaint",
+    margin: Annotated[int, typer.Option(help="Outpainting: pixels to add on every side, 0 to 256.")] = 0,
+    method: Annotated[str, typer.Option(help="repaint (Lugmayr et al. 2022) or ddnm (Wang et al. 2023).")] = "repaint",
     rounds: Rounds = 5,
     n: Number = 8,
     *,
-    asked: Led,
+    options: SteeredEditOptions,
 ) -> None:
-    """Fill in a part of a picture. The other pixels stay as they are, byte for byte.
+    """Fill in a part of a picture, or extend it (outpainting). The other pixels stay the same, byte for byte.
 
-    PICTURE-SEED.png, and grid.png with the picture first.
+    Writes PICTURE-SEED.png, and grid.png with the picture first.
     """
     import torch
 
-    from ...edit.inpaint import canvas, kept
-    from ...edit.picture import read_picture
-    from ...edit.retouch import WAYS, filled
+    from ...data.input_picture import read_picture
+    from ...edit.batch import INPAINT_METHODS, inpaint_picture
+    from ...edit.inpaint import pad_canvas, restore_known
 
-    positive("--rounds", rounds)
-    if not 0 <= margin <= WIDEST:
-        raise InputError(f"--margin is {margin}: give 0 to {WIDEST}")
-    known(way, WAYS, "way of inpainting")
-    told = {"way": way, "rounds": rounds}
-    job = begin(model, out, "inpaint", told, n, asked)
-    given = read_picture(picture, job.model.pictures)
-    pixels, there = given.pixels, _known(given, mask, margin, job.model.pictures)
+    check_minimum("--rounds", rounds)
+    check_minimum("--margin", margin, 0)
+    lookup(method, INPAINT_METHODS, "inpainting method")
+    metadata = {"method": method, "rounds": rounds}
+    job = open_job(model, out, "inpaint", metadata, n, options, default_temperature=1.0)
+    source = read_picture(picture, job.model.pictures)
+    pixels, known_mask = source.pixels, _read_known_mask(source, mask, margin, job.model.pictures)
     if margin:
-        pixels, there = canvas(pixels, there, margin)
-    job = job.telling(told_of(given) | {"mask": None if mask is None else mask.name, "margin": margin})
-    note(given)
-    ready(job)
-    made = job.draw(
-        lambda turn: filled(job.model.pictures, turn, pixels, there, rounds, way), Path(picture).stem, rounds
+        pixels, known_mask = pad_canvas(pixels, known_mask, margin)
+    job = job.with_metadata(
+        make_source_metadata(source) | {"mask": None if mask is None else mask.name, "margin": margin}
     )
-    hole = kept(pixels, there, torch.zeros_like(pixels))
-    grid = sheet_of(out / "grid.png", [hole, *(m.pixels for m in made)])
-    report(made, [grid], asked.as_json)
+    print_notes(source)
+    check_output_folder(job)
+    written = job.draw(
+        lambda batch: inpaint_picture(job.model.pictures, batch, pixels, known_mask, rounds, method),
+        picture.stem,
+        rounds,
+    )
+    hole = restore_known(pixels, known_mask, torch.zeros_like(pixels))
+    grid = write_sheet(out / "grid.png", [hole, *(edit.pixels for edit in written)])
+    print_results(written, [grid], options.as_json)
 
 
-def _known(given: "Given", mask: Path | None, margin: int, pictures: "Pictures") -> "Tensor":
-    """1 where a pixel of the picture is kept: all of them where a margin is all that is wanted."""
+def _read_known_mask(source: "LoadedPicture", mask: Path | None, margin: int, pictures: "Pictures") -> "Tensor":
+    """1 where a pixel of the picture is kept; all ones if only a margin is generated."""
     import torch
 
-    from ...edit.picture import read_mask
+    from ...data.input_picture import read_mask
 
     if mask is not None:
-        there: torch.Tensor = read_mask(mask, given, pictures)
+        known_mask: torch.Tensor = read_mask(mask, source, pictures)
     else:
-        there = torch.ones_like(given.opaque) if margin else given.opaque
-    if not margin and bool(there.all()):
-        what = f"{given.path} has no transparent pixel: give a --mask" if mask is None else f"{mask} marks none"
-        raise InputError(f"nothing is to be filled in: {what}, white where new pixels are wanted")
-    return there
+        known_mask = torch.ones_like(source.opaque_mask) if margin else source.opaque_mask
+    if not margin and bool(known_mask.all()):
+        fault = (
+            f"{source.path} has no transparent pixel" if mask is None else f"{mask} has no white or transparent pixel"
+        )
+        raise InputError(f"no pixels to fill in: {fault}; give a --mask that is white where pixels are to be generated")
+    return known_mask

@@ -1,12 +1,23 @@
-"""noisette edit invert: the noise of a picture, and what else it may become."""
+"""noisette edit invert: the noise of a picture, and the pictures that other labels generate from it."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import is_first
-from .job import Written, begin, in_model_space, note, ready, report, sheet_of, told_of
-from .options import Asked, Guidance, Json, Model, Out, Picture
+from ..terminal import is_main_process
+from .job import (
+    EditJob,
+    WrittenEdit,
+    check_output_folder,
+    encode_pixels,
+    make_source_metadata,
+    open_job,
+    print_notes,
+    print_results,
+    write_edit,
+    write_sheet,
+)
+from .options import EditOptions, GuidanceScale, JsonOutput, Model, Out, Picture
 
 if TYPE_CHECKING:
     from ...shapes import Images
@@ -16,61 +27,59 @@ def invert(
     model: Model,
     picture: Picture,
     out: Out,
-    own: Annotated[
-        str | None, typer.Option("--of", help="The label that the picture has, or a mixture. None unless said.")
+    source_label: Annotated[
+        str | None, typer.Option(help="Label of PICTURE, or a mixture. Default: none (null label).")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="Draw it again as this one; may be given several times.")
+        list[str] | None, typer.Option(help="Label of a new picture from the same noise. Repeatable.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="More are slower, and the picture comes back better.")] = 50,
-    sampler: Annotated[str, typer.Option(help="heun, ddim, or another one that draws no noise.")] = "heun",
-    guidance: Guidance = None,
-    as_json: Json = False,
+    steps: Annotated[int, typer.Option(help="Sampling steps; more: a better reconstruction.")] = 50,
+    sampler: Annotated[str, typer.Option(help="A deterministic sampler: heun, ddim, ….")] = "heun",
+    guidance: GuidanceScale = None,
+    as_json: JsonOutput = False,
 ) -> None:
-    """Walk from a picture back to its noise, and draw it again from there: as it was, and under other labels.
+    """Find the noise of a picture by running the sampler backwards; then sample from it with the same and other labels.
 
-    PICTURE-back.png, PICTURE-LABEL.png, and grid.png with the picture first. Says how well the picture comes back.
+    Writes PICTURE-back.png, PICTURE-LABEL.png, and grid.png with the picture first. Prints the reconstruction's PSNR.
     """
     import torch
 
-    from ...edit.generate import steered
-    from ...edit.invert import invert as inverted
-    from ...edit.invert import psnr, redraw
-    from ...edit.picture import read_picture
+    from ...data.input_picture import read_picture
+    from ...edit.invert import invert as invert_picture
+    from ...edit.invert import psnr, reconstruct
+    from ...sampling.generate import build_denoiser
+    from ..sample import slugify
 
-    asked = Asked(label=None if own is None else [own], steps=steps, sampler=sampler, guidance=guidance)
-    job = begin(model, out, "invert", {"of": own}, 1, asked)
-    given, model_, wish = read_picture(picture, job.model.pictures), job.model, job.wish
-    wishes = {name: model_.condition(name, 1) for name in label or []}
-    device, walked = next(model_.parameters()).device, model_.sampler(wish.sampler)
-    grid, cond = model_.grid(wish.steps, wish.grid), model_.condition(own, 1)
-    mine = model_.given(None if cond is None else cond.to(device))
-    x0 = in_model_space(job, given.pixels)
+    labels = None if source_label is None else [source_label]
+    options = EditOptions(label=labels, steps=steps, sampler=sampler, guidance=guidance)
+    job = open_job(model, out, "invert", {"source_label": source_label}, 1, options)
+    source, loaded = read_picture(picture, job.model.pictures), job.model
+    conditions = {name: loaded.condition(name, 1) for name in label or []}
+    device, solver = next(loaded.parameters()).device, job.request.make_sampler(loaded)
+    grid, cond = job.request.make_grid(loaded), loaded.condition(source_label, 1)
+    denoise = loaded.given(None if cond is None else cond.to(device))
+    x0 = encode_pixels(loaded, source.pixels)
     with torch.no_grad():
-        x = inverted(mine, grid, x0, walked)
-        back = redraw(mine, grid, x, walked)
-    decibels = round(float(psnr(back, x0)), 2)
-    job = job.telling(told_of(given))
-    note(given)
-    ready(job)
+        noise = invert_picture(denoise, grid, x0, solver)
+        reconstruction = reconstruct(denoise, grid, noise, solver)
+    decibels = round(float(psnr(reconstruction, x0)), 2)
+    job = job.with_metadata(make_source_metadata(source) | {"psnr": decibels})
+    print_notes(source)
+    check_output_folder(job)
+    written = [_write(job, f"{picture.stem}-back", reconstruction, source_label, is_sample=False)]
+    for name, other in conditions.items():
+        guided = build_denoiser(loaded, None if other is None else other.to(device), job.request.guidance)
+        x = reconstruct(guided, grid, noise, solver)
+        written.append(_write(job, f"{picture.stem}-{slugify(name)}", x, name, is_sample=True))
+    sheet = write_sheet(out / "grid.png", [source.pixels, *(edit.pixels for edit in written)])
+    print_results(written, [sheet], as_json)
+    if is_main_process() and not as_json:
+        typer.echo(f"PSNR of the reconstruction: {decibels:.1f} dB")
 
-    def write(name: str, drawn: "Images", as_: str | None) -> Written:
-        from ...viz.png import write_png
-        from ..sample import words
 
-        decoded = model_.pictures.decode if name == "back" else model_.pictures.finished
-        pixels = decoded(drawn).cpu()
-        said = {"edit": "invert", "model": model_.hash, "label": as_, "sampler": wish.sampler, "grid": wish.grid}
-        said |= {"steps": wish.steps, "guidance": wish.guidance, "psnr": decibels} | dict(job.told)
-        path = out / f"{picture.stem}-{words(name)}.png"
-        write_png(path, pixels, said)
-        return Written(path, pixels, said)
-
-    made = [write("back", back, own)]
-    for name, cond in wishes.items():
-        other = steered(model_, None if cond is None else cond.to(device), wish.guidance)
-        made.append(write(name, redraw(other, grid, x, walked), name))
-    sheet = sheet_of(out / "grid.png", [given.pixels, *(m.pixels for m in made)])
-    report(made, [sheet], as_json)
-    if is_first() and not as_json:
-        typer.echo(f"the picture came back at {decibels:.1f} dB")
+def _write(job: EditJob, stem: str, x: "Images", label: str | None, is_sample: bool) -> WrittenEdit:
+    request, pictures = job.request, job.model.pictures
+    pixels = (pictures.decode_samples if is_sample else pictures.decode)(x).cpu()
+    metadata: dict[str, object] = {"edit": "invert", "model": request.model, "label": label, "sampler": request.sampler}
+    metadata |= {"grid": request.grid, "steps": request.steps, "guidance": request.guidance} | dict(job.metadata)
+    return write_edit(job.out / f"{stem}.png", pixels, metadata)

@@ -1,201 +1,178 @@
-"""What the edits share: a model that is asked for something, progress while it draws, files that say what they are."""
+"""What the edits share: a model and its request, a progress bar, and files that record how they were made."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InputError
-from ..sample import Wish, condition, guidance_of, on_device, wished, writable
-from ..terminal import complain, console, machine, wrote
-from .options import Asked
+from ..sample import ensure_writable
+from ..terminal import get_console, print_error, print_json, print_paths
+from .options import EditOptions
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...denoiser import Denoiser
-    from ...edit.picture import Given
-    from ...edit.retouch import Turn
-    from ...model import PictureModel
-    from ...sampler import Sampler
-    from ...shapes import Bytes, Images
+    from ...data.input_picture import LoadedPicture
+    from ...models.picture_model import PictureModel
+    from ...sampling.batch import EditBatch
+    from ...sampling.request import Helpers, SampleRequest
+    from ...shapes import Images, UInt8Images
 
 
 @dataclass(frozen=True)
-class Job:
-    """A model, and what is wanted of it."""
+class EditJob:
+    """A model, the request of an edit, and where its files go."""
 
     model: "PictureModel"
-    wish: Wish
-    edit: str
+    request: "SampleRequest"
+    helpers: "Helpers"
+    edit_name: str
     out: Path
-    told: Mapping[str, Any]  # of the edit itself, for the files: strength, mask, …
+    metadata: Mapping[str, Any]  # of the edit itself, for the files: strength, mask, …
 
-    @property
-    def temperature(self) -> float:
-        """Of the noise that the model's own pictures begin with."""
-        return self.model.config.sampling.temperature
+    def with_metadata(self, extra: Mapping[str, Any]) -> "EditJob":
+        """The same job with more metadata for its files."""
+        return replace(self, metadata=dict(self.metadata) | dict(extra))
 
-    def telling(self, more: Mapping[str, Any]) -> "Job":
-        """The same, with more to say in the files."""
-        return replace(self, told=dict(self.told) | dict(more))
-
-    def turns(self, passes: int = 1) -> "Iterator[Turn]":
-        """The batches, with a bar over all their steps; `passes` is how often each step is taken."""
+    def iter_batches(self, passes: int = 1) -> "Iterator[EditBatch]":
+        """The batches, with a progress bar over all their steps; each step is taken `passes` times."""
         from rich.progress import Progress
 
-        from ...edit.generate import steered
-        from ...edit.retouch import Turn
-        from ...noise import Seeded
+        from ...sampling.batch import CallbackSampler, edit_batches
 
-        wish, model = self.wish, self.model
-        grid, cond, guidance = model.grid(wish.steps, wish.grid), condition(model, wish), guidance_of(model, wish)
-        device, screen = next(model.parameters()).device, console(to_stderr=True)
-        batches = range(0, len(wish.seeds), wish.batch)
+        request, screen = self.request, get_console(to_stderr=True)
+        total = -(-len(request) // request.batch) * (passes * (request.steps - 1) + 1)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-            task = bar.add_task(self.edit, total=len(batches) * (passes * (wish.steps - 1) + 1))
-            sampler = Ticking(model.sampler(wish.sampler), lambda: bar.advance(task))
-            for first in batches:
-                rows = slice(first, first + wish.batch)
-                asked = None if cond is None else cond[rows].to(device)
-                seeds = wish.seeds[rows]
-                denoise = steered(model, asked, guidance.of(rows, device))
-                temperature = model.config.sampling.temperature
-                yield Turn(denoise, sampler, grid, Seeded(seeds), len(seeds), device, first, temperature)
+            task = bar.add_task(self.edit_name, total=total)
+            yield from edit_batches(
+                self.model,
+                request,
+                self.helpers,
+                lambda sampler: CallbackSampler(sampler, lambda state: bar.advance(task)),
+            )
 
     def draw(
         self,
-        one: "Callable[[Turn], Bytes]",
+        edit_batch: "Callable[[EditBatch], UInt8Images]",
         name: str,
         passes: int = 1,
-        about: "Callable[[Bytes], Mapping[str, Any]]" = lambda pixels: {},
-        temperature: float = 1.0,
-    ) -> "list[Written]":
-        """Draw every batch by `one`, and write NAME-SEED.png; `about` is what there is to say of each, `temperature`
-        that of the noise which `one` begins with."""
-        made = []
-        for turn in self.turns(passes):
-            for i, row in enumerate(one(turn).cpu().split(1)):
-                made.append(self.write(name, turn.first + i, row, turn.size, about(row), temperature))
-        return made
+        describe: "Callable[[UInt8Images], Mapping[str, Any]]" = lambda pixels: {},
+    ) -> "list[WrittenEdit]":
+        """Draw every batch by `edit_batch` and write NAME-SEED.png, with the metadata that `describe` adds."""
+        written = []
+        for batch in self.iter_batches(passes):
+            for i, row in enumerate(edit_batch(batch).cpu().split(1)):
+                written.append(self.write(name, batch.offset + i, row, describe(row)))
+        return written
 
-    def write(
-        self, name: str, number: int, pixels: "Bytes", size: int, more: Mapping[str, Any], temperature: float
-    ) -> "Written":
-        """One picture, with what it is inside."""
-        from ...edit.origin import Origin
-        from ...edit.steering import Steering
-        from ...viz.png import write_png
-
-        wish = self.wish
-        origin = Origin(
-            self.model.hash, wish.seeds[number], wish.labels[number], wish.sampler, wish.grid, wish.steps,
-            wish.guidance, size, Origin.own(self.model, wish.grid, wish.steps), wish.attributes,
-            interval=wish.interval, steering=wish.steering or Steering(),
-            text=wish.texts[number] if wish.texts else None, temperature=temperature,
-        )  # fmt: skip
-        path = self.out / f"{name}-{wish.seeds[number]:06d}.png"
-        told = {"edit": self.edit} | dict(self.told) | dict(more) | asdict(origin)
-        write_png(path, pixels, told)
-        return Written(path, pixels, told)
+    def write(self, name: str, index: int, pixels: "UInt8Images", extra: Mapping[str, Any]) -> "WrittenEdit":
+        """Write picture `index` with its record."""
+        record = self.request.record(index)
+        metadata = {"edit": self.edit_name} | dict(self.metadata) | dict(extra) | asdict(record)
+        return write_edit(self.out / f"{name}-{record.seed:06d}.png", pixels, metadata)
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenEdit:
     """A picture that was written."""
 
     path: Path
-    pixels: "Bytes"  # (1, C, H, W)
-    told: Mapping[str, Any]
+    pixels: "UInt8Images"  # (1, C, H, W)
+    metadata: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Ticking:
-    """A sampler that tells of each step."""
+def write_edit(path: Path, pixels: "UInt8Images", metadata: Mapping[str, Any]) -> WrittenEdit:
+    """Write a PNG with metadata."""
+    from ...data.png import write_png
 
-    sampler: "Sampler"
-    tick: Callable[[], None]
-
-    def step(self, denoise: "Denoiser", state: Any, s: "Tensor", noise: Any) -> Any:
-        new = self.sampler.step(denoise, state, s, noise)
-        self.tick()
-        return new
+    write_png(path, pixels, metadata)
+    return WrittenEdit(path, pixels, metadata)
 
 
-def begin(model: Path, out: Path, edit: str, told: Mapping[str, Any], n: int, asked: Asked) -> Job:
-    """Open the model and check what is wanted; nothing is written yet. Without a label, any."""
-    return begun(opened(model), out, edit, told, n, asked)
+def open_job(
+    model: Path,
+    out: Path,
+    edit_name: str,
+    metadata: Mapping[str, Any],
+    n: int,
+    options: EditOptions,
+    default_temperature: float | None = None,
+) -> EditJob:
+    """Open the model and make the request; nothing is written yet. Without a label, the null label.
+
+    `default_temperature`: of edits that start from a picture, 1; None: the model's own.
+    """
+    return make_job(load_model(model), out, edit_name, metadata, n, options, default_temperature)
 
 
-def opened(model: Path) -> "PictureModel":
-    from ...model import load
+def load_model(model: Path) -> "PictureModel":
+    """The model, on the accelerator where there is one."""
+    from ...models.picture_model import load
+    from ...sampling.draw import to_accelerator
 
-    return on_device(load(model))
+    return to_accelerator(load(model))
 
 
-def begun(
+def make_job(
     model: "PictureModel",
     out: Path,
-    edit: str,
-    told: Mapping[str, Any],
+    edit_name: str,
+    metadata: Mapping[str, Any],
     n: int,
-    asked: Asked,
+    options: EditOptions,
+    default_temperature: float | None = None,
     image: "Images | None" = None,
-) -> Job:
-    """`begin`, of a model that is open, with the picture that its task needs."""
-    led = asked.led()
-    wish = wished(
-        model, n, asked.label or [None], asked.seed, asked.steps, asked.sampler,
-        guidance=asked.guidance, batch=asked.batch, attributes=asked.attribute, texts=asked.text,
-        interval=led.interval, steering=led.steering, aides=led.aides, image=image,
+) -> EditJob:
+    """`open_job` of an opened model, with the input of its task."""
+    from ...sampling.request import Helpers, make_request
+    from ...sampling.steering import GuidanceModels
+
+    resolved = options.resolve(model)
+    helpers = Helpers(resolved.guidance_models or GuidanceModels(), image=image)
+    request = make_request(
+        model, n, options.label or [None], attributes=options.attribute, text=options.text, seed=options.seed,
+        steps=options.steps, sampler=options.sampler, grid=options.grid, guidance=options.guidance,
+        guidance_interval=resolved.guidance_interval, steering=resolved.steering, eta=options.eta,
+        temperature=default_temperature if options.temperature is None else options.temperature,
+        batch=options.batch, helpers=helpers,
     )  # fmt: skip
-    return Job(model, wish, edit, out, told)
+    return EditJob(model, request, helpers, edit_name, out, metadata)
 
 
-def told_of(given: "Given") -> dict[str, Any]:
-    """What a file says of the picture that it was made of."""
-    return {"picture": given.path.name, "picture_sha256": given.sha256}
+def make_source_metadata(source: "LoadedPicture") -> dict[str, Any]:
+    """The metadata of a file that say which picture it was made of."""
+    return {"picture": source.path.name, "picture_sha256": source.sha256}
 
 
-def note(given: "Given") -> None:
-    """Say what was changed of a picture before anything was drawn."""
-    for sentence in given.notes:
-        complain(sentence)
+def print_notes(source: "LoadedPicture") -> None:
+    """Print how a picture was converted."""
+    for sentence in source.notes:
+        print_error(sentence)
 
 
-def ready(job: Job) -> None:
-    """See that the folder can be written to."""
-    writable(job.out)
+def check_output_folder(job: EditJob) -> None:
+    """Raise InputError if the folder cannot be written to."""
+    ensure_writable(job.out)
 
 
-def report(made: Sequence[Written], others: Sequence[Path], as_json: bool) -> None:
-    """Lines of JSON, or the paths."""
+def print_results(written: Sequence[WrittenEdit], other_paths: Sequence[Path], as_json: bool) -> None:
+    """Print lines of JSON, or the paths."""
     if as_json:
-        for one in made:
-            machine({"path": str(one.path.resolve())} | dict(one.told))
+        for edit in written:
+            print_json({"path": str(edit.path.resolve())} | dict(edit.metadata))
     else:
-        wrote([*(one.path for one in made), *others])
+        print_paths([*(edit.path for edit in written), *other_paths])
 
 
-def sheet_of(path: Path, pictures: "Sequence[Bytes]", columns: int | None = None) -> Path:
-    """All of them, enlarged."""
+def write_sheet(path: Path, pictures: "Sequence[UInt8Images]", columns: int | None = None) -> Path:
+    """Write all pictures, enlarged, on one sheet."""
     import torch
 
-    from ...viz.grid import sheet
-    from ...viz.png import write_png
+    from ...data.contact_sheet import contact_sheet
+    from ...data.png import write_png
 
-    write_png(path, sheet(torch.cat(list(pictures)), columns))
+    write_png(path, contact_sheet(torch.cat(list(pictures)), columns))
     return path
 
 
-def in_model_space(job: Job, pixels: "Bytes") -> "Images":
-    return encoded(job.model, pixels)
-
-
-def encoded(model: "PictureModel", pixels: "Bytes") -> "Images":
+def encode_pixels(model: "PictureModel", pixels: "UInt8Images") -> "Images":
+    """Pictures in model space, on the model's device."""
     return model.pictures.encode(pixels).to(next(model.parameters()).device)
-
-
-def positive(name: str, value: int) -> None:
-    if value < 1:
-        raise InputError(f"{name} is {value}: give 1 or more")

@@ -1,43 +1,59 @@
-"""What all the edits may be told, in the same words as noisette sample."""
+"""Options that several edits share, in the same words as noisette sample."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..spread import Options
-from ..steering import Judged, Leading, Leads
+from ..guidance_options import ClassifierGuidanceOptions, GuidanceOptions, ResolvedGuidance
+from ..option_groups import OptionGroup
+from ..sample import Attributes, Batch, Eta, GridName, GuidanceScale, Model, Out, SamplerName, Steps
 
-Model = Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)]
+if TYPE_CHECKING:
+    from ...models.picture_model import PictureModel
+
+__all__ = [
+    "EditOptions", "GuidanceScale", "GuidedEditOptions", "JsonOutput", "Model", "Number", "Out", "Picture", "Rounds",
+    "SteeredEditOptions",
+]  # fmt: skip
+
 Picture = Annotated[
     Path,
-    typer.Argument(help="A picture. One of another size or kind is made like the model's.", show_default=False),
+    typer.Argument(help="Picture; another size or mode is converted to the model's.", show_default=False),
 ]
-Out = Annotated[Path, typer.Option(help="The folder to write into.", show_default=False)]
-Number = Annotated[int, typer.Option("-n", "--number", help="How many pictures.")]
+Number = Annotated[int, typer.Option("-n", "--number", help="Number of pictures.")]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", help="What it should be, by name, or a mixture: a:0.5,b:0.5. Nothing unless said."),
+    typer.Option(
+        "--label",
+        help="Label of the result, or mixture like a:0.5,b:0.5. Repeatable: used in turn. Default: none (null label).",
+    ),
 ]
-Attributes = Annotated[
-    list[str] | None, typer.Option("--attribute", help="hue=0.3 or shape=round; may be given several times.")
+Texts = Annotated[
+    list[str] | None,
+    typer.Option("--text", help='Caption of the result, like "a red fish". Repeatable: used in turn. Default: none.'),
 ]
-Texts = Annotated[list[str] | None, typer.Option("--text", help='What it should be, in words: "a red fish".')]
-Seed = Annotated[int, typer.Option(help="Of the first picture; the next has the next.")]
-Steps = Annotated[int | None, typer.Option(help="More are slower and finer. The model's own unless said.")]
-SamplerName = Annotated[str | None, typer.Option("--sampler", help="ddpm, ddim, heun, … The model's own unless said.")]
-Guidance = Annotated[
-    float | None, typer.Option(help="How much further to go towards the label. The model's own unless said.")
+Seed = Annotated[int, typer.Option(help="Seed of the first picture; picture i has seed + i.")]
+Rounds = Annotated[
+    int,
+    typer.Option(
+        help="How often each step is taken, with new noise in between (RePaint); more: slower, and a better fit."
+    ),
 ]
-Batch = Annotated[int | None, typer.Option(help="How many to draw at once: 16 on a CPU, else 256.")]
-Rounds = Annotated[int, typer.Option(help="How often each step is taken: more are slower and fit better.")]
-Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="Factor of all noise, above 0, at most 2; lower: smoother. Default: 1 if a picture is changed "
+        "(vary, inpaint, tile --picture), else the model's own."
+    ),
+]
+JsonOutput = Annotated[bool, typer.Option("--json", help="Print one line of JSON per picture.")]
 
 
 @dataclass(frozen=True)
-class Asked(Options):
-    """What is asked of a model. A field here is an option of every edit."""
+class EditOptions(OptionGroup):
+    """Options of every edit."""
 
     label: Labels = None
     attribute: Attributes = None
@@ -45,20 +61,23 @@ class Asked(Options):
     seed: Seed = 0
     steps: Steps = None
     sampler: SamplerName = None
-    guidance: Guidance = None
+    grid: GridName = None
+    guidance: GuidanceScale = None
+    eta: Eta = None
+    temperature: Temperature = None
     batch: Batch = None
-    as_json: Json = False
+    as_json: JsonOutput = False
 
-    def led(self) -> Leading:
-        """How the walk is led beside being asked."""
-        return Leading()
-
-
-@dataclass(frozen=True)
-class Guided(Leads, Asked):
-    """What is asked of a model that may be led beside."""
+    def resolve(self, model: "PictureModel") -> ResolvedGuidance:
+        """The options that steer `model`, with the models opened."""
+        return ResolvedGuidance()
 
 
 @dataclass(frozen=True)
-class Led(Judged, Asked):
-    """The same, by every way to steer that noisette sample has."""
+class GuidedEditOptions(GuidanceOptions, EditOptions):
+    """The same, and the options that steer without a classifier."""
+
+
+@dataclass(frozen=True)
+class SteeredEditOptions(ClassifierGuidanceOptions, EditOptions):
+    """The same, and all options that steer."""

@@ -1,65 +1,76 @@
-"""noisette edit segment: where in a picture the thing is that a model learned to find."""
+"""noisette edit segment: the mask of an object in a picture."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..spread import spread
-from .job import begun, note, opened, ready, report, sheet_of, told_of
-from .options import Asked, Model, Number, Out, Picture
+from ..option_groups import expand_option_groups
+from .job import (
+    check_output_folder,
+    load_model,
+    make_job,
+    make_source_metadata,
+    print_notes,
+    print_results,
+    write_sheet,
+)
+from .options import EditOptions, Model, Number, Out, Picture
 
 if TYPE_CHECKING:
-    from ...edit.retouch import Turn
-    from ...shapes import Bytes
+    from ...sampling.batch import EditBatch
+    from ...shapes import UInt8Images
 
 
-@spread
+@expand_option_groups
 def segment(
     model: Model,
     picture: Picture,
     out: Out,
     n: Number = 8,
     *,
-    asked: Asked,
+    options: EditOptions,
 ) -> None:
-    """Find the mask of a picture, by a model of `noisette train --task segment`, and say how sure it is.
+    """Generate the mask of a picture, and its uncertainty, with a model of `noisette train --task segment`.
 
-    PICTURE-SEED.png are samples; PICTURE-mask.png is white where most of them are, PICTURE-uncertainty.png where they
-    differ. grid.png shows the picture, the mask, the uncertainty, and the samples.
+    Writes sampled masks, PICTURE-SEED.png; PICTURE-mask.png, white where most samples are; PICTURE-uncertainty.png,
+    brighter where they differ more; and grid.png with the picture, the mask, the uncertainty and the samples.
     """
     import torch
 
-    from ...edit.picture import read_picture
-    from ...edit.retouch import found
-    from ...edit.segment import chance, inside, uncertainty
+    from ...data.input_picture import read_picture
+    from ...data.png import write_png
+    from ...edit.batch import sample_masks
+    from ...edit.segment import binarize, mask_probability, uncertainty
     from ...errors import InputError
-    from ...task import Segment, like
-    from ...viz.png import write_png
+    from ...models.task import Segment, mask_as_picture
 
-    loaded = opened(model)
+    loaded = load_model(model)
     task, pictures = loaded.config.task, loaded.pictures
     if not isinstance(task, Segment):
-        raise InputError(
-            f"{model} finds no masks: a model of noisette train FOLDER --task segment does, of pictures with masks"
-        )
-    given = read_picture(picture, replace(task.given, height=pictures.height, width=pictures.width))
-    x = task.given.encode(given.pixels).to(next(loaded.parameters()).device)
-    job = begun(loaded, out, "segment", told_of(given), n, asked, x)
-    note(given)
-    ready(job)
+        raise InputError(f"{model} is not a segmentation model: give one of noisette train FOLDER --task segment")
+    source = read_picture(picture, replace(task.given, height=pictures.height, width=pictures.width))
+    x = task.given.encode(source.pixels).to(next(loaded.parameters()).device)
+    job = make_job(loaded, out, "segment", make_source_metadata(source), n, options, image=x)
+    print_notes(source)
+    check_output_folder(job)
     samples: list[torch.Tensor] = []
 
-    def one(turn: "Turn") -> "Bytes":
-        samples.append(found(pictures, turn).cpu())
+    def draw_batch(batch: "EditBatch") -> "UInt8Images":
+        samples.append(sample_masks(pictures, batch).cpu())
         return pictures.decode(samples[-1])
 
-    name = Path(picture).stem
-    made = job.draw(one, name, temperature=job.temperature)
-    share = chance(torch.cat(samples))
-    maps = {"mask": inside(share), "uncertainty": uncertainty(share)}
-    pixels = {what: (255 * of.float()).round().to(torch.uint8) for what, of in maps.items()}
-    paths = {what: out / f"{name}-{what}.png" for what in maps}
-    for what, path in paths.items():
-        write_png(path, pixels[what], {"edit": "segment", "is": what, "of": n, "model": loaded.hash} | told_of(given))
-    shown = [given.pixels, *(like(p, task.given) for p in (*pixels.values(), *(m.pixels for m in made)))]
-    report(made, [*paths.values(), sheet_of(out / "grid.png", shown)], asked.as_json)
+    name = picture.stem
+    written = job.draw(draw_batch, name)
+    probability = mask_probability(torch.cat(samples))
+    maps = {"mask": binarize(probability), "uncertainty": uncertainty(probability)}
+    pixels = {output: (255 * values.float()).round().to(torch.uint8) for output, values in maps.items()}
+    paths = {output: out / f"{name}-{output}.png" for output in maps}
+    for output, path in paths.items():
+        write_png(
+            path,
+            pixels[output],
+            {"edit": "segment", "output": output, "num_samples": n, "model": loaded.hash}
+            | make_source_metadata(source),
+        )
+    masks = (*pixels.values(), *(edit.pixels for edit in written))
+    shown = [source.pixels, *(mask_as_picture(mask, task.given) for mask in masks)]
+    print_results(written, [*paths.values(), write_sheet(out / "grid.png", shown)], options.as_json)

@@ -1,4 +1,4 @@
-"""noisette edit tile: pictures that go on at their other side."""
+"""noisette edit tile: seamless pictures, whose opposite edges fit."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,80 +6,91 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import InputError
-from ..spread import spread
-from .job import Job, begin, note, positive, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Rounds
+from ..bounds import check_minimum
+from ..option_groups import expand_option_groups
+from .job import (
+    EditJob,
+    check_output_folder,
+    make_source_metadata,
+    open_job,
+    print_notes,
+    print_results,
+    write_sheet,
+)
+from .options import Model, Number, Out, Rounds, SteeredEditOptions
 
 if TYPE_CHECKING:
-    from ...edit.retouch import Turn
-    from ...shapes import Bytes
+    from ...sampling.batch import EditBatch
+    from ...shapes import UInt8Images
 
 
-@spread
+@expand_option_groups
 def tile(
     model: Model,
     out: Out,
-    axes: Annotated[str, typer.Option(help="x: left and right fit; y: top and bottom; xy: both.")] = "xy",
+    axes: Annotated[str, typer.Option(help="x: left and right edges fit; y: top and bottom; xy: both.")] = "xy",
     picture: Annotated[
-        Path | None, typer.Option(help="Make this one seamless; a new one unless said.", show_default=False)
+        Path | None, typer.Option(help="Picture to make seamless. Default: generate new ones.", show_default=False)
     ] = None,
-    band: Annotated[
-        int | None, typer.Option(help="Pixels at each edge of --picture to draw anew: a quarter unless said.")
+    border_width: Annotated[
+        int | None,
+        typer.Option(help="Pixels at each edge of --picture to generate anew. Default: a quarter of its size."),
     ] = None,
     rounds: Rounds = 5,
     n: Number = 8,
     *,
-    asked: Led,
+    options: SteeredEditOptions,
 ) -> None:
-    """Draw pictures without a seam, or take the seam out of one.
+    """Generate seamless pictures, or make a picture seamless.
 
-    tile-SEED.png, each with its seam scores (the step at the edge against steps inside: 1 is none), and grid.png with
-    each of them three times three.
+    Writes tile-SEED.png with its seam scores (mean step across the edge over mean step inside: about 1 is seamless),
+    and grid.png with each picture repeated 3×3.
     """
     if axes not in ("x", "y", "xy"):
-        raise InputError(f"--axes is {axes!r}: give x, y or xy")
-    if band is not None and picture is None:
-        raise InputError("--band is a part of --picture, which is not given")
-    positive("--rounds", rounds)
-    job = begin(model, out, "tile", {"axes": axes}, n, asked)
-    made = _new(job, axes) if picture is None else _repaired(job, axes, picture, band, rounds)
-    preview = sheet_of(out / "grid.png", [m.pixels.repeat(1, 1, 3, 3) for m in made])
-    report(made, [preview], asked.as_json)
+        raise InputError(f"--axes must be x, y or xy, got {axes!r}")
+    if border_width is not None and picture is None:
+        raise InputError("--border-width needs a --picture: give one, or leave it out")
+    check_minimum("--rounds", rounds)
+    default_temperature = None if picture is None else 1.0
+    job = open_job(model, out, "tile", {"axes": axes}, n, options, default_temperature)
+    written = _draw_new(job, axes) if picture is None else _repair_picture(job, axes, picture, border_width, rounds)
+    preview = write_sheet(out / "grid.png", [edit.pixels.repeat(1, 1, 3, 3) for edit in written])
+    print_results(written, [preview], options.as_json)
 
 
-def _new(job: Job, axes: str) -> list[Any]:
-    from ...edit.retouch import seamless
+def _draw_new(job: EditJob, axes: str) -> list[Any]:
+    from ...edit.batch import sample_seamless
 
-    ready(job)
+    check_output_folder(job)
     pictures = job.model.pictures
 
-    def one(turn: "Turn") -> "Bytes":
-        return seamless(pictures, turn, axes)
+    def draw_batch(batch: "EditBatch") -> "UInt8Images":
+        return sample_seamless(pictures, batch, axes)
 
-    return job.draw(one, "tile", about=lambda pixels: _seams(job, pixels), temperature=job.temperature)
+    return job.draw(draw_batch, "tile", describe=lambda pixels: _score_seams(job, pixels))
 
 
-def _repaired(job: Job, axes: str, picture: Path, band: int | None, rounds: int) -> list[Any]:
-    from ...edit.picture import read_picture
-    from ...edit.retouch import mended
-    from ...edit.tile import border
+def _repair_picture(job: EditJob, axes: str, picture: Path, border_width: int | None, rounds: int) -> list[Any]:
+    from ...data.input_picture import read_picture
+    from ...edit.batch import remove_seam
+    from ...edit.tile import border_mask
 
-    given = read_picture(picture, job.model.pictures)
+    source = read_picture(picture, job.model.pictures)
     height, width = job.model.pictures.height, job.model.pictures.width
-    wide = min(height, width) // 4 if band is None else band
-    border(height, width, wide, "x" in axes, "y" in axes)
-    job = job.telling(told_of(given) | {"band": wide, "rounds": rounds})
-    note(given)
-    ready(job)
+    band = min(height, width) // 4 if border_width is None else border_width
+    border_mask(height, width, band, "x" in axes, "y" in axes)
+    job = job.with_metadata(make_source_metadata(source) | {"band": band, "rounds": rounds})
+    print_notes(source)
+    check_output_folder(job)
 
-    def one(turn: "Turn") -> "Bytes":
-        return mended(job.model.pictures, turn, given.pixels, axes, wide, rounds)
+    def draw_batch(batch: "EditBatch") -> "UInt8Images":
+        return remove_seam(job.model.pictures, batch, source.pixels, axes, band, rounds)
 
-    return job.draw(one, picture.stem, rounds, about=lambda pixels: _seams(job, pixels))
+    return job.draw(draw_batch, picture.stem, rounds, describe=lambda pixels: _score_seams(job, pixels))
 
 
-def _seams(job: Job, pixels: "Bytes") -> dict[str, float]:
-    from ...edit.tile import seam
+def _score_seams(job: EditJob, pixels: "UInt8Images") -> dict[str, float]:
+    from ...edit.tile import seam_ratio
 
     x0 = job.model.pictures.encode(pixels)
-    return {f"seam_{name}": round(float(seam(x0, axis)), 3) for name, axis in (("x", -1), ("y", -2))}
+    return {f"seam_{name}": round(float(seam_ratio(x0, axis)), 3) for name, axis in (("x", -1), ("y", -2))}

@@ -1,51 +1,60 @@
-"""noisette edit upscale: a small picture made large."""
+"""noisette edit upscale: enlarge a small picture."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..spread import spread
-from .job import begun, encoded, note, opened, positive, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Picture
+from ..bounds import check_minimum
+from ..option_groups import expand_option_groups
+from .job import (
+    check_output_folder,
+    encode_pixels,
+    load_model,
+    make_job,
+    make_source_metadata,
+    print_notes,
+    print_results,
+    write_sheet,
+)
+from .options import Model, Number, Out, Picture, SteeredEditOptions
 
 
-@spread
+@expand_option_groups
 def upscale(
     model: Model,
     picture: Picture,
     out: Out,
     rounds: Annotated[
-        int | None, typer.Option(help="How often each step is taken: 3, or 1 by a model that was trained to upscale.")
+        int | None,
+        typer.Option(
+            help="How often each step is taken, with new noise in between. Default: 3; for a trained upscaler, 1."
+        ),
     ] = None,
     n: Number = 8,
     *,
-    asked: Led,
+    options: SteeredEditOptions,
 ) -> None:
-    """Draw a small picture at the model's size: shrunk again, what comes out is the small picture.
+    """Enlarge a small picture to the model's size. The result, averaged down again, is the small picture.
 
-    Any model of larger pictures will do, and one of `noisette train --task upscale` does it best. A whole number must
-    make the picture as large as the model's. PICTURE-SEED.png, and grid.png with the picture, its pixels repeated,
-    first.
+    Works with any model, and best with one of `noisette train --task upscale`. The model's size must be a whole
+    multiple of the picture's. Writes PICTURE-SEED.png, and grid.png with the picture first, its pixels repeated.
     """
-    from ...edit.picture import read_small
-    from ...edit.retouch import enlarged
+    from ...data.input_picture import read_small
+    from ...edit.batch import upscale_picture
 
-    loaded = opened(model)
-    trained = loaded.config.task.wanted(loaded.pictures) is not None
+    loaded = load_model(model)
+    trained = loaded.config.task.input_spec(loaded.pictures) is not None
     rounds = rounds if rounds is not None else 1 if trained else 3
-    positive("--rounds", rounds)
-    given, factor = read_small(picture, loaded.pictures)
-    small = encoded(loaded, given.pixels)
-    told = told_of(given) | {"factor": factor, "rounds": rounds}
-    job = begun(loaded, out, "upscale", told, n, asked, small if trained else None)
-    note(given)
-    ready(job)
-    made = job.draw(
-        lambda turn: enlarged(job.model.pictures, turn, given.pixels, factor, rounds),
-        Path(picture).stem,
-        rounds,
-        temperature=job.temperature,
+    check_minimum("--rounds", rounds)
+    source, factor = read_small(picture, loaded.pictures)
+    small = encode_pixels(loaded, source.pixels)
+    metadata = make_source_metadata(source) | {"factor": factor, "rounds": rounds}
+    job = make_job(loaded, out, "upscale", metadata, n, options, image=small if trained else None)
+    print_notes(source)
+    check_output_folder(job)
+    written = job.draw(
+        lambda batch: upscale_picture(job.model.pictures, batch, source.pixels, factor, rounds), picture.stem, rounds
     )
-    nearest = given.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    report(made, [sheet_of(out / "grid.png", [nearest, *(m.pixels for m in made)])], asked.as_json)
+    nearest = source.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    grid = write_sheet(out / "grid.png", [nearest, *(edit.pixels for edit in written)])
+    print_results(written, [grid], options.as_json)

@@ -1,39 +1,41 @@
-"""noisette edit vary: pictures like this one."""
+"""noisette edit vary: variations of a picture."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..spread import spread
-from .job import begin, note, ready, report, sheet_of, told_of
-from .options import Led, Model, Number, Out, Picture
+from ..option_groups import expand_option_groups
+from .job import check_output_folder, make_source_metadata, open_job, print_notes, print_results, write_sheet
+from .options import Model, Number, Out, Picture, SteeredEditOptions
 
 
-@spread
+@expand_option_groups
 def vary(
     model: Model,
     picture: Picture,
     out: Out,
-    strength: Annotated[float, typer.Option(help="From near 0, a little, to 1, nothing stays.")] = 0.5,
+    strength: Annotated[
+        float,
+        typer.Option(help="Strength of the change: above 0 (almost none), at most 1 (nothing of the picture is left)."),
+    ] = 0.5,
     n: Number = 8,
     *,
-    asked: Led,
+    options: SteeredEditOptions,
 ) -> None:
-    """Draw pictures like this one: noise is put on it, and the model takes it off again (SDEdit).
+    """Generate variations of a picture: noise is added to it, and the model removes it again (SDEdit).
 
-    PICTURE-SEED.png, and grid.png with the picture first.
+    Writes PICTURE-SEED.png, and grid.png with the picture first.
     """
-    from ...edit.picture import read_picture
-    from ...edit.retouch import varied
-    from ...edit.vary import last
+    from ...data.input_picture import read_picture
+    from ...edit.batch import vary_picture
+    from ...edit.vary import truncate_grid
 
-    job = begin(model, out, "vary", {"strength": strength}, n, asked)
-    last(job.model.grid(job.wish.steps, job.wish.grid), strength)
-    given = read_picture(picture, job.model.pictures)
-    job = job.telling(told_of(given))
-    note(given)
-    ready(job)
-    made = job.draw(lambda turn: varied(job.model.pictures, turn, given.pixels, strength), Path(picture).stem)
-    grid = sheet_of(out / "grid.png", [given.pixels, *(m.pixels for m in made)])
-    report(made, [grid], asked.as_json)
+    job = open_job(model, out, "vary", {"strength": strength}, n, options, default_temperature=1.0)
+    truncate_grid(job.request.make_grid(job.model), strength)
+    source = read_picture(picture, job.model.pictures)
+    job = job.with_metadata(make_source_metadata(source))
+    print_notes(source)
+    check_output_folder(job)
+    written = job.draw(lambda batch: vary_picture(job.model.pictures, batch, source.pixels, strength), picture.stem)
+    grid = write_sheet(out / "grid.png", [source.pixels, *(edit.pixels for edit in written)])
+    print_results(written, [grid], options.as_json)

@@ -1,93 +1,93 @@
-"""noisette edit walk: from noise to noise, from label to label, as a film."""
+"""noisette edit walk: interpolation between noises, labels and texts, as a film."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import InputError
-from ..sample import condition, guidance_of
-from ..spread import spread
-from .job import Job, Written, begin, positive, ready, report
-from .options import Guided, Model, Out
+from ..bounds import check_minimum
+from ..option_groups import expand_option_groups
+from .job import EditJob, WrittenEdit, check_output_folder, open_job, print_results, write_edit
+from .options import GuidedEditOptions, Model, Out
 
 if TYPE_CHECKING:
-    from ...edit.walk import Place
-    from ...shapes import Bytes
+    from ...edit.walk import WalkPosition
+    from ...shapes import UInt8Images
 
-FILMS = ("gif", "png", "mp4", "none")
+FILM_FORMATS = ("gif", "png", "mp4", "none")
 
 
-@spread
+@expand_option_groups
 def walk(
     model: Model,
     out: Out,
-    stops: Annotated[int, typer.Option(help="Noises to pass through, of the seeds from --seed on.")] = 4,
-    frames: Annotated[int, typer.Option(help="Pictures in all.")] = 48,
-    one_way: Annotated[bool, typer.Option("--one-way", help="End at the last stop; a loop unless said.")] = False,
-    film: Annotated[str, typer.Option(help="gif, png (animated), mp4 (needs noisette\\[mp4]), or none.")] = "gif",
-    each: Annotated[int, typer.Option("--ms", help="How long a frame is shown, in milliseconds.")] = 80,
+    keyframes: Annotated[
+        int, typer.Option(help="Number of noises to interpolate between, of seeds --seed, --seed + 1, ….")
+    ] = 4,
+    frames: Annotated[int, typer.Option(help="Number of frames.")] = 48,
+    loop: Annotated[
+        bool, typer.Option("--loop/--no-loop", help="Return to the first keyframe, or end at the last.")
+    ] = True,
+    film_format: Annotated[
+        str, typer.Option("--format", help="Film: gif, png (animated), mp4 (needs noisette\\[mp4]), or none.")
+    ] = "gif",
+    frame_ms: Annotated[int, typer.Option(help="How long a frame is shown, in milliseconds.")] = 80,
     *,
-    asked: Guided,
+    options: GuidedEditOptions,
 ) -> None:
-    """Walk through what the model can draw, frame by frame; through labels or texts, if several are given.
+    """Interpolate between noises, and between labels or texts if several are given, and write the frames.
 
-    frame-00.png, …, and walk.gif. The frame after the last one of a loop would be its first, exactly.
+    Writes frame-00.png, …, and walk.gif. In a loop, the frame after the last is the first.
     """
-    if film not in FILMS:
-        raise InputError(f"--film is {film!r}: give {', '.join(FILMS[:-1])} or {FILMS[-1]}")
-    positive("--ms", each)
-    from ...edit.walk import places
-    from ...viz.film import framed, kind_of, write_film
+    if film_format not in FILM_FORMATS:
+        raise InputError(f"--format must be {', '.join(FILM_FORMATS[:-1])} or {FILM_FORMATS[-1]}, got {film_format!r}")
+    check_minimum("--frame-ms", frame_ms)
+    from ...edit.walk import walk_positions
+    from ...report.viz.animation import film_format as find_container
+    from ...report.viz.animation import make_frames, write_film
 
-    path = out / f"walk.{film}"
-    if film != "none":
-        kind_of(path)
-    found = places(stops, frames, closed=not one_way)
-    told = {"stops": stops, "frames": frames, "loop": not one_way}
-    job = begin(model, out, "walk", told, stops, asked)
-    ready(job)
-    made = [_write(job, i, found, pixels) for i, pixels in enumerate(_frames(job, found))]
-    if film != "none":
-        write_film(path, framed([m.pixels for m in made], even=film == "mp4"), each, each)
-    report(made, [] if film == "none" else [path], asked.as_json)
+    path = out / f"walk.{film_format}"
+    if film_format != "none":
+        find_container(path)
+    positions = walk_positions(keyframes, frames, is_loop=loop)
+    metadata = {"keyframes": keyframes, "frames": frames, "loop": loop}
+    job = open_job(model, out, "walk", metadata, keyframes, options)
+    check_output_folder(job)
+    written = [_write_frame(job, i, positions, pixels) for i, pixels in enumerate(_draw_frames(job, positions))]
+    if film_format != "none":
+        film = make_frames([frame.pixels for frame in written], require_even=film_format == "mp4")
+        write_film(path, film, frame_ms, frame_ms)
+    print_results(written, [] if film_format == "none" else [path], options.as_json)
 
 
-def _frames(job: Job, found: "Sequence[Place]") -> "Iterator[Bytes]":
-    """(1, C, H, W) each."""
+def _draw_frames(job: EditJob, positions: "Sequence[WalkPosition]") -> "Iterator[UInt8Images]":
+    """The frames, (1, C, H, W) each, with a progress bar."""
     from rich.progress import track
 
-    from ...edit.walk import walked
-    from ..terminal import console
+    from ...edit.walk import draw_walk
+    from ..terminal import get_console
 
-    wish, model, screen = job.wish, job.model, console(to_stderr=True)
-    grid, sampler = model.grid(wish.steps, wish.grid), model.sampler(wish.sampler)
-    parts = walked(
-        model, wish.seeds, condition(model, wish), found, sampler, grid, guidance_of(model, wish), wish.batch
-    )
-    number = -(-len(found) // wish.batch)
+    screen, number = get_console(to_stderr=True), -(-len(positions) // job.request.batch)
+    parts = draw_walk(job.model, job.request, positions, job.helpers)
     for part in track(parts, "walk", number, console=screen, transient=True, disable=not screen.is_terminal):
         yield from part.split(1)
 
 
-def _write(job: Job, number: int, found: "Sequence[Place]", pixels: "Bytes") -> Written:
-    """One frame, with where it lies."""
-    from ... import __version__
-    from ...edit.origin import Origin
-    from ...edit.steering import Steering
-    from ...viz.png import write_png
+def _write_frame(job: EditJob, index: int, positions: "Sequence[WalkPosition]", pixels: "UInt8Images") -> WrittenEdit:
+    """Write one frame with its position between two keyframes."""
+    from ...io.version import __version__
+    from ...sampling.record import SampleSettings
 
-    wish, place = job.wish, found[number]
-    ends = {"from": place.start, "to": place.end}
-    told = {"edit": "walk", "model": job.model.hash, "frame": number, "weight": round(place.weight, 6)}
-    told |= {f"{end}_seed": wish.seeds[i] for end, i in ends.items()}
-    told |= {f"{end}_label": wish.labels[i] for end, i in ends.items()}
-    told |= {f"{end}_text": wish.texts[i] for end, i in ends.items()} if wish.texts else {}
-    told |= {"attributes": wish.attributes, "sampler": wish.sampler, "grid": wish.grid, "steps": wish.steps}
-    told |= {"temperature": job.temperature, "times": Origin.own(job.model, wish.grid, wish.steps)}
-    told |= {"interval": wish.interval, "steering": asdict(wish.steering or Steering())}
-    told |= {"guidance": wish.guidance, "batch": wish.batch, "noisette": __version__} | dict(job.told)
-    path = job.out / f"frame-{number:0{len(str(len(found) - 1))}d}.png"
-    write_png(path, pixels, told)
-    return Written(path, pixels, told)
+    request, position = job.request, positions[index]
+    ends = {"from": position.start, "to": position.end}
+    metadata = {"edit": "walk", "frame": index, "weight": round(position.weight, 6)}
+    metadata |= {f"{end}_seed": request.seeds[i] for end, i in ends.items()}
+    metadata |= {f"{end}_label": request.labels[i] for end, i in ends.items()}
+    metadata |= {f"{end}_text": request.texts[i] for end, i in ends.items()} if any(request.texts) else {}
+    settings = asdict(request)
+    metadata |= {f.name: settings[f.name] for f in fields(SampleSettings)}
+    metadata |= {"attributes": request.attributes[0], "noisette": __version__} | dict(job.metadata)
+    path = job.out / f"frame-{index:0{len(str(len(positions) - 1))}d}.png"
+    return write_edit(path, pixels, metadata)

@@ -1,1 +1,1 @@
-"""C for processors, compiled at run time where it can be."""
+"""Kernels in C for the CPU, and the convolution backends that call them."""

@@ -2,13 +2,13 @@
 
      y[p, o] = bias[o] + onto[p, o] + sum over taps k and channels c of x[p + k, c] w[o, c, k]
 
-   x is (images, height, width, channels): NHWC, of bf16, as are y and onto; bias and w are floats. With up = 1, x has
-   half the height and width, and each of its pixels stands for 2 x 2. Any number of channels will do: inside they are
-   multiples of 32, with zeros.
+   x, y and onto are bf16, (images, height, width, channels): NHWC; bias and w are fp32. With up = 1, x has half the
+   height and width, and each of its pixels stands for 2 x 2. Any number of channels is possible: internally it is
+   padded with zeros to a multiple of 32.
 
-   The images are worked on by the group. Where the width is a multiple of 16, an image lies in the work space with a
-   border of zeros; 16 pixels of a row, shifted by a tap, are then the 16 rows of A. Elsewhere there are three copies
-   of it, shifted by -1, 0 and 1, without zeros between the rows, so that any 16 pixels in a row are rows of A. */
+   Images are processed in groups. If the width is a multiple of 16, an image is copied to the work space with a border
+   of zeros; 16 pixels of a row, shifted by a tap, are then the 16 rows of A. Otherwise there are three copies of it,
+   shifted by -1, 0 and 1, without zeros between the rows, so that any 16 consecutive pixels are rows of A. */
 #include <omp.h>
 
 #include "amx.h"
@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether this processor has tiles, and the operating system lets us have them. */
+/* Whether this processor has tiles and the operating system permits their use. */
 long amx_ready(void) {
   const long request = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
   return __builtin_cpu_supports("avx512bw") && syscall(SYS_arch_prctl, request, tile_data) == 0;
@@ -25,7 +25,7 @@ long amx_ready(void) {
 
 typedef struct {
   long images, height, width, channels, outs, up;
-  long deep;                              /* channels, with the zeros */
+  long deep;                              /* channels, with padding */
   long copies, pitch, copy, image, tiles; /* copies of an image; pixels of a row, of a copy, and of all copies; tiles */
   long group;                             /* images worked on together */
 } Layout;
@@ -42,7 +42,7 @@ static Layout layout(long images, long height, long width, long channels, long o
   return l;
 }
 
-/* An image into the work space. */
+/* Copy an image to the work space. */
 static void spread(const Layout *l, const half *x, long image, half *to) {
   const long h = l->height >> l->up, w = l->width >> l->up, bytes = l->channels * sizeof(half), dense = l->deep == l->channels;
   for (long copy = 0; copy < l->copies; copy++, to += l->copy * l->deep) {
@@ -66,7 +66,7 @@ static void spread(const Layout *l, const half *x, long image, half *to) {
   }
 }
 
-/* m x n registers: the tiles of pixels that begin at a[0] and a[1] of the centre tap's array. */
+/* m x n registers: the tiles of pixels that begin at a[0] and a[1] of the center tap's array. */
 INLINE void square(const Layout *l, const half *const *a, const half *u, float *c, int m, int n) {
   const long deep = l->deep, copy = l->copies == 3 ? l->copy : 1;
   tiles_zero();
@@ -80,13 +80,13 @@ INLINE void square(const Layout *l, const half *const *a, const half *u, float *
 
 static long share(const Layout *l) { return l->group * l->image * l->deep; }
 
-/* In numbers of bf16. */
+/* The size of the work space, in bf16 values. */
 long amx_work(long images, long height, long width, long channels, long outs) {
   Layout l = layout(images, height, width, channels, outs, 0);
   return omp_get_max_threads() * share(&l);
 }
 
-/* The panels from p to q of the outs, of the images of a group. */
+/* The panels p to q of output channels, for the images of a group. */
 static void convolve(const Layout *l, const half *work, const half *u, const float *bias, const half *onto, half *y,
                      long image, long images, long p, long q) {
   const long pixels = l->height * l->width, across = l->width / 16, tiles = l->tiles, wide = up_to(l->outs, 16);
@@ -120,7 +120,8 @@ void amx(const half *x, const half *u, const float *bias, const half *onto, half
          long height, long width, long channels, long outs, long up) {
   Layout l = layout(images, height, width, channels, outs, up);
   const long groups = (images + l.group - 1) / l.group, panels = (outs + PANEL - 1) / PANEL;
-  const long splits = least(panels, (omp_get_max_threads() + groups - 1) / groups); /* of the outs, where groups are few */
+  /* output channels are split between threads if there are few groups */
+  const long splits = least(panels, (omp_get_max_threads() + groups - 1) / groups);
   #pragma omp parallel
   {
     half *mine = work + omp_get_thread_num() * share(&l);

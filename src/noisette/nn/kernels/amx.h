@@ -1,7 +1,7 @@
-/* Matrix products in bf16 by the tiles that some processors have (Intel's AMX): 8 registers of 16 rows of 64 bytes.
+/* Matrix products in bf16 with the tile registers of Intel's AMX: 8 registers of 16 rows of 64 bytes.
 
-   One instruction adds the product of A (16 x 32 numbers of bf16) and B (32 x 16, each two rows of it interleaved:
-   16 x 16 x 2) to C (16 x 16 floats). Here four such C lie in a square: registers 0 to 3, A in 4 and 5, B in 6 and 7. */
+   One instruction adds the product of A (16 x 32, bf16) and B (32 x 16, bf16, pairs of rows interleaved: 16 x 16 x 2) to
+   C (16 x 16, fp32). Here four C form a square: registers 0 to 3; A is in 4 and 5, B in 6 and 7. */
 #ifndef AMX_H
 #define AMX_H
 
@@ -12,15 +12,15 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define TILE 512   /* numbers of bf16 in a register */
-#define SQUARE 256 /* floats in a register */
+#define TILE 512   /* bf16 values in a register */
+#define SQUARE 256 /* fp32 values in a register */
 #define PANEL 32   /* columns of a square of registers */
 
 INLINE long up_to(long n, long multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 INLINE long least(long a, long b) { return a < b ? a : b; }
 
-/* Every thread says so before its first product, and `_tile_release()` after the last. */
+/* Every thread calls this before its first product, and `_tile_release()` after its last. */
 INLINE void tiles_begin(void) {
   struct {
     unsigned char palette, start, zeros[14];
@@ -31,7 +31,7 @@ INLINE void tiles_begin(void) {
   _tile_loadconfig(&config);
 }
 
-/* C += A B for m x n registers of C; `step` is the distance of a's rows in bytes, those of b lie together. */
+/* C += A B for m x n registers of C; `step` is the distance between rows of a in bytes; rows of b are contiguous. */
 INLINE void tiles_add(const half *a0, const half *a1, long step, const half *b0, const half *b1, int m, int n) {
   _tile_loadd(6, b0, 64);
   _tile_loadd(4, a0, step);
@@ -54,7 +54,7 @@ INLINE void tiles_zero(void) {
   _tile_zero(3);
 }
 
-/* m x n registers of C from or to memory: rows `step` floats apart, registers `down` and `right` floats. */
+/* m x n registers of C from or to memory: rows are `step` floats apart, registers `down` and `right` floats. */
 INLINE void tiles_load(const float *c, long step, long down, long right, int m, int n) {
   _tile_loadd(0, c, 4 * step);
   if (n > 1) _tile_loadd(1, c + right, 4 * step);
@@ -76,7 +76,7 @@ INLINE void multiply_some(const half *a, long a_step, const half *b, float *c, l
   tiles_store(c, c_step, 16 * c_step, 16, m, n);
 }
 
-/* c = a b: a (rows, depth) and c (rows, columns) row by row, `step` numbers apart; b (blocks of 16 columns, depth, 16),
+/* c = a b: a (rows, depth) and c (rows, columns) row by row, `step` values apart; b (blocks of 16 columns, depth, 16),
    interleaved. Rows and columns are multiples of 16, depth is one of 32. */
 static inline void multiply(const half *a, long a_step, const half *b, float *c, long c_step, long rows, long columns, long depth) {
   for (long j = 0; j < columns; j += 32)
@@ -91,7 +91,7 @@ static inline void multiply(const half *a, long a_step, const half *b, float *c,
     }
 }
 
-/* 16 numbers of bf16, or as many as there are, each in the lower half of 32 bits. */
+/* Up to 16 bf16 values (those in the mask), each in the lower half of 32 bits. */
 INLINE __m512i words(const half *p, __mmask16 there) { return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, p)); }
 
 INLINE __mmask16 leading(long n) { return n >= 16 ? 0xFFFF : (1 << n) - 1; }
@@ -99,7 +99,7 @@ INLINE __mmask16 leading(long n) { return n >= 16 ? 0xFFFF : (1 << n) - 1; }
 /* Two rows, interleaved. */
 INLINE __m512i pair(__m512i one, __m512i two) { return _mm512_or_si512(one, _mm512_slli_epi32(two, 16)); }
 
-/* 16 x 16 numbers of 32 bits, transposed: pairs of rows, pairs of pairs, then halves and quarters of registers. */
+/* 16 x 16 values of 32 bits, transposed: pairs of rows, pairs of pairs, then halves and quarters of registers. */
 INLINE void transpose(__m512i *r) {
   __m512i t[16];
   for (int i = 0; i < 16; i += 2) t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]), t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
@@ -113,7 +113,7 @@ INLINE void transpose(__m512i *r) {
     r[j] = _mm512_shuffle_i32x4(t[j], t[j + 8], 0x88), r[j + 8] = _mm512_shuffle_i32x4(t[j], t[j + 8], 0xDD);
 }
 
-/* A register of C, and what is added to it, to `rows` rows of y, `step` numbers apart; `onto` may be NULL. */
+/* Write a register of C plus bias and `onto` to `rows` rows of y, `step` values apart; `onto` may be NULL. */
 INLINE void finish(const float *c, long rows, long columns, const float *bias, const half *onto, half *y, long step) {
   const __mmask16 there = leading(columns);
   const __m512 offset = bias ? _mm512_maskz_loadu_ps(there, bias) : _mm512_setzero_ps();
@@ -126,7 +126,7 @@ INLINE void finish(const float *c, long rows, long columns, const float *bias, c
   }
 }
 
-/* x (rows, columns) as b of `multiply`: its rows are the depth; those missing of `depth` are 0. */
+/* x (rows, columns) as b of `multiply`, with rows along the depth, padded with zeros to `depth`. */
 static inline void as_rows(const half *x, long step, long rows, long columns, long depth, half *b) {
   for (long j = 0; j < columns; j += 16)
     for (long i = 0; i < depth; i += 2, b += 32) {
@@ -135,7 +135,7 @@ static inline void as_rows(const half *x, long step, long rows, long columns, lo
     }
 }
 
-/* x (rows, depth), transposed, as b of `multiply`: rows missing of `columns`, a multiple of 16, are 0. */
+/* x (rows, depth), transposed, as b of `multiply`, padded with zeros to `columns`, a multiple of 16. */
 static inline void as_columns(const half *x, long step, long rows, long columns, long depth, half *b) {
   for (long i = 0; i < columns; i += 16)
     for (long j = 0; j < depth; j += 32, b += TILE) {

@@ -1,10 +1,10 @@
-/* Attention (Vaswani et al. 2017) in bf16 on tiles (amx.h), forwards and backwards.
+/* Attention (Vaswani et al. 2017) in bf16 on tiles (amx.h), forward and backward.
 
      s = q k' / sqrt(d),  p = softmax of the rows of s,  y = p v
 
    qkv is (images, tokens, 3, heads, d), y is (images, tokens, heads, d), both bf16; d is a multiple of 32. `norms` is
-   the logarithm of the sums of e^s, (images, heads, tokens), in floats: with it p is worked out again on the way back.
-   A head of an image is one piece of work, of which 32 rows of s are there at a time. */
+   the logarithm of the sums of e^s, (images, heads, tokens), fp32: the backward pass recomputes p from it. One head of
+   one image is the unit of work; 32 rows of s are in memory at a time. */
 #include <omp.h>
 
 #include "amx.h"
@@ -15,7 +15,7 @@
 #define ROWS_AT_ONCE 32
 
 typedef struct {
-  long tokens, heads, depth, padded, line; /* padded: tokens with those missing of a multiple of 32; line: of qkv */
+  long tokens, heads, depth, padded, line; /* padded: tokens, padded to a multiple of 32; line: values per token of qkv */
   float scale;
 } Shape;
 
@@ -23,19 +23,19 @@ static Shape shape(long tokens, long heads, long depth) {
   return (Shape){tokens, heads, depth, up_to(tokens, 32), 3 * heads * depth, 1 / sqrtf(depth)};
 }
 
-/* Rows with zeros after them. */
+/* Copy rows, padded with zero rows. */
 static void copy(const half *x, long step, const Shape *s, half *to) {
   for (long i = 0; i < s->tokens; i++) memcpy(to + i * s->depth, x + i * step, s->depth * sizeof(half));
   memset(to + s->tokens * s->depth, 0, (s->padded - s->tokens) * s->depth * sizeof(half));
 }
 
-/* Floats to rows of y from row `first` on, as many as there are. */
+/* Write fp32 values as bf16 to the rows of y from `first` on, without padding rows. */
 static void write_rows(const float *c, const Shape *s, long first, half *y, long step) {
   for (long i = 0; i < least(ROWS_AT_ONCE, s->tokens - first); i++)
     for (long j = 0; j < s->depth; j += LANES) narrow(y + (first + i) * step + j, load(c + i * s->depth + j));
 }
 
-static long forward_share(const Shape *s) { /* in numbers of bf16 */
+static long forward_share(const Shape *s) { /* in bf16 values */
   return 3 * s->padded * s->depth + ROWS_AT_ONCE * (3 * s->padded + 2 * s->depth);
 }
 
@@ -59,7 +59,7 @@ static void forward(const half *qkv, half *y, float *norms, half *work, const Sh
   }
 }
 
-/* 32 rows of x, transposed, to the columns of y from `first` on. */
+/* Transpose 32 rows of x into the columns of y from `first` on. */
 static void turn(const half *x, const Shape *s, long first, half *y) {
   for (long j = 0; j < s->padded; j += 16) {
     __m512i r[16];
@@ -69,7 +69,7 @@ static void turn(const half *x, const Shape *s, long first, half *y) {
   }
 }
 
-/* Rows of p, and of ds = p (dp - the sum of dy y) / sqrt(d); zeros for tokens that are none. */
+/* Rows of p, and of ds = p (dp - the sum of dy y) / sqrt(d); zeros for padding. */
 static void rows_back(const float *scores, const float *dp, const Shape *s, long first, const half *dy, const half *y,
                       const float *norms, half *p, half *ds) {
   const long width = s->heads * s->depth;
@@ -91,7 +91,7 @@ static void rows_back(const float *scores, const float *dp, const Shape *s, long
   }
 }
 
-static long backward_share(const Shape *s) { /* in numbers of bf16 */
+static long backward_share(const Shape *s) { /* in bf16 values */
   return 7 * s->padded * s->depth + 2 * s->padded * s->padded + ROWS_AT_ONCE * (6 * s->padded + 2 * s->depth);
 }
 
@@ -124,7 +124,7 @@ static void backward(const half *qkv, const half *y, const half *dy, const float
   }
 }
 
-/* In numbers of bf16, for both ways. */
+/* The size of the work space in bf16 values, for either direction. */
 long amx_attention_work(long tokens, long heads, long depth) {
   Shape s = shape(tokens, heads, depth);
   return omp_get_max_threads() * (forward_share(&s) > backward_share(&s) ? forward_share(&s) : backward_share(&s));

@@ -2,27 +2,28 @@
 
      dw[o, c, k] = sum over pixels p of dy[p, o] x[p + k, c],    db[o] = sum of dy[p, o]
 
-   There are 9 taps k, or, where x has as many pixels in a row as the product has rows, a single one.
+   There are 9 taps k for a 3 x 3 convolution, or 1 for a 1 x 1 convolution.
 
    A is dy with its pixels along the rows: (blocks of 16 outs, blocks of 32 pixels, 16 outs, 32 pixels). B is x with
-   each two neighbouring pixels interleaved, three times, shifted by -1, 0 and 1: (3, blocks of 16 channels, pairs of
-   pixels, 16 channels, 2), a row of zeros above and below; a tap's row is then a number of pairs to go on. Rows of
-   odd length have one more pixel, where dy is 0. For a single tap, x is there once, without rows of zeros.
+   pairs of neighboring pixels interleaved, three times, shifted by -1, 0 and 1: (3, blocks of 16 channels, pairs of
+   pixels, 16 channels, 2), with a row of zeros above and below; a tap's row is then an offset in pairs. Rows of odd
+   length are padded by one pixel, where dy is 0. For a single tap, x is stored once, without rows of zeros.
 
-   The images are summed in so many parts: a number of their own, so that no thread count changes the result. */
+   The images are summed in parts whose number depends on the number of images only, so the number of threads does not
+   change the result. */
 #include <omp.h>
 
 #include "amx.h"
 
-#define LIMIT 4096 /* outs */
+#define LIMIT 4096 /* output channels */
 
 #ifdef AMX
 
 typedef struct {
   long images, height, width, channels, outs, up, taps;
-  long line, margin, pairs, blocks;    /* of an image: pixels of a row, and of a row of zeros; all pairs; blocks of 32 pixels */
+  long line, margin, pairs, blocks;    /* per image: pixels of a row, of a row of zeros; all pairs; blocks of 32 pixels */
   long ins_blocks, outs_blocks; /* blocks of 16 channels */
-  long chunk, parts;           /* images worked on together; parts of the sum */
+  long chunk, parts;           /* images processed together; parts of the sum */
 } Layout;
 
 static Layout layout(long images, long height, long width, long channels, long outs, long up, long taps) {
@@ -97,7 +98,7 @@ static void turn_over(const Layout *l, const half *dy, long image, half *to, flo
   }
 }
 
-/* m x n registers of dw, for one tap, over a chunk of images; `fresh`: they begin at 0. */
+/* m x n registers of dw, for one tap, over a chunk of images; `fresh`: starting from 0. */
 INLINE void square(const Layout *l, long images, const half *a, const half *b, float *c, long down, long right, int fresh, int m, int n) {
   const long across = l->chunk * l->blocks * TILE, beside = l->chunk * l->pairs * 32;
   if (fresh) tiles_zero();
@@ -156,7 +157,7 @@ INLINE void column(const Layout *l, long images, const half *a, const half *b, f
   }
 }
 
-/* dw (blocks of outs, blocks of channels, taps, 16, 16) (+)= what a chunk of images gives: for 9 taps by columns of
+/* dw (blocks of outs, blocks of channels, taps, 16, 16) (+)= the sum over a chunk of images: for 9 taps by columns of
    three, which read half as much as squares; for a single one by squares. */
 static void add(const Layout *l, long images, const half *a, const half *b, float *dw, int fresh) {
   const long taps = l->taps, right = taps * SQUARE, down = l->ins_blocks * right, turn = l->ins_blocks * l->chunk * l->pairs * 32;
@@ -188,13 +189,13 @@ static long share(const Layout *l) { /* in floats */
   return l->chunk * ((l->taps > 1 ? 3 : 1) * l->ins_blocks * l->pairs * 16 + l->outs_blocks * l->blocks * TILE / 2);
 }
 
-/* In floats. */
+/* The size of the work space, in floats. */
 long amx_gradient_work(long images, long height, long width, long channels, long outs, long taps) {
   Layout l = layout(images, height, width, channels, outs, 0, taps);
   return l.parts * sum_size(&l) + omp_get_max_threads() * share(&l);
 }
 
-/* From x and dy, in bf16, those of the weights, (outs, channels, taps), the outs `step` apart, and of the bias. */
+/* The gradients of the weights, (outs, channels, taps) with outs `step` apart, and of the bias, from x and dy in bf16. */
 void amx_gradient(const half *x, const half *dy, float *dw, float *db, float *work, long images, long height,
                   long width, long channels, long outs, long up, long taps, long step) {
   const Layout l = layout(images, height, width, channels, outs, up, taps);

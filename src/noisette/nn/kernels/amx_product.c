@@ -1,15 +1,15 @@
-/* A matrix product in bf16 on tiles (amx.h), which is what a 1 x 1 convolution is.
+/* Matrix product in bf16 on tiles (amx.h): a 1 x 1 convolution.
 
      y[p, o] = bias[o] + onto[p, o] + sum over c of x[p, c] w[o, c]
 
-   x is (rows, channels); or two such arrays, with weights of their own. y and onto are (rows, outs). */
+   x is (rows, channels); or two such arrays, each with its weights. y and onto are (rows, outs). */
 #include <omp.h>
 
 #include "amx.h"
 
 #ifdef AMX
 
-/* As many rows of x as there are, and zeros around them: where they cannot be read as they lie. */
+/* Copy up to PANEL rows of x, padded with zeros, where x cannot be read in place. */
 static void copy(const half *x, long rows, long channels, half *to) {
   const long deep = up_to(channels, 32);
   memset(to, 0, PANEL * deep * sizeof(half));
@@ -24,7 +24,7 @@ INLINE void square(const half *const *a, const long *step, const half *const *b,
   tiles_store(c, 16, 2 * SQUARE, SQUARE, m, n);
 }
 
-/* u1 and u2 are of amx_weights; x2 (with no channels), bias and onto may be NULL. */
+/* u1 and u2 are made by amx_weights; x2 (with 0 channels), bias and onto may be NULL. */
 void amx_product(const half *x1, const half *x2, const half *u1, const half *u2, const float *bias, const half *onto,
                  half *y, long rows, long channels1, long channels2, long outs) {
   const long channels[2] = {channels1, channels2}, depth[2] = {up_to(channels1, 32), up_to(channels2, 32)}, wide = up_to(outs, 16);

@@ -1,9 +1,9 @@
-/* Weights, in floats, as the B of matrix products on tiles (amx.h): in bf16,
+/* Repacks fp32 weights as the B of matrix products on tiles (amx.h): in bf16,
 
      (panels of 32 outs, taps, blocks of 32 channels, 1 or 2 tiles of 16 outs, 16 pairs of channels, 16 outs, 2)
 
-   with zeros for the channels missing of a multiple of 32, and the outs missing of one of 16. `back` has outs and
-   channels changed about and the taps in reverse: the weights of the convolution that gives the gradient of x. */
+   with channels padded with zeros to a multiple of 32, and outs to a multiple of 16. `back` has outs and channels
+   exchanged and the taps in reverse: the weights of the convolution that computes the gradient of x. */
 #include <omp.h>
 
 #include "amx.h"
@@ -12,7 +12,7 @@
 
 long amx_weights_size(long channels, long outs, long taps) { return taps * up_to(channels, 32) * up_to(outs, 16); }
 
-/* Where the tile begins that has out o and channel c: both multiples of 16 and 32. */
+/* The offset of the tile with output channel o, a multiple of 16, and channel c, a multiple of 32. */
 INLINE half *tile_of(half *u, long o, long c, long k, long channels, long outs, long taps) {
   const long deep = up_to(channels, 32), wide = up_to(outs, 16), panel = o / PANEL * PANEL, n = wide - panel < PANEL ? 1 : 2;
   return u + panel * taps * deep + ((k * deep + c) / 32 * n + (o - panel) / 16) * TILE;

@@ -1,20 +1,20 @@
-/* Attention (Vaswani et al. 2017) in floats, forwards and backwards.
+/* Attention (Vaswani et al. 2017) in fp32, forward and backward.
 
      s = q k' / sqrt(d),  p = softmax of the rows of s,  y = p v
 
    qkv is (images, tokens, 3, heads, d), y is (images, tokens, heads, d); d is a multiple of 16. `norms` is the logarithm
-   of the sums of e^s, (images, heads, tokens): with it p is worked out again on the way back. A head of an image is one
-   piece of work. */
+   of the sums of e^s, (images, heads, tokens): the backward pass recomputes p from it. One head of one image is the
+   unit of work. */
 #include <omp.h>
 #include <string.h>
 
 #include "product.h"
 #include "softmax.h"
 
-#define TOGETHER (4 * ROWS) /* rows of s that are there at a time */
+#define TOGETHER (4 * ROWS) /* rows of s in memory at a time */
 
 typedef struct {
-  long tokens, heads, depth, padded, line; /* padded: tokens, and those missing of a multiple of 16; line: of qkv */
+  long tokens, heads, depth, padded, line; /* padded: tokens, padded to a multiple of 16; line: values per token of qkv */
   float scale;
 } Shape;
 
@@ -40,7 +40,7 @@ static void forward(const float *qkv, float *y, float *norms, float *work, const
   }
 }
 
-/* Rows of q k' and of dp = dy v' become those of p, and of ds = p (dp - the sum of dy y) / sqrt(d). */
+/* In place: rows of q k' become rows of p, and rows of dp = dy v' rows of ds = p (dp - the sum of dy y) / sqrt(d). */
 static void rows_back(float *p, float *ds, const Shape *s, long some, const float *dy, const float *y, const float *norms) {
   const long width = s->heads * s->depth;
   for (long i = 0; i < some; i++, p += s->padded, ds += s->padded, dy += width, y += width) {
@@ -78,7 +78,7 @@ static void backward(const float *qkv, const float *y, const float *dy, const fl
   for (long i = 0; i < s->tokens; i++) memcpy(dqkv + i * line + 2 * width, out + i * d, d * sizeof(float));
 }
 
-/* In floats, for both ways. */
+/* The size of the work space in floats, for either direction. */
 long attention_work(long tokens, long heads, long depth) {
   Shape s = shape(tokens, heads, depth);
   return omp_get_max_threads() * (forward_share(&s) > backward_share(&s) ? forward_share(&s) : backward_share(&s));

@@ -27,7 +27,7 @@ INLINE float widen_one(half x) {
   return u.value;
 }
 
-/* sigmoid(z) as exactly as bf16 can say it: to 1e-4. */
+/* sigmoid(z) to 1e-4, below the rounding of bf16. */
 INLINE vec sigmoid_to_half(vec z) {
 #if defined(__AVX512F__)
   __m512 t = (__m512)(z * -1.44269504f), n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

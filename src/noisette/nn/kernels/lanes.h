@@ -1,13 +1,13 @@
-/* Vectors of floats, as wide as this machine's registers; and e^x in them.
+/* Vectors of floats as wide as this machine's registers, and e^x of them.
 
-   Every array of channels has a multiple of 16 floats, which is a multiple of every LANES. */
+   Numbers of channels are multiples of 16, hence of LANES on every machine. */
 #ifndef LANES_H
 #define LANES_H
 
 #if defined(__AVX512F__)
 #define LANES 16
-#define ROWS 12 /* of the matrix product's register block, which is two vectors wide */
-#define REST 4  /* a block of so many rows takes care of what ROWS leaves of a multiple of 16 */
+#define ROWS 12 /* rows of the matrix product's register block, which is two vectors wide */
+#define REST 4  /* rows of the smaller block, for what ROWS leaves of a multiple of 16 */
 #elif defined(__AVX__)
 #define LANES 8
 #define ROWS 6
@@ -22,7 +22,7 @@
 #define REST 2
 #endif
 
-/* The loop that follows, written out, so that what it fills stays in registers: EACH(times) for (...) */
+/* Unroll the following loop, so that its variables stay in registers: EACH(times) for (...) */
 #define EACH(times) _Pragma(WORD(GCC unroll times))
 #define WORD(x) #x
 #define INLINE static inline __attribute__((always_inline))
@@ -37,7 +37,7 @@ INLINE vec choose(ivec where, vec yes, vec no) { return (vec)((where & (ivec)yes
 
 /* e^x for |x| <= 80, to 2 units in the last place: 2^n times a polynomial in the rest. */
 INLINE vec exponential(vec x) {
-  const vec shift = all(12582912.0f); /* adding it rounds to a whole number, which is then in the low bits */
+  const vec shift = all(12582912.0f); /* adding it rounds to an integer, which is then in the low bits */
   vec t = x * 1.44269504f + shift, n = t - shift;
   vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -49,7 +49,7 @@ INLINE vec exponential(vec x) {
   return (vec)((ivec)p + ((ivec)t << 23));
 }
 
-/* 1 / (1 + e^-z). The quotient by Newton's method: a vector division takes as long as all the rest. */
+/* 1 / (1 + e^-z). The quotient is computed by Newton's method, since a vector division takes as long as all the rest. */
 INLINE vec sigmoid(vec z) {
   z = choose(z < -80.0f, all(-80.0f), z);
   z = choose(z > 80.0f, all(80.0f), z);

@@ -1,43 +1,44 @@
-"""Norms, convolutions and attention in C, for processors: compiled when first needed, if there is a compiler.
+"""The kernels: norms, convolutions, attention and Muon's iteration in C, for the CPU.
 
-In fp32, and under autocast in bf16: norm.c is for both; amx*.c are for bf16, the others for fp32.
-Nothing depends on them: where they cannot be had, or are switched off, PyTorch does the same, more slowly.
+norm.c is for fp32 and bf16 (under autocast), amx*.c are for bf16, the others for fp32. A wheel for x86-64 Linux brings
+them compiled (compiler.VARIANTS); elsewhere they are compiled when first needed, if there is a C compiler, and kept in
+the user's cache folder. Nothing depends on them: without them PyTorch computes the same, more slowly.
 """
 
+import _ctypes
 import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
-import shlex
-import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-# An object file each: what it is made of, and with which macros.
-OBJECTS = {
-    "norm": ("norm.c",),
-    "half_norm": ("norm.c", "-DHALF"),
-    "winograd": ("winograd.c",),
-    "product": ("product.c",),
-    "attention": ("attention.c",),
-    "orthogonal": ("orthogonal.c",),
-    "amx": ("amx.c",),
-    "amx_weights": ("amx_weights.c",),
-    "amx_gradient": ("amx_gradient.c",),
-    "amx_product": ("amx_product.c",),
-    "amx_attention": ("amx_attention.c",),
-}
-FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
-SWITCH = "NOISETTE_KERNELS"  # 0: do without them
+from . import cache
+from .compiler import (
+    COMPILER_FLAGS,
+    SOURCE_FOLDER,
+    VARIANTS,
+    NoCompilerError,
+    compile_kernels,
+    expected_seconds,
+    find_compiler,
+)
 
-# Arguments: p a tensor or None, n a whole number, f a float. A result is a size of work space, or says yes or no.
+ENV_SWITCH = "NOISETTE_KERNELS"  # 0: do without the kernels
+NATIVE_FLAGS = ("-march=native",)
+_CC_ADVICE = "name another compiler in the environment variable CC: CC=gcc or CC=clang"
+BUNDLED_FOLDER = SOURCE_FOLDER / "compiled"  # in a wheel that hatch_build.py made: kernels-VARIANT.so
+
+# Arguments: p a tensor or None, n an integer, f a float. The result is an integer (True) or nothing (False).
 SIGNATURES = {
     "norm_work": ("nnn", True),
     "norm_forward": ("pppppppp" + "nnnnnnn" + "f", False),
@@ -61,6 +62,7 @@ SIGNATURES = {
     "attention_back": ("pppppp" + "nnnn", False),
     "orthogonal_work": ("nn", True),
     "orthogonal": ("pp" + "nnn" + "fff", False),
+    "same_bytes": ("ppn", True),
     "amx_ready": ("", True),
     "amx_weights_size": ("nnn", True),
     "amx_weights": ("ppp" + "nnnn", False),
@@ -73,137 +75,203 @@ SIGNATURES = {
     "amx_attention": ("pppp" + "nnnn", False),
     "amx_attention_back": ("pppppp" + "nnnn", False),
 }
-TYPES = {"p": ctypes.c_void_p, "n": ctypes.c_long, "f": ctypes.c_float}
+CTYPES = {"p": ctypes.c_void_p, "n": ctypes.c_long, "f": ctypes.c_float}
 
-_off = 0
+_disable_depth = 0
 
 
-def compiler() -> list[str] | None:
-    """The C compiler's command: $CC, or cc, or what there is."""
-    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
-    for name in (command[0], "gcc", "clang"):
-        if found := shutil.which(name):
-            return [found, *command[1:]] if name == command[0] else [found]
+@dataclass(frozen=True)
+class KernelBuild:
+    """The kernels of this process, or None; where they are from, or why there are none; and what helps then."""
+
+    library: ctypes.CDLL | None
+    description: str
+    advice: str = ""
+
+
+def read_cpu_features() -> frozenset[str]:
+    """The instruction sets that the processor has and the system allows, in the words of /proc/cpuinfo."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def find_bundled() -> tuple[str, Path] | None:
+    """The best variant of this wheel that the processor can run: its name and its library."""
+    features = read_cpu_features()
+    for name, variant in VARIANTS.items():
+        path = BUNDLED_FOLDER / f"kernels-{name}.so"
+        if variant.required_features <= features and path.exists():
+            return name, path
     return None
 
 
-def compile_kernels(folder: Path, machine: Sequence[str]) -> Path:
-    """Compile the sources for the machine that the flags name; raise CalledProcessError or OSError if that fails.
-
-    They are linked without an OpenMP of their own, so that they run on the threads that PyTorch already has.
-    """
-    command = compiler()
-    if command is None:
-        raise FileNotFoundError("there is no C compiler here: neither cc nor gcc nor clang")
-    objects = [str(folder / f"{name}.o") for name in OBJECTS]
-    library = folder / "kernels.so"
-    jobs = [
-        [*FLAGS, *machine, *macros, "-c", str(Path(__file__).with_name(source)), "-o", target]
-        for (source, *macros), target in zip(OBJECTS.values(), objects, strict=True)
+def library_name(machine_flags: Sequence[str]) -> str:
+    """The file name of the compiled kernels: a hash of the sources, the flags, the compiler and the processor."""
+    sources = [path.read_bytes() for path in sorted(SOURCE_FOLDER.glob("*.[ch]"))]
+    command = find_compiler() or []
+    build = [
+        *COMPILER_FLAGS,
+        *machine_flags,
+        *command,
+        platform.machine(),
+        torch.__version__,
+        *sorted(read_cpu_features()),
     ]
-    for job in [*jobs, ["-shared", *objects, "-lm", "-o", str(library)]]:
-        subprocess.run([*command, *job], check=True, capture_output=True, timeout=60)
-    return library
+    return f"kernels-{hashlib.sha256(bytes(0).join([*sources, ' '.join(build).encode()])).hexdigest()[:16]}.so"
 
 
-def cached(machine: Sequence[str]) -> Path:
-    """Where the compiled functions are kept: named after their sources, the flags, the compiler and the processor."""
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.[ch]"))]
-    with contextlib.suppress(OSError):
-        sources += [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
-    command = compiler() or []
-    told = " ".join([*FLAGS, *machine, *command, platform.machine(), torch.__version__]).encode()
-    name = hashlib.sha256(b"\0".join([*sources, told])).hexdigest()[:16]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "noisette" / f"kernels-{name}.so"
+def cache_path(machine_flags: Sequence[str]) -> Path:
+    """Where the kernels compiled with these flags are kept, if the user's cache folder can be trusted."""
+    return cache.cache_folders()[0] / library_name(machine_flags)
 
 
-def load(path: Path) -> ctypes.CDLL:
-    """The compiled functions, with the types of their arguments."""
+def load_library(path: Path) -> ctypes.CDLL:
+    """The compiled functions, with the types of their arguments. OSError for a library that lacks one of them."""
     library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
     for name, (arguments, counts) in SIGNATURES.items():
-        function = getattr(library, name)
-        function.argtypes = [TYPES[a] for a in arguments]
+        function = getattr(library, name, None)
+        if function is None:
+            _ctypes.dlclose(library._handle)  # else the same path would give this library again
+            raise OSError(f"{path} lacks the function {name}")
+        function.argtypes = [CTYPES[a] for a in arguments]
         function.restype = ctypes.c_long if counts else None
     return library
 
 
-def keep_memory() -> None:
-    """Let glibc keep what a step frees for the next: what it gives back, the system clears before it comes again."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library has other ways
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((-3, 32 << 20), (-1, 1 << 30)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-            mallopt(parameter, value)
-
-
-def build() -> ctypes.CDLL | str:
-    """The functions, or in words why there are none."""
-    if os.environ.get(SWITCH) == "0":
-        return f"{SWITCH} is 0"
+def build_library() -> KernelBuild:
+    """Load the kernels: those of the wheel, or those in the cache, or newly compiled ones. Never raises."""
+    if os.environ.get(ENV_SWITCH) == "0":
+        return KernelBuild(None, f"the environment variable {ENV_SWITCH} is 0", f"unset {ENV_SWITCH}")
     if platform.system() != "Linux" or ctypes.sizeof(ctypes.c_long) != 8:
-        return "they are for 64-bit Linux"
+        return KernelBuild(None, f"there are none for {platform.system()} {platform.machine()}, only for 64-bit Linux")
     try:
-        kept = cached(["-march=native"])
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".noisette-", dir=kept.parent) as folder:
-                compile_kernels(Path(folder), ["-march=native"]).replace(kept)
-        keep_memory()
-        return load(kept)
+        if (bundled := find_bundled()) is not None:
+            with contextlib.suppress(OSError):  # of another version, or damaged: compiled here instead
+                return KernelBuild(load_library(bundled[1]), f"from the wheel, for processors with {bundled[0]}")
+        path = _cached_or_compiled()
+        try:
+            library = load_library(path)
+        except OSError:  # whole, but not what these sources give: once more
+            path.unlink(missing_ok=True)
+            library = load_library(path := _cached_or_compiled())
+        return KernelBuild(library, f"compiled for this processor, {path}")
+    except NoCompilerError as error:
+        return KernelBuild(None, str(error), "install one (Debian: apt-get install gcc), or noisette's wheel")
     except subprocess.CalledProcessError as error:
-        return f"the C compiler failed: {error.stderr.decode(errors='replace').strip()[:500]}"
+        return KernelBuild(
+            None, f"the C compiler failed: {error.stderr.decode(errors='replace').strip()[:500]}", _CC_ADVICE
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+        return KernelBuild(None, str(error), "" if isinstance(error, OSError) else _CC_ADVICE)
+
+
+def _cached_or_compiled() -> Path:
+    """The compiled kernels in the first cache folder that can be trusted and written to; OSError if there is none."""
+    name, reasons = library_name(NATIVE_FLAGS), []
+    for candidate in cache.cache_folders():
+        try:
+            folder = cache.prepare_folder(candidate)
+            path = folder / name
+            if cache.is_intact(path):
+                return path
+            with cache.exclusive(folder):
+                if not cache.is_intact(path):  # another process may have compiled it meanwhile
+                    _compile_into(path)
+            return path
+        except NoCompilerError:
+            raise
+        except OSError as error:
+            reasons.append(str(error))
+    raise OSError("no folder can keep the compiled kernels: " + "; ".join(reasons or ["there is no temporary folder"]))
+
+
+def _compile_into(path: Path) -> None:
+    """Compile for this machine, with a line on stderr that announces it."""
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=path.parent) as folder:
+        if find_compiler() is not None and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):  # stderr is closed
+                sys.stderr.write(f"compiling the CPU kernels, once for this machine: ~{expected_seconds()} s\n")
+                sys.stderr.flush()
+        cache.store(compile_kernels(Path(folder), NATIVE_FLAGS).read_bytes(), path)
 
 
 @functools.cache
-def built() -> ctypes.CDLL | str:
-    """`build`, once a process."""
-    return build()
+def get_build() -> KernelBuild:
+    """What `build_library` returned, the first time in this process."""
+    return build_library()
 
 
-def kernels() -> ctypes.CDLL:
-    """The functions, for who has asked `serves`."""
-    library = built()
-    assert isinstance(library, ctypes.CDLL), library
+def get_kernels() -> ctypes.CDLL:
+    """The compiled functions. Only to be called after `kernel_dtype` has returned a dtype."""
+    library = get_build().library
+    assert library is not None, get_build().description
     return library
 
 
 @contextlib.contextmanager
 def without_kernels() -> Iterator[None]:
-    """Let PyTorch do everything in this block: to compare."""
-    global _off  # noqa: PLW0603
-    _off += 1
+    """In this block PyTorch computes everything: to compare, and to export."""
+    global _disable_depth  # noqa: PLW0603
+    _disable_depth += 1
     try:
         yield
     finally:
-        _off -= 1
+        _disable_depth -= 1
 
 
-def serves(*tensors: Tensor | None) -> torch.dtype | None:
-    """What the functions compute these tensors in, here and now: fp32, bf16 under autocast to it, or None.
+def kernel_dtype(*values: Tensor | None, parameters: Iterable[Tensor | None] = ()) -> torch.dtype | None:
+    """What the kernels compute `values` in: fp32, or bf16 under autocast to it. None: they cannot.
 
-    They take no part in compilation or in function transforms.
+    All must be on the CPU; values are fp32, or under autocast bf16, too; parameters are fp32. The kernels take part
+    neither in compilation nor in function transforms.
     """
     if (
         torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
-        or _off
-        or not isinstance(built(), ctypes.CDLL)
-        or any(t is not None and t.device.type != "cpu" for t in tensors)
+        or _disable_depth
+        or get_build().library is None
+        or any(t is not None and t.device.type != "cpu" for t in values)
+        or any(p is not None and (p.dtype is not torch.float32 or p.device.type != "cpu") for p in parameters)
     ):
         return None
     half = torch.is_autocast_enabled("cpu")
     if half and torch.get_autocast_dtype("cpu") is not torch.bfloat16:
         return None
     known = (torch.float32, torch.bfloat16) if half else (torch.float32,)
-    return known[-1] if all(t is None or t.dtype in known for t in tensors) else None
+    return known[-1] if all(t is None or t.dtype in known for t in values) else None
 
 
-def tiles() -> bool:
-    """Whether this processor multiplies matrices of bf16 by tiles (amx.h), and we may."""
-    return bool(kernels().amx_ready())
+def has_amx() -> bool:
+    """Whether this processor multiplies matrices of bf16 by tiles (amx.h), and this process may use them."""
+    return bool(get_kernels().amx_ready())
 
 
-def address(tensor: Tensor | None) -> int | None:
+def empty(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Memory that a kernel writes to: on the CPU and fp32, whatever PyTorch's default device and dtype are."""
+    return torch.empty(size, dtype=dtype, device="cpu")
+
+
+def empty_images(b: int, c: int, h: int, w: int, dtype: torch.dtype) -> Tensor:
+    """Memory for images (b, c, h, w), channels last, on the CPU."""
+    return torch.empty((b, c, h, w), dtype=dtype, device="cpu", memory_format=torch.channels_last)
+
+
+def contiguous(parameter: Tensor | None) -> Tensor | None:
+    """A bias or gain whose entries lie side by side, as kernels read them."""
+    return None if parameter is None else parameter.contiguous()
+
+
+def same_bytes(one: Tensor, other: Tensor) -> bool:
+    """Whether two fp32 tensors on the CPU have the same strides and bytes. False where there are gaps between rows."""
+    dense = one.is_contiguous() or one.is_contiguous(memory_format=torch.channels_last)
+    if not dense or one.shape != other.shape or one.stride() != other.stride():
+        return False
+    return bool(get_kernels().same_bytes(one.data_ptr(), other.data_ptr(), one.numel()))
+
+
+def data_pointer(tensor: Tensor | None) -> int | None:
+    """The address of the first entry, or None."""
     return None if tensor is None else tensor.data_ptr()

@@ -1,15 +1,15 @@
-/* Group normalisation with what always goes with it, forwards and backwards.
+/* Group normalization with modulation and SiLU, forward and backward.
 
      y = f(norm(x + shift) * weight + bias),  f(z) = z or z sigmoid(z)
 
-   x, y and their gradients are floats; where HALF is defined, bf16. All else is floats, and so is what is in between.
-   x is (images, pixels, channels): NHWC; or two such arrays, whose channels follow each other. `told` says something to
-   each image: a shift (images, channels), or scale and offset (images, 2 channels), with which the weight is
-   multiplied by 1 + scale, and bias becomes bias (1 + scale) + offset.
+   x, y and their gradients are fp32, or bf16 if HALF is defined; everything else, intermediate results included, is
+   fp32. x is (images, pixels, channels): NHWC; or two such arrays, whose channels are concatenated. `modulation` differs
+   between images: a shift (images, channels), or scale and offset (images, 2 channels): the weight is then multiplied
+   by 1 + scale, and the bias becomes bias (1 + scale) + offset.
 
-   Sums are made over parts of an image, as many for any number of threads, so the result does not depend on it; where
-   there are fewer images than threads, the parts are shared out. stats is (2, images, groups): mean and 1 / deviation.
-   sums is work space, (images, parts, 3, channels). */
+   Each image is summed in parts, whose number does not depend on the number of threads, so neither does the result; if
+   there are fewer images than threads, threads take parts of images. stats is (2, images, groups): mean and 1 /
+   standard deviation. sums is work space, (images, parts, 3, channels). */
 #include <math.h>
 #include <omp.h>
 
@@ -18,7 +18,7 @@
 #ifdef HALF
 typedef half num;
 #define NAME(function) half_##function
-#define KEPT 0 /* the gradient of z is worked out twice, and not rounded in between */
+#define KEPT 0 /* the gradient of z is computed twice, to avoid rounding it in between */
 INLINE vec take(const num *p) { return widen(p); }
 INLINE void give(num *p, vec v) { narrow(p, v); }
 INLINE vec gate(vec z) { return sigmoid_to_half(z); }
@@ -35,9 +35,9 @@ enum { NOTHING, SHIFT, SCALE_AND_OFFSET };
 
 typedef struct {
   const num *x[2], *dy, *onto;
-  const float *told, *weight, *bias;
+  const float *modulation, *weight, *bias;
   num *y[2];
-  float *stats, *sums, *dweight, *dbias, *dtold;
+  float *stats, *sums, *dweight, *dbias, *dmod;
   long images, pixels, channels, width[2], groups, parts;
   int kind, silu;
   float eps;
@@ -46,7 +46,7 @@ typedef struct {
 typedef void (*Pass)(const Norm *, long image, long first, long last, float *sums);
 typedef void (*Join)(const Norm *, long image);
 
-/* The sums of an image: those of its parts, in the place of the first's. */
+/* The sums over an image: adds those of its parts, in place of the first part's. */
 static float *collapse(const Norm *n, long image) {
   const long size = 3 * n->channels;
   float *sums = n->sums + image * n->parts * size;
@@ -55,7 +55,7 @@ static float *collapse(const Norm *n, long image) {
   return sums;
 }
 
-/* Sums of x - k and of its square, k the image's first pixel: no digits are lost where the mean is large. */
+/* Sums of x - k and of its square, where k is the image's first pixel: no cancellation if the mean is large. */
 static void moments(const Norm *n, long image, long first, long last, float *sums) {
   const long c = n->channels;
   for (long i = 0; i < 3 * c; i += LANES) store(sums + i, all(0));
@@ -73,7 +73,7 @@ static void moments(const Norm *n, long image, long first, long last, float *sum
 
 static void join_moments(const Norm *n, long image) {
   const long c = n->channels, size = c / n->groups;
-  const float *sums = collapse(n, image), *shift = n->kind == SHIFT ? n->told + image * c : 0;
+  const float *sums = collapse(n, image), *shift = n->kind == SHIFT ? n->modulation + image * c : 0;
   float k[c];
   for (int s = 0, i = 0; s < 2; s++) {
     const num *first = n->x[s] + image * n->pixels * n->width[s];
@@ -98,20 +98,20 @@ static void join_moments(const Norm *n, long image) {
 static void standard(const Norm *n, long image, float *scale, float *offset) {
   const long c = n->channels, size = c / n->groups;
   const float *mean = n->stats + image * n->groups, *rstd = mean + n->images * n->groups;
-  const float *shift = n->kind == SHIFT ? n->told + image * c : 0;
+  const float *shift = n->kind == SHIFT ? n->modulation + image * c : 0;
   for (long i = 0; i < c; i++) {
     scale[i] = rstd[i / size];
     offset[i] = ((shift ? shift[i] : 0) - mean[i / size]) * rstd[i / size];
   }
 }
 
-/* Weight and bias as this image is told them. */
+/* This image's weight and bias, after modulation. */
 static void affine(const Norm *n, long image, float *weight, float *bias) {
   const long c = n->channels;
-  const float *told = n->kind == SCALE_AND_OFFSET ? n->told + image * 2 * c : 0;
+  const float *modulation = n->kind == SCALE_AND_OFFSET ? n->modulation + image * 2 * c : 0;
   for (long i = 0; i < c; i++) {
-    weight[i] = n->weight[i] * (told ? 1 + told[i] : 1);
-    bias[i] = told ? n->bias[i] * (1 + told[i]) + told[c + i] : n->bias[i];
+    weight[i] = n->weight[i] * (modulation ? 1 + modulation[i] : 1);
+    bias[i] = modulation ? n->bias[i] * (1 + modulation[i]) + modulation[c + i] : n->bias[i];
   }
 }
 
@@ -142,7 +142,7 @@ INLINE vec slope(vec v, vec d, const float *weight, const float *bias, int silu)
   return d * (q * (1.0f + z * (1.0f - q)));
 }
 
-/* The gradient of z, left where that of x will be; its sum, its product with the standard x, and the sum of that x. */
+/* The gradient of z, stored where that of x will be; its sum, its product with the normalized x, and the sum of that x. */
 static void back(const Norm *n, long image, long first, long last, float *sums) {
   const int silu = n->silu, shifted = n->kind == SHIFT;
   const long c = n->channels;
@@ -167,7 +167,7 @@ static void back(const Norm *n, long image, long first, long last, float *sums) 
   }
 }
 
-/* What concerns the channels; the group's means of w dz and of w dz v take the places of the first two sums. */
+/* The gradients per channel; the group's means of w dz and of w dz v replace the first two sums. */
 static void join_back(const Norm *n, long image) {
   const long c = n->channels, size = c / n->groups;
   float *sums = collapse(n, image), weight[c], bias[c];
@@ -176,20 +176,20 @@ static void join_back(const Norm *n, long image) {
     const double rstd = n->stats[(n->images + image) * n->groups + g];
     double a = 0, b = 0;
     for (long i = g * size; i < (g + 1) * size; i++) {
-      const float first = sums[i], second = sums[c + i], *scale = n->told + image * 2 * c + i;
+      const float first = sums[i], second = sums[c + i], *scale = n->modulation + image * 2 * c + i;
       const float more = n->kind == SCALE_AND_OFFSET ? 1 + *scale : 1;
       n->dbias[image * c + i] = first * more;
       n->dweight[image * c + i] = second * more;
       if (n->kind == SCALE_AND_OFFSET) {
-        n->dtold[image * 2 * c + i] = n->weight[i] * second + n->bias[i] * first;
-        n->dtold[image * 2 * c + c + i] = first;
+        n->dmod[image * 2 * c + i] = n->weight[i] * second + n->bias[i] * first;
+        n->dmod[image * 2 * c + c + i] = first;
       }
       a += (double)weight[i] * first, b += (double)weight[i] * second;
     }
     a /= size * n->pixels, b /= size * n->pixels;
     for (long i = g * size; i < (g + 1) * size; i++) {
       if (n->kind == SHIFT)
-        n->dtold[image * c + i] = rstd * (weight[i] * sums[i] - a * n->pixels - b * sums[2 * c + i]);
+        n->dmod[image * c + i] = rstd * (weight[i] * sums[i] - a * n->pixels - b * sums[2 * c + i]);
       sums[i] = a, sums[c + i] = b;
     }
   }
@@ -225,7 +225,7 @@ static void run(const Norm *n, long image, long part, Pass pass) {
 }
 
 static void twice(const Norm *n, Pass gather, Join join, Pass give) {
-  if (n->images >= omp_get_max_threads()) { /* an image at a time: it stays in the cache in between */
+  if (n->images >= omp_get_max_threads()) { /* one image at a time: it stays in the cache */
     #pragma omp parallel for schedule(static)
     for (long b = 0; b < n->images; b++) {
       for (long p = 0; p < n->parts; p++) run(n, b, p, gather);
@@ -250,23 +250,23 @@ static long parts(long pixels) { return pixels < 128 ? 1 : pixels < 512 ? pixels
 long NAME(norm_work)(long images, long pixels, long channels) { return images * parts(pixels) * 3 * channels; }
 
 /* x2 may be NULL, with no channels. */
-void NAME(norm_forward)(const num *x1, const num *x2, const float *told, const float *weight, const float *bias, num *y,
+void NAME(norm_forward)(const num *x1, const num *x2, const float *modulation, const float *weight, const float *bias, num *y,
                   float *stats, float *sums, long images, long pixels, long channels1, long channels2, long groups,
                   long kind, long silu, float eps) {
-  Norm n = {.x = {x1, x2}, .told = told, .weight = weight, .bias = bias, .y = {y, y}, .stats = stats, .sums = sums,
+  Norm n = {.x = {x1, x2}, .modulation = modulation, .weight = weight, .bias = bias, .y = {y, y}, .stats = stats, .sums = sums,
             .images = images, .pixels = pixels, .channels = channels1 + channels2, .width = {channels1, channels2},
             .groups = groups, .parts = parts(pixels), .kind = kind, .silu = silu, .eps = eps};
   twice(&n, moments, join_moments, apply);
 }
 
 /* dparams is (2, images, channels), dweight and dbias of each image. `onto`, which may be NULL, is added to dx1. */
-void NAME(norm_backward)(const num *x1, const num *x2, const float *told, const float *weight, const float *bias,
+void NAME(norm_backward)(const num *x1, const num *x2, const float *modulation, const float *weight, const float *bias,
                    float *stats, const num *dy, const num *onto, num *dx1, num *dx2, float *dparams,
-                   float *dtold, float *sums, long images, long pixels, long channels1, long channels2, long groups,
+                   float *dmod, float *sums, long images, long pixels, long channels1, long channels2, long groups,
                    long kind, long silu) {
   const long channels = channels1 + channels2;
-  Norm n = {.x = {x1, x2}, .told = told, .weight = weight, .bias = bias, .stats = stats, .dy = dy, .onto = onto,
-            .y = {dx1, dx2}, .dweight = dparams, .dbias = dparams + images * channels, .dtold = dtold, .sums = sums,
+  Norm n = {.x = {x1, x2}, .modulation = modulation, .weight = weight, .bias = bias, .stats = stats, .dy = dy, .onto = onto,
+            .y = {dx1, dx2}, .dweight = dparams, .dbias = dparams + images * channels, .dmod = dmod, .sums = sums,
             .images = images, .pixels = pixels, .channels = channels, .width = {channels1, channels2},
             .groups = groups, .parts = parts(pixels), .kind = kind, .silu = silu};
   twice(&n, back, join_back, apply_back);

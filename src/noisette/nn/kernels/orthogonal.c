@@ -1,9 +1,10 @@
-/* Newton and Schulz's iteration, which brings the singular values of a matrix to about 1: nn/muon.py says how.
+/* Newton-Schulz iteration: moves the singular values of a matrix to about 1 (the coefficients are in nn/muon.py).
 
      X <- p(X X') X,  p(S) = a + b S + c S S
 
-   x is (matrices, rows, columns), both multiples of 16, with no more rows than columns; a matrix is one piece of work.
-   Where it is far wider, all five p are gathered first: they are polynomials of one small matrix, and commute. */
+   x is (matrices, rows, columns), both multiples of 16, with no more rows than columns; one matrix is the unit of
+   work. If it has many more columns than rows, the product of all five p is computed first: they are polynomials of
+   one small matrix, and commute. */
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -15,16 +16,16 @@
 typedef struct {
   long rows, columns;
   float a, b, c;
-  float *pack; /* (rows, columns), and squares of rows: */
+  float *pack; /* (rows, columns); the next ones are (rows, rows): */
   float *s, *p, *t, *whole;
 } Work;
 
 static long share(long rows, long columns) { return rows * columns + 4 * rows * rows; }
 
-/* m = x y for squares; m may be one of them. */
+/* m = x y for square matrices; m may be x or y. */
 static void squares(const Work *w, const float *x, const float *y, float *m) {
   as_rows(y, w->rows, w->rows, w->rows, w->pack);
-  for (long r = 0; r < w->rows; r += 16) { /* so that a row of x is not overwritten before it was read */
+  for (long r = 0; r < w->rows; r += 16) { /* rows of x are copied first, because m may be x */
     float some[16 * w->rows];
     memcpy(some, x + r * w->rows, sizeof(some));
     multiply(&(Factor){some, w->rows, w->pack, w->rows}, 1, 0, 0, m + r * w->rows, w->rows, 16, w->rows);

@@ -1,15 +1,15 @@
-/* A matrix product of floats (product.h), which is what a 1 x 1 convolution is.
+/* Matrix product in fp32 (product.h): a 1 x 1 convolution.
 
      y[p, o] = bias[o] + onto[p, o] + sum over c of x[p, c] w[o, c]
 
-   x is (rows, channels); or two such arrays, with weights of their own. y and onto are (rows, outs). Channels and outs
+   x is (rows, channels); or two such arrays, each with its weights. y and onto are (rows, outs). Channels and outs
    are multiples of 16. */
 #include <omp.h>
 
 #include "product.h"
 
-#define TOGETHER (4 * ROWS) /* rows that one panel of weights is taken for */
-#define CHUNK 128           /* rows that are summed while they are in the cache */
+#define TOGETHER (4 * ROWS) /* rows per use of a panel of weights */
+#define CHUNK 128           /* rows summed at a time, few enough for the cache */
 
 long product_weights_size(long channels, long outs) { return channels * outs; }
 
@@ -19,7 +19,7 @@ void product_weights(const float *w, float *u, long channels, long outs, long st
   else as_columns(w, step, outs, outs, channels, u);
 }
 
-/* x2 (with no channels), bias and onto may be NULL. */
+/* x2 (with 0 channels), bias and onto may be NULL. */
 void product(const float *x1, const float *x2, const float *u1, const float *u2, const float *bias, const float *onto,
              float *y, long rows, long channels1, long channels2, long outs) {
   #pragma omp parallel for schedule(static)
@@ -30,7 +30,8 @@ void product(const float *x1, const float *x2, const float *u1, const float *u2,
   }
 }
 
-/* The rows are summed in so many parts: a number of their own, so that no thread count changes the result. */
+/* The number of parts in which rows are summed: it depends on the rows only, so the number of threads does not change
+   the result. */
 static long parts_of(long rows) { return rows < 512 ? 1 : rows < 2048 ? 2 : 4; }
 
 long product_gradient_work(long rows, long channels, long outs) { return parts_of(rows) * (channels + 1) * outs; }
@@ -42,7 +43,7 @@ void product_gradient(const float *x, const float *dy, float *dw, float *db, flo
   #pragma omp parallel
   {
     #pragma omp for schedule(static)
-    for (long unit = 0; unit < 2 * parts; unit++) { /* half of the outs, for one part of the rows */
+    for (long unit = 0; unit < 2 * parts; unit++) { /* half of the output channels, for one part of the rows */
       const long part = unit / 2, from = unit % 2 * middle, to = unit % 2 ? outs : middle, end = rows * (part + 1) / parts;
       float *dwp = work + (part * outs + from) * channels, *dbp = sums + part * outs;
       for (long o = from; o < to; o += LANES) store(dbp + o, all(0));

@@ -1,6 +1,6 @@
-/* Matrix products of floats, in blocks of registers: ROWS rows of a by a panel of two vectors of b.
+/* Matrix products in fp32, in register blocks: ROWS rows of a by a panel of two vectors of b.
 
-   `Factor` is a b: a is (rows, depth), its rows `step` floats apart; b is (depth, columns) in panels: all of its rows
+   `Factor` is one product a b: a is (rows, depth), its rows `step` floats apart; b is (depth, columns) in panels: all of its rows
    for the first PANEL columns, then for the next ones, and so on. Columns are multiples of 16. */
 #ifndef PRODUCT_H
 #define PRODUCT_H
@@ -65,8 +65,8 @@ static const Block blocks[2][3][2] = {
   {{two_full_narrow, two_full_wide}, {two_rest_narrow, two_rest_wide}, {two_row_narrow, two_row_wide}},
 };
 
-/* m = the sum of one or two products, + bias, + onto; the rows of m and onto are `to` floats apart. A number of m is
-   the same whatever the number of rows. */
+/* m = the sum of one or two products, + bias, + onto; the rows of m and onto are `to` floats apart. The value of
+   an element of m does not depend on the number of rows. */
 static void multiply(const Factor *f, int count, const float *bias, const float *onto, float *m, long to, long rows, long columns) {
   for (long p = 0; p < columns; p += PANEL)
     for (long r = 0, n; r < rows; r += n) {
@@ -115,7 +115,7 @@ static void multiply_columns(const float *a, long astep, const float *z, long zs
     }
 }
 
-/* x (depth, columns) as panels. */
+/* Copy x (depth, columns) into panels. */
 INLINE void as_rows(const float *x, long step, long depth, long columns, float *b) {
   for (long p = 0; p < columns; p += PANEL) {
     const long width = width_of(p, columns);
@@ -124,7 +124,7 @@ INLINE void as_rows(const float *x, long step, long depth, long columns, float *
   }
 }
 
-/* x (rows, depth), transposed, as panels: rows missing of `columns` are 0. */
+/* Copy x (rows, depth), transposed, into panels, padded with zeros to `columns`. */
 INLINE void as_columns(const float *x, long step, long rows, long columns, long depth, float *b) {
   for (long p = 0; p < columns; p += PANEL) {
     const long width = width_of(p, columns);

@@ -1,4 +1,4 @@
-/* A row of attention's scores, for both precisions. */
+/* The softmax of a row of attention scores, for both precisions. */
 #ifndef SOFTMAX_H
 #define SOFTMAX_H
 
@@ -6,7 +6,7 @@
 
 #include "lanes.h"
 
-/* q k' becomes e^(s - the largest s), s = q k' scale; what is no token becomes next to 0. Returns their sum; `norm` is the
+/* In place: q k' becomes e^(s - max s) with s = q k' scale; padding becomes nearly 0. Returns their sum; `norm` is the
    logarithm of the sum of e^s. */
 INLINE float exponents(float *row, long tokens, long padded, float scale, float *norm) {
   const vec low = all(-1e30f);

@@ -2,18 +2,19 @@
 
      y = A' [ (G w G') . (B' x B) ] A     for tiles of 6 x 6 pixels of x, 4 x 4 pixels of y
 
-   The dot is a matrix product over channels for each of 36 points, with a quarter of the direct method's products.
-   The points are 0, +-1/sqrt 2, +-sqrt 2 and infinity: their rounding error is half of that of 0, +-1, +-2.
+   The dot is a matrix product over channels for each of 36 points, with a quarter of a direct convolution's
+   multiplications. The interpolation points 0, +-1/sqrt 2, +-sqrt 2 and infinity have half the rounding error of 0, +-1,
+   +-2 and infinity.
 
    x is (images, height, width, channels): NHWC. With up = 1 it has half the height and width, and each of its pixels
-   stands for 2 x 2. Channels are multiples of 16, of LIMIT at most. */
+   stands for 2 x 2. Channels are multiples of 16, at most LIMIT. */
 #include <omp.h>
 
 #include "product.h"
 
-#define TILES 24 /* worked on together */
-#define CHUNK 48 /* likewise, for the gradient of the weights */
-#define LINE 16 /* floats that the cache keeps together: what is far away is best touched by lines */
+#define TILES 24 /* tiles processed together */
+#define CHUNK 48 /* the same, for the gradient of the weights */
+#define LINE 16 /* floats in a cache line */
 #define LIMIT 4096
 #define P1 0.70710678f
 #define Q1 1.41421356f
@@ -24,12 +25,12 @@ typedef struct {
 
 static const float zeros[LIMIT];
 
-/* Strides that are powers of two would put all 36 points into the same lines of the cache. */
+/* Padding of strides: with powers of two, all 36 points would compete for the same cache lines. */
 INLINE long padded(long n) { return (n + 127) / 128 * 128 + 16; }
 
 INLINE long tiles_of(Shape s) { return s.images * ((s.height + 3) / 4) * ((s.width + 3) / 4); }
 
-/* Along one axis, with `from` and `to` the distances between neighbours: B' d, A' m, A g, G w and G' u. */
+/* The transforms along one axis: B' d, A' m, A g, G w and G' u. `from` and `to` are strides. */
 INLINE void input(const vec *d, int from, vec *t, int to) {
   vec a = d[4 * from] - 2.0f * d[2 * from], b = P1 * (d[3 * from] - 2.0f * d[from]);
   vec c = d[4 * from] - 0.5f * d[2 * from], e = Q1 * (d[3 * from] - 0.5f * d[from]);
@@ -86,7 +87,8 @@ INLINE vec gradient_row(int i, vec g0, vec g1, vec g2, vec g3) {
   }
 }
 
-/* Where the pixels of tile t are: side x side of them, `before` rows and columns of which come before its outputs. */
+/* Pointers to the side x side pixels of tile t, `before` rows and columns of which precede its outputs; `zeros` where
+   they are outside the image. */
 INLINE void pixels(const float *x, Shape s, long channels, long up, long t, int side, int before, const float **p) {
   long across = (s.width + 3) / 4, down = (s.height + 3) / 4, image = t / (down * across);
   long top = t / across % down * 4 - before, left = t % across * 4 - before;
@@ -97,7 +99,7 @@ INLINE void pixels(const float *x, Shape s, long channels, long up, long t, int 
     }
 }
 
-/* Tile t, whose pixels are p; those of the tile after it are put into `next` and asked for. */
+/* Transform tile t, whose pixels are p; set `next` to those of the following tile, and prefetch them. */
 INLINE void tile_in(const float *x, Shape s, long t, const float *const *p, const float **next, float *v, long step) {
   pixels(x, s, s.channels, s.up, t + 1 < tiles_of(s) ? t + 1 : t, 6, 1, next);
   for (long c = 0; c < s.channels; c += LANES) {
@@ -117,7 +119,7 @@ INLINE void tile_in(const float *x, Shape s, long t, const float *const *p, cons
   }
 }
 
-/* `pool`: y has half the height and width, and takes the sums of 2 x 2 (the gradient of x where up = 1). */
+/* `pool`: y has half the height and width, and gets the sums of 2 x 2 blocks (the gradient of x if up = 1). */
 INLINE void tile_out(const float *m, long step, Shape s, long t, long pool, const float *bias, const float *onto, float *y) {
   long across = (s.width + 3) / 4, down = (s.height + 3) / 4, image = t / (down * across);
   long top = t / across % down * 4, left = t % across * 4, h = s.height >> pool, w = s.width >> pool;
@@ -147,7 +149,7 @@ INLINE void tile_out(const float *m, long step, Shape s, long t, long pool, cons
 
 long winograd_weights_size(long channels, long outs) { return 36 * padded(channels * outs); }
 
-/* u = G w G', in panels. With `back` these are the weights of the convolution that gives the gradient of x. */
+/* u = G w G', in panels. With `back`, the weights of the convolution that computes the gradient of x. */
 void winograd_weights(const float *w, float *u, long channels, long outs, long back) {
   long out_step = back ? 9 : channels * 9, in_step = back ? outs * 9 : 9, step = padded(channels * outs);
   #pragma omp parallel for collapse(2) schedule(static)
@@ -235,7 +237,8 @@ static void sum_tiles(const float *dy, Shape s, long first, long last, float *db
   }
 }
 
-/* The tiles are summed in so many parts: a number of their own, so that no thread count changes the result. */
+/* The number of parts in which tiles are summed: it does not depend on the number of threads, so neither does the
+   result. */
 static long parts_of(long tiles) { return tiles < 512 ? 1 : tiles < 1024 ? 2 : 4; }
 
 long winograd_gradient_work(long images, long height, long width, long channels, long outs) {

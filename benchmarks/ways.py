@@ -1,0 +1,157 @@
+"""The run's own sampling defaults against many other ways of drawing with the same weights.
+
+    python benchmarks/ways.py RUN [RUN …] [--n 300] [--seeds 0 1] [--ways 44] [--out FILE]
+
+RUN is a run folder: a model with its training and held-out pictures. Each way draws the same number of pictures, with
+the labels of training pictures, and one row of Markdown says how they compare with the held-out pictures: network calls
+a picture, KID × 10³, recall, coverage, copies of training pictures, the shares of alpha 0, 1–8, 9–246, 247–254 and 255,
+and mean and deviation of each premultiplied channel in levels of 255. The first row is the training pictures', the
+second the run's own way; the last line compares the latter with the lowest KID. `--out` gets a line of JSON a row, and
+rows that are there are not measured again.
+"""
+
+import argparse
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from noisette.data import Dataset
+from noisette.diffusion.noise import derive_seed, make_generator
+from noisette.errors import InputError
+from noisette.evaluation.evaluate import build_condition
+from noisette.evaluation.held_out import all_pixels
+from noisette.evaluation.metrics.appearance import alpha_shares
+from noisette.evaluation.metrics.distribution import compute_prdc
+from noisette.evaluation.metrics.features import EfficientNetExtractor, Features, premultiply
+from noisette.evaluation.metrics.kid import kid
+from noisette.evaluation.metrics.memorization import measure_memorization
+from noisette.evaluation.steps import SamplerSetting
+from noisette.models.picture_model import PictureModel, load
+from noisette.sampling.fitted_grid import fit_grids
+from noisette.sampling.generate import sample_images
+from noisette.shapes import UInt8Images
+
+GRIDS = ("own", "gits", "karras")  # the run's own, fitted by dynamic programming to a trajectory, Karras'
+SETTINGS = (  # sampler, steps, temperatures
+    ("dpm++sde", 16, (1.0, 0.95, 0.9, 0.85)),
+    ("dpm++2m", 16, (1.0, 0.93, 0.86)),
+    ("unipc", 8, (1.0, 0.93, 0.86)),
+    ("heun", 8, (1.0, 0.93, 0.86)),
+    ("dpm++sde", 10, (0.95,)),
+    ("ddim", 16, (0.93,)),
+)
+FIT_PICTURES, BATCH = 16, 50
+
+
+def list_ways() -> Iterator[SamplerSetting]:
+    """45 ways."""
+    for (sampler, steps, temperatures), grid in itertools.product(SETTINGS, GRIDS):
+        for temperature in temperatures:
+            yield SamplerSetting(sampler, grid, steps, temperature)
+
+
+class Run:
+    """A run, and what its samples are compared with."""
+
+    def __init__(self, folder: Path, extractor: EfficientNetExtractor) -> None:
+        self.name, self.model, self.data = folder.name, load(folder), Dataset.open(folder)
+        self.train, held_out = all_pixels(self.data.train), all_pixels(self.data.held_out)
+        self.extractor, self.reference = extractor, extractor(held_out)
+        grid = self.model.config.sampling.fitted
+        rows = torch.arange(FIT_PICTURES) % len(self.data.train)
+        seeds = [derive_seed(9, "gits", i) for i in range(FIT_PICTURES)]
+        gits = fit_grids(self.model, seeds, build_condition(self.model, self.data.train, rows), (8, 10, 16), 32)
+        self.fitted = {"own": grid, "gits": gits, "karras": grid}
+
+    def model_of(self, way: SamplerSetting) -> PictureModel:
+        """The model with a way as its default."""
+        name = "karras" if way.grid == "karras" else "fitted"
+        sampling = replace(way, grid=name).resolve(self.model.config.sampling)
+        return self.model.with_sampling(replace(sampling, fitted=self.fitted.get(way.grid, sampling.fitted)))
+
+    def draw(self, model: PictureModel, n: int, seed: int) -> UInt8Images:
+        rows = torch.randint(len(self.data.train), (n,), generator=make_generator("ways", seed))
+        cond = build_condition(model, self.data.train, rows)
+        seeds = [derive_seed(seed, "ways", i) for i in range(n)]
+        return model.pictures.decode_samples(sample_images(model, seeds, cond, batch=BATCH))
+
+    def measure(self, pixels: UInt8Images) -> dict[str, Any]:
+        features: Features = self.extractor(pixels)
+        size = min(len(features), len(self.reference))
+        order = torch.randperm(len(features), generator=make_generator("prdc"))[:size]
+        prdc = compute_prdc(self.reference[:size], features[order])
+        channels = (255 * premultiply(pixels)).transpose(0, 1).flatten(1)
+        return {
+            "kid": 1000 * kid(features, self.reference), "recall": prdc.recall, "coverage": prdc.coverage,
+            "memorized": measure_memorization(pixels, self.train).share.value,
+            "alpha": alpha_shares(pixels) if self.model.pictures.has_alpha else (),
+            "mean": channels.mean(1).tolist(), "deviation": channels.std(1).tolist(),
+        }  # fmt: skip
+
+
+def count_calls(way: SamplerSetting) -> int:
+    return 2 * way.steps - 1 if way.sampler == "heun" else way.steps
+
+
+def show(row: dict[str, Any]) -> str:
+    """A row of the table."""
+    percent = " / ".join(f"{100 * share:.0f}" for share in row["alpha"])
+    mean, deviation = (", ".join(f"{value:.0f}" for value in row[key]) for key in ("mean", "deviation"))
+    figures = f"{row['kid']:.1f} | {row['recall']:.2f} | {row['coverage']:.2f} | {100 * row['memorized']:.1f}"
+    return f"| {row['way']} | {row['calls']} | {figures} | {percent} | {mean} | {deviation} |"
+
+
+def describe(way: SamplerSetting) -> str:
+    return f"{way.sampler}, {way.grid} {way.steps}, {way.temperature:g}"
+
+
+def measure_run(run: Run, n: int, seed: int, limit: int, out: Path) -> list[dict[str, Any]]:
+    """The rows of a run and a seed; the first two are the training pictures and the run's own way."""
+    known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    own = run.model.config.sampling
+    ways = [SamplerSetting(own.sampler, own.grid, own.steps, own.temperature), *itertools.islice(list_ways(), limit)]
+    names = ["training pictures", f"own: {describe(ways[0])}", *map(describe, ways[1:])]
+    rows = []
+    for name, way in zip(names, [None, *ways], strict=True):
+        key = {"run": run.name, "model": run.model.hash, "seed": seed, "n": n, "way": name}
+        row = next((row for row in known if key.items() <= row.items()), None)
+        if row is None:
+            some = torch.randperm(len(run.train), generator=make_generator("ways floor", seed))[:n]
+            pixels = run.train[some] if way is None else run.draw(run.model_of(way), n, seed)
+            row = key | {"calls": 0 if way is None else count_calls(way)} | run.measure(pixels)
+            with out.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        rows.append(row)
+        print(show(row), flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A run's own sampling defaults against many other ways.")
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--n", type=int, default=300, help="pictures a way")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--ways", type=int, default=len(list(list_ways())), help="how many ways, in their order")
+    parser.add_argument("--out", type=Path, default=Path("ways.jsonl"))
+    args = parser.parse_args()
+    extractor = EfficientNetExtractor()
+    for folder in args.runs:
+        run = Run(folder, extractor)
+        if run.model.config.task.input_spec(run.model.pictures) is not None:
+            raise InputError(f"{folder} holds a model that needs an input picture: give one that draws from noise")
+        for seed in args.seeds:
+            print(f"\n{run.name}, seed {seed}, {args.n} pictures\n")
+            print("| way | calls | KID × 10³ | recall | coverage | memorized, % | alpha, % | mean | deviation |")
+            print("|---|---|---|---|---|---|---|---|---|")
+            _, own, *others = measure_run(run, args.n, seed, args.ways, args.out)
+            best = min([own, *others], key=lambda row: row["kid"])
+            print(f"\nown {own['kid']:.1f}, best of {1 + len(others)}: {best['kid']:.1f} ({best['way']})")
+
+
+if __name__ == "__main__":
+    main()

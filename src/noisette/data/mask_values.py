@@ -1,0 +1,229 @@
+"""What the pixels of segmentation masks mean, decided from all masks of a set together.
+
+Masks in black and white (white is inside) are taken as they are, soft edges too; so are masks of 0 and 1, and masks
+with transparent pixels, in which opaque pixels are inside. Many tools write numbers instead: one for each class or
+each object, as gray levels, palette entries or colors. As black and white, these would be nearly black masks. They
+are recognized, and refused unless a `MaskValue` says which of them are inside.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Integer
+from PIL import Image
+
+from ..errors import InputError
+from .color_mode import convert_mode, is_grayscale
+from .decode import decode_raw, open_image, read_samples
+from .entry import DEFAULT_LIMITS, BadPicture, ConvertedPixels, Limits, Pixels
+from .masks import raise_if_any
+
+MaskValue = int | str  # the number that is inside, a color like "#ff0000", or ANY
+ANY = "any"  # everything but 0, and but black, is inside
+LOSSY_FORMATS = ("JPEG", "WEBP")  # cannot hold numbers: their values are inexact
+MAX_CLASSES = 64  # more different values are soft edges rather than classes
+MAX_VALUES = 2**17  # different values that are counted: all of 16 bits, and enough to know numbers of 32 bits
+MAX_SHOWN = 4  # values in a message
+COLOR_BIT = 1 << 24  # added to a color 0xRRGGBB, so that it differs from a gray level
+
+MaskKind = Literal["gray", "palette", "color"]
+Values = Integer[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPixels:
+    """The stored values of one mask."""
+
+    values: Values  # gray levels, palette entries, or COLOR_BIT + 0xRRGGBB; 0 is black in all
+    white: int  # the value of white
+    kind: MaskKind = "gray"
+    lossy: bool = False
+
+
+def parse_mask_value(text: str) -> MaskValue:
+    """A mask value on the command line: a number, #rrggbb, or any. Raises InputError for anything else."""
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    return check_mask_value(text.lower())
+
+
+def check_mask_value(value: MaskValue) -> MaskValue:
+    """The value. Raises InputError if it is no number above 0, no color and not ANY."""
+    if isinstance(value, str) and (value == ANY or re.fullmatch("#[0-9a-f]{6}", value)):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise InputError(f"a mask value must be a number above 0, a color like #ff0000, or {ANY}, got {value!r}")
+
+
+def read_mask(data: bytes | Pixels, limits: Limits = DEFAULT_LIMITS) -> MaskPixels:
+    """The stored values of a mask: a file, or pixels (h, w, c). Raises BadPicture if it cannot be used."""
+    if not isinstance(data, bytes):
+        return _from_pixels(data, lossy=False)
+    with open_image(data, limits) as (image, _):
+        lossy = image.format in LOSSY_FORMATS or image.format == "MPO"
+        if image.mode.startswith("I;16") or image.mode == "I":
+            image.load()
+            return _from_samples(image)
+        if image.mode == "P" and "transparency" not in image.info:
+            image.load()
+            entries = np.asarray(image)
+            colors = np.asarray(image.convert("RGB"))
+            if not is_grayscale(colors):
+                return MaskPixels(entries, 255, "palette")
+    return _from_pixels(decode_raw(data, limits).pixels, lossy)
+
+
+def _from_samples(image: Image.Image) -> MaskPixels:
+    """A mask of 16 or 32 bits."""
+    if image.mode != "I":
+        return MaskPixels(read_samples(image), 2**16 - 1)
+    samples = np.asarray(image)
+    if samples.min() < 0:
+        raise BadPicture("holds negative numbers: use 0 for what is outside")
+    return MaskPixels(samples, 2**16 - 1)
+
+
+def _from_pixels(pixels: Pixels, lossy: bool) -> MaskPixels:
+    alpha = pixels[..., -1] if pixels.shape[2] in (2, 4) else None
+    if alpha is not None and (alpha < 255).any():
+        return MaskPixels(alpha, 255)
+    if lossy or is_grayscale(pixels):
+        return MaskPixels(convert_mode(pixels, "L")[..., 0], 255, lossy=lossy)
+    r, g, b = (convert_mode(pixels, "RGB")[..., i].astype(np.int32) for i in range(3))
+    packed = r << 16 | g << 8 | b
+    return MaskPixels(np.where(packed == 0, 0, packed | COLOR_BIT), COLOR_BIT | 0xFFFFFF, "color")
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """How the values of a set's masks become pixels: 255 inside, 0 outside."""
+
+    value: MaskValue | None = None  # the values that are inside; None: black and white, or 0 and 1
+    is_binary: bool = False  # all masks hold 0 and one other value, which is inside
+
+    def to_pixels(self, mask: MaskPixels) -> ConvertedPixels:
+        """A mask as one channel, (h, w, 1)."""
+        if self.value is None and not self.is_binary:
+            soft = (mask.values.astype(np.int64) * 255 + mask.white // 2) // mask.white
+            return soft.clip(0, 255).astype(np.uint8)[..., None]
+        inside = mask.values != 0 if self.is_binary or self.value == ANY else self._equals(mask)
+        return inside[..., None] * np.uint8(255)
+
+    def _equals(self, mask: MaskPixels) -> np.ndarray:
+        assert self.value is not None
+        if isinstance(self.value, int):
+            return np.asarray(mask.values == self.value)
+        color = int(self.value[1:], 16)
+        if mask.kind == "color":
+            return np.asarray(mask.values == (COLOR_BIT | color))
+        return np.asarray(mask.values * 0x010101 == color)
+
+
+@dataclass
+class MaskSurvey:
+    """Collects the values of all masks of a set, and decides how they are read."""
+
+    value: MaskValue | None = None
+    size_mismatches: list[str] = field(default_factory=list)  # masks with another size than their picture
+    counts: Counter[int] = field(default_factory=Counter)  # number of pixels of each value, of all masks
+    masks: int = 0
+    marked: int = 0  # masks with a value other than 0
+    numbered: int = 0  # of these, those whose values are 0, 1, …, k without a gap
+    kinds: set[MaskKind] = field(default_factory=set)
+    whites: set[int] = field(default_factory=set)
+    lossy: bool = False
+
+    def add(self, name: str, size: tuple[int, ...], mask: MaskPixels) -> None:
+        """Add the mask of the picture called `name` of `size` (height, width)."""
+        if size != mask.values.shape:
+            h, w = mask.values.shape
+            self.size_mismatches.append(f"{name} ({size[1]}×{size[0]}, its mask {w}×{h})")
+        values, counts = np.unique(mask.values, return_counts=True)
+        if len(self.counts) < MAX_VALUES:
+            self.counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        self.masks += 1
+        self.marked += int(values[-1]) > 0
+        self.numbered += int(0 < int(values[-1]) == len(values) - int(values[0] == 0))
+        self.kinds.add(mask.kind)
+        self.whites.add(mask.white)
+        self.lossy |= mask.lossy
+
+    def read(self, location: str) -> MaskReading:
+        """How the masks are read.
+
+        Raises InputError if masks and pictures differ in size, if masks hold numbers and no value was given, or if
+        no mask has a pixel that is inside.
+        """
+        raise_if_any(location, "masks differ in size from their pictures", self.size_mismatches)
+        marked = sorted(v for v in self.counts if v)
+        if self.value is not None:
+            return self._with_value(marked, location)
+        if marked in ([1], [255], [2**16 - 1]):
+            return MaskReading(is_binary=True)
+        if self._are_numbers(marked):
+            raise InputError(
+                f"the masks of {location} hold {self._describe(marked)}, ids of classes or objects, not black and "
+                f"white: {_advise(list(map(_format_value, marked)))}"
+            )
+        if not self.masks or (marked and 2 * marked[-1] >= min(self.whites)):
+            return MaskReading()
+        raise InputError(
+            f"no mask of {location} has a white pixel, the brightest is {marked[-1] if marked else 0} of "
+            f"{max(self.whites)}: mark what is to be segmented in white"
+        )
+
+    def _with_value(self, marked: list[int], location: str) -> MaskReading:
+        reading = MaskReading(self.value)
+        kind: MaskKind = "color" if "color" in self.kinds else "gray"
+        values = np.array([marked or [0]])
+        if self.masks and not reading.to_pixels(MaskPixels(values, max(self.whites), kind)).any():
+            raise InputError(f"no mask of {location} holds the value {self.value}: they hold {self._describe(marked)}")
+        return reading
+
+    def _are_numbers(self, marked: list[int]) -> bool:
+        """Whether the values are numbers of classes or objects rather than degrees from black to white."""
+        if self.lossy or not marked:
+            return False
+        if self.kinds != {"gray"}:
+            return True
+        white = max(self.whites)
+        if 2 * marked[-1] < white:
+            return True
+        low = sum(n for v, n in self.counts.items() if 0 < 2 * v < white)
+        high = sum(n for v, n in self.counts.items() if 2 * v >= white)
+        return (low > high and len(marked) <= MAX_CLASSES) or (
+            1 < marked[-1] < white and 10 * self.numbered >= 9 * self.marked
+        )
+
+    def _describe(self, marked: list[int]) -> str:
+        """The values in words: "the numbers 1, 2, 3 and 7 more"."""
+        shown = ", ".join(map(_format_value, marked[:MAX_SHOWN]))
+        more = f" and {len(marked) - MAX_SHOWN} more" if len(marked) > MAX_SHOWN else ""
+        noun = "color" if "color" in self.kinds else "palette entry" if "palette" in self.kinds else "number"
+        plural = noun if len(marked) == 1 else noun.replace("entry", "entrie") + "s"
+        return f"the {plural} {shown}{more}" if marked else "only 0"
+
+
+def _advise(values: list[str]) -> str:
+    """What to do with masks that hold these values. A model segments one class, so that several need several models."""
+    every = f"--mask-value {ANY} is all but 0"
+    if len(values) == 1:
+        return f"give --mask-value {_quote(values[0])} to segment the pixels of this one; {every}"
+    runs = [f"--mask-value {_quote(value)} --out RUN-{value.lstrip('#')}" for value in values[:MAX_SHOWN]]
+    return (
+        f"if they are classes, train a model of each by a command of its own, with {', with '.join(runs)}"
+        f"{', and so on' if len(values) > MAX_SHOWN else ''}; if they are objects, train one model, for which {every}"
+    )
+
+
+def _quote(value: str) -> str:
+    """The value as a shell takes it: # begins a comment."""
+    return f"'{value}'" if value.startswith("#") else value
+
+
+def _format_value(value: int) -> str:
+    return f"#{value - COLOR_BIT:06x}" if value >= COLOR_BIT else str(value)

@@ -1,0 +1,42 @@
+"""Recognition of what Noisette itself wrote, so that it is not taken for training pictures.
+
+People train with `noisette train . --out run`: the run folder then lies among the pictures.
+"""
+
+from dataclasses import replace
+
+from .entry import BadPicture
+from .listing import FileListing, Reader, format_names, parent_prefix
+
+HEAD_BYTES = 4096  # of a file, in which its mark must be
+MANIFEST_NAME, MANIFEST_MARK = "data.json", b'"fingerprint"'  # of a run folder
+MODEL_NAMES = ("config.json", "model.safetensors")  # of a model folder
+PICTURE_MARKS = (b"iTXtnoisette\0", b"tEXtSoftware\0noisette", b"!\xfe\x08noisette\0")  # of PNGs (see `png`) and films
+MARKED_SUFFIXES = (".png", ".apng", ".gif")
+
+
+def exclude_run_folders(listing: FileListing) -> FileListing:
+    """The listing without run folders and model folders, and with a note that names them."""
+    own = {p for p in map(parent_prefix, listing.files) if all(p + name in listing.files for name in MODEL_NAMES)}
+    for name, read in listing.files.items():
+        if name.rsplit("/", 1)[-1] == MANIFEST_NAME and MANIFEST_MARK in _read_head(read):
+            own.add(parent_prefix(name))
+    if not own:
+        return listing
+    outermost = sorted(p for p in own if not any(p != other and p.startswith(other) for other in own))
+    files = {name: read for name, read in listing.files.items() if not name.startswith(tuple(outermost))}
+    names = [p.rstrip("/") or listing.location for p in outermost]
+    note = f"run folders and models of noisette, left out: {format_names(names)}"
+    return replace(listing, files=files, notes=(*listing.notes, note))
+
+
+def is_own_picture(name: str, read: Reader) -> bool:
+    """Whether a file is a picture or a film that Noisette wrote."""
+    return name.lower().endswith(MARKED_SUFFIXES) and any(mark in _read_head(read) for mark in PICTURE_MARKS)
+
+
+def _read_head(read: Reader) -> bytes:
+    try:
+        return read(HEAD_BYTES)
+    except (BadPicture, OSError):
+        return b""

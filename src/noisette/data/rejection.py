@@ -1,0 +1,74 @@
+"""Why a file is not a picture that can be used, judged before it is decoded."""
+
+import struct
+
+from .entry import Limits
+from .png_chunks import PNG_MAGIC
+from .tiff_pages import TIFF_MAGICS
+
+IPHONE_CHUNK = b"CgBI"  # the first chunk of a PNG that Xcode has rewritten
+OTHER_KINDS = (  # beginnings of files that people take for pictures, and what they are
+    (b"\0\0\1\0", "is a Windows icon (.ico): export it as PNG"),
+    (b"8BPS", "is a Photoshop document: it is not in a supported format, so export it as PNG"),
+    (b"%PDF", "is a PDF: it is not in a supported format, so export it as PNG"),
+)
+HEIF_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+
+
+def find_rejection(data: bytes, limits: Limits) -> str | None:
+    """Why a file cannot be a usable picture; None: it may be one."""
+    if not data:
+        return "is empty: 0 bytes"
+    if len(data) > limits.max_file_bytes:
+        return too_large_message(len(data), limits)
+    if data.startswith(PNG_MAGIC) and len(data) >= 24:
+        if data[12:16] == IPHONE_CHUNK:
+            return "is a PNG for iPhones, which other programs cannot read: convert it with xcrun pngcrush or sips"
+        width, height = struct.unpack(">II", data[16:24])
+        return find_size_problem(width, height, limits)
+    magics = (PNG_MAGIC, b"\xff\xd8\xff", b"BM", b"GIF8", *TIFF_MAGICS)
+    if data.startswith(magics) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
+        return None
+    return _describe_other(data)
+
+
+def _describe_other(data: bytes) -> str:
+    """What a file that is in no supported format seems to be."""
+    for magic, kind in OTHER_KINDS:
+        if data.startswith(magic):
+            return kind
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        return f"is in {HEIF_BRANDS[data[8:12]]}: it is not in a supported format, so export it as PNG or JPEG"
+    if data.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not a picture: run git lfs pull"
+    head = data[:4096].decode("utf-8", errors="ignore").lstrip("\ufeff \t\r\n").lower()
+    if head.startswith(("<!doctype html", "<html")):
+        return "is a web page, not a picture"
+    if head.startswith(("<svg", "<?xml")) and "<svg" in head:
+        return "is an SVG drawing: export it as PNG"
+    if head and sum(c.isprintable() or c in "\t\r\n" for c in head) >= 0.99 * len(head) and b"\0" not in data[:4096]:
+        return "is a text file, not a picture"
+    return "is not in a supported format: use PNG, JPEG, WebP, BMP, GIF or TIFF"
+
+
+def too_large_message(size: int, limits: Limits) -> str:
+    """The reason for refusing a file of `size` bytes."""
+    return f"is a file of {size / 2**20:.0f} MiB: the maximum is {limits.max_file_bytes / 2**20:.0f} MiB"
+
+
+def find_size_problem(width: int, height: int, limits: Limits) -> str | None:
+    """Why a picture of this size is refused, or None."""
+    short, long = sorted((width, height))
+    if short < 1:
+        return f"is {width}×{height}: it has no pixels"
+    if long > limits.max_side or width * height > limits.max_pixels:
+        return (
+            f"is {width}×{height}: the maximum is {limits.max_side} pixels per side and "
+            f"{limits.max_pixels / 1e6:.0f} million in all"
+        )
+    if long > limits.max_aspect_ratio * short:
+        return (
+            f"is {width}×{height}, more than {limits.max_aspect_ratio:.0f} times as long as wide: crop it, or, "
+            "if it is a sprite sheet, give the size of its cells"
+        )
+    return None

@@ -1,0 +1,1 @@
+"""Evaluation: quality, variety, memorization, with intervals; how many steps a model needs."""

@@ -1,0 +1,215 @@
+"""A model that knows its pictures: what `noisette.load` gives, and what a model folder holds."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.pictures import Pictures
+from ..data.text import CachedTextEncoder
+from ..diffusion.condition import Condition
+from ..diffusion.denoiser import DiffusionModel
+from ..diffusion.posterior import LearnedRange
+from ..diffusion.sampler import DDPM, Sampler, scale_noise
+from ..display import Displayed
+from ..errors import InputError, lookup
+from ..io import checkpoint, hub
+from ..io.json_files import read_object, write_json
+from ..io.json_types import get_field, get_only
+from ..io.run_config import is_run_config, read_run_config
+from . import shipped
+from .config import ModelConfig, SamplingDefaults, build, describe_network, from_json, to_json
+from .context import Attributes, Label, encode_attributes, encode_labels
+from .registry import GRIDS, SAMPLERS
+from .task import InputImages
+
+
+class PictureModel(DiffusionModel, Displayed):
+    """A diffusion model with its config: the kind of pictures that it draws, their labels, its sampling defaults."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(build(config.net), config.schedule, config.parametrization)
+        self.config = config
+        self.folder: Path | None = None  # that it was read from
+        self.text_encoder = (
+            None if config.pictures.text_encoder is None else CachedTextEncoder(config.pictures.text_encoder)
+        )
+        self.hash = "untrained"  # of the weights and of the config without sampling defaults
+
+    @property
+    def pictures(self) -> Pictures:
+        return self.config.pictures
+
+    def condition(
+        self,
+        label: Label | Sequence[Label | None] | None = None,
+        n: int = 1,
+        *,
+        attributes: Attributes | Sequence[Attributes | None] | None = None,
+        text: str | Sequence[str | None] | None = None,
+        image: InputImages | None = None,
+    ) -> Condition | None:
+        """The `Condition` of `n` images from names; None for a model that takes none.
+
+        A label is a name, or a mixture: "potion:0.5,weapon:0.5" or {"potion": 0.5, "weapon": 0.5}. Attributes are
+        {"hue": 0.3, "shape": "round"}, in the data's own units. A text is any sentence. One of each is for all images;
+        of several, image i takes the i-th, repeated. None is the null condition. `image` is the picture that the
+        model's task needs, in model space: one for all images, or one each.
+        """
+        labels: list[Label | None] = [label] if label is None or isinstance(label, str | Mapping) else list(label)
+        values = [attributes] if attributes is None or isinstance(attributes, Mapping) else list(attributes)
+        texts = [text] if text is None or isinstance(text, str) else list(text)
+        net, reader = self.config.net, self.text_encoder
+        classes, vector = net.classes, net.vector
+        if not classes and (name := next((one for one in labels if one is not None), None)) is not None:
+            raise InputError(f"this model was trained without labels: leave out the label {name!r}")
+        if not vector and (first := next((one for one in values if one), None)):
+            raise InputError(f"this model was trained without attributes: leave out {next(iter(first))!r}")
+        if reader is None and (caption := next((one for one in texts if one), None)):
+            raise InputError(f"this model was trained without text: leave out the text {caption!r}")
+        under = self.config.task.encode_cond_image(image, self.pictures)
+        if not classes and not vector and reader is None and under is None:
+            return None
+        return Condition(
+            label=encode_labels([labels[i % len(labels)] for i in range(n)], self.pictures.labels) if classes else None,
+            vector=torch.stack([encode_attributes(values[i % len(values)], self.pictures) for i in range(n)])
+            if vector
+            else None,
+            tokens=None if reader is None else reader([texts[i % len(texts)] for i in range(n)]),
+            image=None if under is None else under.expand(n, -1, -1, -1),
+        )
+
+    def label_index(self, name: str | None) -> int:
+        """The class number of a label; -1 for None. Raises InputError for unknown labels and mixtures."""
+        row = encode_labels([name], self.pictures.labels)
+        if row.is_floating_point():
+            raise InputError(f"{name!r} is a mixture of labels, which has no number: give one of them")
+        return int(row[0])
+
+    def sampler(self, name: str | None = None) -> Sampler:
+        """A named sampler; None: the model's default, which adds noise of the default temperature."""
+        if name is None:
+            return scale_noise(self.sampler(self.config.sampling.sampler), self.config.sampling.temperature)
+        found = lookup(name, SAMPLERS, "sampler")()
+        if isinstance(found, DDPM) and isinstance(found.variance, LearnedRange) and not self.has_learned_variance:
+            raise InputError("this model did not learn a variance: choose ddpm or ddpm-large")
+        return found
+
+    @property
+    def has_learned_variance(self) -> bool:
+        """Whether the network outputs logits of the variance beside its prediction."""
+        return self.config.net.out_channels == 2 * self.pictures.channels
+
+    def grid(self, steps: int | None = None, name: str | None = None) -> Tensor:
+        """Decreasing times, (steps + 1,) float64, of a named grid; the model's defaults where an argument is None.
+
+        Raises InputError for an unknown name.
+        """
+        sampling: SamplingDefaults = self.config.sampling
+        make = lookup(name or sampling.grid, GRIDS, "grid")
+        return make(self.config.schedule, steps if steps is not None else sampling.steps, sampling.fitted)
+
+    def with_sampling(self, sampling: SamplingDefaults) -> "PictureModel":
+        """A copy with other sampling defaults; it shares the weights."""
+        other = copy(self)
+        other.config = replace(self.config, sampling=sampling)
+        return other
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors, atomically."""
+        checkpoint.save_model(Path(folder), {"model": to_json(self.config)}, self.net.state_dict())
+
+    def save_sampling(self, folder: str | Path, sampling: SamplingDefaults) -> None:
+        """Make `sampling` the default of this model, which was read from `folder`, there and in memory.
+
+        Weights and hash do not change, so earlier samples can still be reproduced.
+        """
+        path = _find_model_folder(folder) / "config.json"
+        data = read_object(path)
+        get_field(data, "model", dict, path)["sampling"] = to_json(sampling)
+        write_json(path, data)
+        self.config = replace(self.config, sampling=sampling)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "PictureModel":
+        """Read a model folder, a run folder's `model`, or a checkpoint of a run: the average that it had then.
+
+        `hf://OWNER/NAME` is a model of the hub. On the CPU, in evaluation mode.
+        """
+        path = _find_model_folder(folder)
+        if (path / "state.json").is_file():
+            return cls._from_checkpoint(path)
+        try:
+            data, tensors = checkpoint.read_model(path, _describe)
+        except InputError as error:
+            if path.exists() or not hub.REPO_ID.fullmatch(str(folder)):
+                raise
+            raise InputError(f"there is no folder {folder}: a model of the hub would be hf://{folder}") from error
+        model = cls(_parse_config(data, path / "config.json"))
+        model.net.load_state_dict(tensors)
+        model.hash, model.folder = checkpoint.model_hash(path, ("model", "sampling")), path
+        if model.text_encoder is not None:
+            model.text_encoder.run = path.parent
+        return model.eval().requires_grad_(False)
+
+    @classmethod
+    def _from_checkpoint(cls, folder: Path) -> "PictureModel":
+        """The averaged weights of a checkpoint, with the model config from the run's config.json."""
+        path = folder.parent.parent / "config.json"
+        recorded = read_run_config(path).plan["recipe"]["model"]
+        config, found = from_json(ModelConfig, recorded, f"{path}: model"), checkpoint.read(folder)
+        expected = describe_network(config.net)
+        checkpoint.check_size(folder / "ema.safetensors", expected)
+        tensors = found.read_tensors("ema")
+        checkpoint.check_tensors(tensors, expected, folder)
+        model = cls(config)
+        model.net.load_state_dict(tensors)
+        model.hash = found.parts["ema"][1]
+        if model.text_encoder is not None:
+            model.text_encoder.run = folder.parent.parent
+        return model.eval().requires_grad_(False)
+
+
+def _parse_config(data: Mapping[str, Any], path: Path) -> ModelConfig:
+    """The config in the content of a model folder's config.json."""
+    if "classifier" in data:
+        raise InputError(
+            f"{path.parent} is a classifier, which draws nothing: PictureClassifier.from_pretrained opens it"
+        )
+    return from_json(ModelConfig, get_only(data, "model", path), f"{path}: model")
+
+
+def _describe(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    return describe_network(_parse_config(data, path).net)
+
+
+def _find_model_folder(folder: str | Path) -> Path:
+    """The folder itself or a run folder's `model`; for `hf://…` its download; for a name that is no folder, the model
+    of that name that ships with the package."""
+    path = hub.download(folder) if hub.is_hub_url(folder) else Path(folder)
+    if not path.exists():
+        path = shipped.find_folder(str(folder)) or path
+    if (path / "model" / "config.json").is_file():
+        return path / "model"
+    if is_run_config(path / "config.json"):
+        raise InputError(_describe_unfinished(path))
+    return path
+
+
+def _describe_unfinished(run: Path) -> str:
+    """What to do with a run folder that has no model yet."""
+    newest = checkpoint.find_latest(run)
+    instead = "" if newest is None else f", or give its newest checkpoint, {newest.folder}, in place of {run}"
+    return f"{run} is a run that is not finished: go on with it by the same noisette train command{instead}"
+
+
+def load(path: str | Path) -> PictureModel:
+    """Open a run folder, a model folder or a checkpoint of a run: `noisette.load("runs/emoji")`.
+
+    Or one that comes with the package, by its name: `noisette.load("emoji-16")`.
+    """
+    return PictureModel.from_pretrained(path)

@@ -1,0 +1,1 @@
+"""Reports about models and runs: the explain page, plots, films, model cards, notebook views."""

@@ -1,0 +1,196 @@
+"""`noisette.train` and `noisette.train_classifier`: the commands of the same names, as functions."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from ..data.entry import Source
+from ..data.in_memory import Attributes, Labels, source_from_array
+from ..data.text import DEFAULT_ENCODER
+from ..errors import InputError, lookup
+from ..io.launcher import launched_processes
+from ..io.units import parse_count, parse_duration, parse_size
+from ..models.classifier import PictureClassifier
+from ..models.registry import TASKS
+from ..models.task import Task, Upscale
+from ..training import Progress, TrainOptions
+from ..training import train as train_run
+from ..training.noisy_classifier import ClassifierOptions, classifier_data, fit_classifier
+from .run import Run
+
+Size = int | tuple[int, int] | str  # the side; height and width; or "32x24", width × height
+
+
+def train(
+    source: str | Path | Tensor | np.ndarray,
+    out: str | Path | None = None,
+    *,
+    labels: Labels | str | Path | None = None,
+    attributes: Attributes | None = None,
+    texts: Sequence[str | None] | None = None,
+    value_range: tuple[float, float] | None = None,
+    preset: str = "auto",
+    start_from: str | Path | None = None,
+    size: Size | None = None,
+    pixel_art: bool = False,
+    seconds: float | str | None = None,
+    images: int | str | None = None,
+    batch: int | None = None,
+    accumulate: int = 1,
+    lr: float | None = None,
+    task: Task | str = "draw",
+    factor: int | None = None,
+    dropout: float | None = None,
+    flip: bool = False,
+    recipe: str | Path | Mapping[str, Any] | None = None,
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    seed: int = 0,
+    cell: Size | None = None,
+    follow_links: bool = False,
+    near_duplicates: float | None = None,
+    mask_value: int | str | None = None,
+    text: bool = False,
+    encoder: str | Path | None = None,
+    save_every: float | str = 60.0,
+    log: Literal["jsonl", "tensorboard", "trackio"] = "jsonl",
+    evaluations: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Train a model, as `noisette train` does, and return its run: `.model`, `.metrics`, `.samples`, `.folder`.
+
+    source: whatever the command takes (a folder, zip, .npy, .npz, sprite sheet, or the name of a built-in set); or
+        pictures in memory, (N, C, H, W) or (N, H, W, C), C = 1 (L), 2 (LA), 3 (RGB) or 4 (RGBA, straight alpha): uint8,
+        or floats with `value_range`.
+    out: the run folder; one that holds a run of the same options is resumed. None: a new folder below runs/ in the
+        current directory, named after the source. It is not a temporary one, since training may have taken hours.
+    labels, attributes, texts: beside pictures in memory, one per picture: names, integers (negative: none) or None;
+        {name: N values} or N dicts of numbers and words; captions, which are used with `text` or `encoder`. With an
+        .npy file, labels is the path of the .npy with its labels.
+    value_range: (0, 1) or (-1, 1), required for floats in memory.
+    seconds, images: length of the run: seconds or "10m" for everything that this call does; or training images, 50_000
+        or "50k". Default: 600 seconds.
+    size, cell: of pictures and of a sprite sheet's cells, in pixels: 16, (height, width), or "32x24" (width x height).
+    follow_links, near_duplicates, mask_value: see `noisette.data.prepare`.
+    task, factor: "draw", "upscale" (factor: default 2) or "segment"; or a Task.
+    recipe: a JSON file or a dict that overrides parts of the preset's recipe.
+    text, encoder: train on captions, with the default sentence encoder or another one.
+    save_every: seconds between checkpoints, or "60s".
+    on_progress: called after every step.
+    start_from: a model or run to start from: its folder, hf://OWNER/NAME, or the name of a model in the package;
+        "none": from scratch. Default: the base model in the package that fits, if there is one.
+    preset, pixel_art, batch, accumulate, lr, dropout, flip, precision, seed, log, evaluations: see `TrainOptions`.
+
+    On a CPU, the same pictures and options give the same weights as the command, bit for bit. Global random states,
+    default dtype, default device, threads and signal handlers are left as they were. Ctrl-C saves a checkpoint and
+    raises noisette.training.Interrupted. Raises InputError for unusable input, and its subclass
+    noisette.training.Diverged if the loss or gradient is not finite.
+    """
+    in_memory = not isinstance(source, str | Path)
+    if not in_memory and (attributes is not None or texts is not None or value_range is not None):
+        raise InputError("attributes, texts and value_range are for pictures in memory: files bring their own")
+    if not in_memory and not isinstance(labels, str | Path | None):
+        raise InputError("labels beside a file must be the path of an .npy file: give the pictures in memory, too")
+    if in_memory and isinstance(labels, str | Path):
+        raise InputError("labels beside pictures in memory must be one name or number per picture, got a path")
+    opened: str | Path | Source
+    if not isinstance(source, str | Path):
+        opened = source_from_array(source, labels, attributes, texts, value_range)  # type: ignore[arg-type]
+    else:
+        opened = source
+    if seconds is None and images is None:
+        seconds = 600.0
+    options = TrainOptions(
+        preset=preset,
+        seconds=parse_duration(seconds) if isinstance(seconds, str) else seconds,
+        images=parse_count(images) if isinstance(images, str) else images,
+        size=_parse_size(size),
+        pixel_art=pixel_art,
+        cell=_parse_size(cell),
+        follow_links=follow_links,
+        near_duplicates=near_duplicates,
+        mask_value=mask_value,
+        labels=None if in_memory or labels is None else str(labels),
+        task=_parse_task(task, factor),
+        batch=batch,
+        accumulate=accumulate,
+        lr=lr,
+        dropout=dropout,
+        flip=flip,
+        recipe=str(recipe) if isinstance(recipe, Path) else recipe,
+        precision=precision,
+        text=str(encoder) if encoder is not None else DEFAULT_ENCODER if text else None,
+        seed=seed,
+        save_every=parse_duration(save_every) if isinstance(save_every, str) else save_every,
+        log=log,
+        evaluations=evaluations,
+        start_from=None if start_from is None else str(start_from),
+    )
+    folder = _new_run_folder("array" if in_memory else Path(str(source)).stem) if out is None else Path(out)
+    train_run(opened, folder, options, on_progress)
+    return Run(folder)
+
+
+def train_classifier(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    seconds: float | str | None = None,
+    images: int | str | None = None,
+    size: Size | None = None,
+    batch: int = 64,
+    lr: float = 1e-3,
+    seed: int = 0,
+) -> PictureClassifier:
+    """Train a classifier of noisy pictures for classifier guidance, as `noisette train-classifier` does.
+
+    source: a run folder, for its pictures, labels and noise schedule; or a source of pictures with labels, for models
+        of the presets' schedule.
+    out: the folder to write it into; None: nothing is written.
+    seconds, images: length of the training: seconds or "2m" (default: 120 seconds), or training images.
+    size: of the pictures, if `source` is not a run, as in `train`.
+
+    Returns the classifier on the CPU. Raises InputError if there are fewer than two labels. Global state is left as it
+    was.
+    """
+    if seconds is None and images is None:
+        seconds = 120.0
+    options = ClassifierOptions(
+        seconds=parse_duration(seconds) if isinstance(seconds, str) else seconds,
+        images=parse_count(images) if isinstance(images, str) else images,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data, schedule = classifier_data(source, folder, _parse_size(size), seed)
+        classifier = fit_classifier(data, schedule, options)
+    if out is not None:
+        classifier.save_pretrained(out)
+    return classifier
+
+
+def _parse_size(size: Size | None) -> tuple[int, int] | None:
+    if isinstance(size, str):
+        return parse_size(size)
+    return (size, size) if isinstance(size, int) else size
+
+
+def _parse_task(task: Task | str, factor: int | None) -> Task:
+    kind = lookup(task, TASKS, "task") if isinstance(task, str) else None
+    if factor is None:
+        return kind() if kind is not None else task  # type: ignore[return-value]
+    if kind is not Upscale:
+        raise InputError(f'factor belongs to task="upscale": leave it out with task={task!r}')
+    return Upscale(factor)
+
+
+def _new_run_folder(name: str) -> Path:
+    """runs/NAME, or runs/NAME-2, … if there is one already."""
+    if launched_processes()[1] > 1:
+        raise InputError("several processes need the same run folder: give out")
+    candidates = (Path("runs") / (name if k == 1 else f"{name}-{k}") for k in range(1, 1_000_000))
+    return next(path for path in candidates if not path.exists())

@@ -1,0 +1,1 @@
+"""Plots, animations and parts of HTML pages."""

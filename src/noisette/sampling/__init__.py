@@ -1,0 +1,1 @@
+"""Sampling: requests for pictures, and the pictures that a model draws for them."""

@@ -1,0 +1,101 @@
+"""`noisette.draw`: what `noisette sample` draws, in Python."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..models.classifier import PictureClassifier
+from ..models.context import Attributes, Label
+from ..models.picture_model import PictureModel, load
+from ..team import best_device
+from .base_guide import BASE, adapt_guide, load_base
+from .color import read_colors
+from .gallery import Gallery
+from .request import Helpers, format_label, make_request
+from .run import draw_request
+from .steering import GuidanceModels, make_steering
+
+ModelSource = PictureModel | str | Path
+
+
+def draw(
+    model: ModelSource,
+    n: int = 16,
+    label: Label | Sequence[Label | None] | None = None,
+    *,
+    attributes: Attributes | Sequence[str] | None = None,
+    text: str | Sequence[str | None] | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    sampler: str | None = None,
+    grid: str | None = None,
+    guidance: float | None = None,
+    guidance_interval: tuple[float, float] | None = None,
+    guidance_rescale: float | None = None,
+    negative_label: Label | None = None,
+    negative_text: str | None = None,
+    guide_with: ModelSource | None = None,
+    classifier: PictureClassifier | str | Path | None = None,
+    classifier_scale: float | None = None,
+    palette: str | Path | Sequence[str] | None = None,
+    color_scale: float | None = None,
+    eta: float | None = None,
+    temperature: float | None = None,
+    upscalers: ModelSource | Sequence[ModelSource] = (),
+    noise_aug: float | None = None,
+    batch: int | None = None,
+) -> Gallery:
+    """`n` new pictures of seeds seed, seed + 1, …: the pixels that `noisette sample` gives for the same options.
+
+    A model is a PictureModel or its path; one given by its path is opened on the accelerator, where there is one. None
+    means the model's default. Without a label the model's labels are taken in turn; of several labels or texts, picture
+    i takes the i-th, over and over. A label may be a mixture, {"bread": 0.5, "sword": 0.5}.
+
+    guidance: scale, -100 to 100; 1 is none. guidance_interval: times t from 0 (clean) to 1 (noise), default (0, 1).
+    guidance_rescale: 0 to 1. guide_with: the model to lead away from;
+    "base": the one that this model started from. palette: "#ff8000", several of them, or the path
+    of a PNG. eta: 0 to 1, for ddim. temperature: factor of all noise, above 0 to 2. upscalers: models of task
+    Upscale, applied in order. noise_aug: noise on the input of each, default 0.1. batch: pictures drawn at once,
+    default 16 on a CPU, else 256. Raises InputError for what cannot be drawn.
+    """
+    model = _open_model(model)
+    several = [upscalers] if isinstance(upscalers, str | Path | PictureModel) else upscalers
+    models = GuidanceModels(
+        open_guide_model(guide_with, model),
+        classifier
+        if classifier is None or isinstance(classifier, PictureClassifier)
+        else PictureClassifier.from_pretrained(classifier),
+    )
+    helpers = Helpers(models, tuple(_open_model(one) for one in several))
+    steering = make_steering(
+        models,
+        rescale=guidance_rescale,
+        negative_label=format_label(negative_label),
+        negative_text=negative_text,
+        classifier_scale=classifier_scale,
+        colors=() if palette is None else read_colors(palette),
+        color_scale=color_scale,
+    )
+    request = make_request(
+        model, n, label, seed=seed, attributes=attributes, text=text, steps=steps, sampler=sampler, grid=grid,
+        guidance=guidance, guidance_interval=guidance_interval, steering=steering, eta=eta, temperature=temperature,
+        noise_aug=noise_aug, batch=batch, helpers=helpers,
+    )  # fmt: skip
+    names = (filter(None, (prompt, f"seed {s}")) for prompt, s in zip(request.prompts, request.seeds, strict=True))
+    return Gallery(draw_request(model, request, helpers), tuple(", ".join(name) for name in names))
+
+
+def open_guide_model(source: ModelSource | None, model: PictureModel) -> PictureModel | None:
+    """The model that samples of `model` are led away from: a model, its path, or "base" for the one that `model`
+    started from. None: none."""
+    if source is None:
+        return None
+    return load_base(model) if source == BASE else adapt_guide(_open_model(source), model)
+
+
+def to_accelerator(model: PictureModel) -> PictureModel:
+    """The model on the accelerator, where there is one."""
+    return model.to(best_device())
+
+
+def _open_model(source: ModelSource) -> PictureModel:
+    return source if isinstance(source, PictureModel) else to_accelerator(load(source))

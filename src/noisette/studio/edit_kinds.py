@@ -1,0 +1,182 @@
+"""The edits of the studio: their options, and the library calls that perform them."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from ..data.input_picture import LoadedPicture, read_picture, read_small
+from ..edit.batch import inpaint_picture, remove_seam, sample_masks, upscale_picture, vary_picture
+from ..edit.inpaint import pad_canvas
+from ..edit.segment import binarize, mask_probability, uncertainty
+from ..errors import InputError
+from ..models.picture_model import PictureModel
+from ..models.task import Draw, Segment, Upscale
+from ..sampling.batch import EditBatch, One
+from ..shapes import Images, UInt8Images
+from .mask_editor import parse_known_mask
+
+VARY, INPAINT, OUTPAINT, UPSCALE, TILE = "vary", "inpaint", "outpaint", "upscale", "make seamless"
+SEGMENT = "segment"
+EDIT_NAMES = {
+    VARY: "vary",
+    INPAINT: "inpaint",
+    OUTPAINT: "outpaint",
+    UPSCALE: "upscale",
+    TILE: "tile",
+    SEGMENT: "segment",
+}
+KINDS_BY_TASK = {Draw: (VARY, INPAINT, OUTPAINT, UPSCALE, TILE), Upscale: (UPSCALE,), Segment: (SEGMENT,)}
+MAX_SAMPLES = 16  # pictures per edit
+MAX_ROUNDS = 20
+MAX_FILE_BYTES = 2**24  # of an uploaded picture
+PICTURE_NAME = "the picture"  # in messages, instead of a temporary path
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """The options of an edit; each kind uses some of them. InputError for values out of range."""
+
+    kind: str
+    label: str | None = None
+    seed: int = 0
+    number: int = 4
+    strength: float = 0.5
+    rounds: int = 5
+    margin: int = 4
+    axes: str = "xy"
+    mask: str = ""  # one character per pixel, row by row: 1 for pixels to replace, else 0
+    attributes: tuple[str, ...] = ()  # such as hue=0.3
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in EDIT_NAMES:
+            raise InputError(f"unknown edit {self.kind!r}: choose from {', '.join(EDIT_NAMES)}")
+        if not 1 <= self.number <= MAX_SAMPLES:
+            raise InputError(f"number must be between 1 and {MAX_SAMPLES}, got {self.number}")
+        if self.seed < 0:
+            raise InputError(f"seed must be 0 or more, got {self.seed}")
+        if not 1 <= self.rounds <= MAX_ROUNDS:
+            raise InputError(f"rounds must be between 1 and {MAX_ROUNDS}, got {self.rounds}")
+        if self.axes not in ("x", "y", "xy"):
+            raise InputError(f"axes must be x, y or xy, got {self.axes!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedEdit:
+    """A checked edit, ready to run."""
+
+    draw: Callable[[EditBatch], UInt8Images]  # (N, C, H, W), one picture per seed of the batch
+    metadata: Mapping[str, object] = field(default_factory=dict)  # of the PNG files
+    image: Images | None = None  # input picture of the model, in model space
+    summarize: Callable[[UInt8Images], Mapping[str, One]] = lambda samples: {}  # maps made from all samples
+
+
+def supported_kinds(model: PictureModel) -> tuple[str, ...]:
+    """The edits that a model supports."""
+    return KINDS_BY_TASK[type(model.config.task)]
+
+
+def read_source(data: bytes, model: PictureModel) -> LoadedPicture:
+    """Read a picture file in the mode and size that the model edits. InputError if it does not fit."""
+    task, pictures = model.config.task, model.pictures
+    if isinstance(task, Segment):
+        pictures = replace(task.given, height=pictures.height, width=pictures.width)
+    return read_through_file(data, lambda path: read_picture(path, pictures))
+
+
+def prepare_edit(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    """Check and prepare an edit. InputError if the model does not support it, or the picture does not fit."""
+    if request.kind not in supported_kinds(model):
+        raise InputError(f"this model cannot {request.kind}; it can {' and '.join(supported_kinds(model))}")
+    edit = PREPARERS[request.kind](model, data, request)
+    metadata = {"edit": EDIT_NAMES[request.kind], "picture_sha256": hashlib.sha256(data).hexdigest()}
+    return replace(edit, metadata=metadata | dict(edit.metadata))
+
+
+def _prepare_vary(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    pixels = read_source(data, model).pixels
+    return PreparedEdit(
+        lambda t: vary_picture(model.pictures, t, pixels, request.strength), {"strength": request.strength}
+    )
+
+
+def _prepare_inpaint(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    pictures, pixels = model.pictures, read_source(data, model).pixels
+    known = parse_known_mask(request.mask, pictures.height, pictures.width)
+    return PreparedEdit(
+        lambda t: inpaint_picture(pictures, t, pixels, known, request.rounds), {"rounds": request.rounds}
+    )
+
+
+def _prepare_outpaint(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    pictures, pixels = model.pictures, read_source(data, model).pixels
+    longer = max(pictures.height, pictures.width)
+    if request.margin > longer:
+        raise InputError(f"margin must be at most {longer} pixels for this picture, got {request.margin}")
+    canvas, known = pad_canvas(pixels, torch.ones(1, 1, pictures.height, pictures.width), request.margin)
+    metadata = {"margin": request.margin, "rounds": request.rounds}
+    return PreparedEdit(lambda t: inpaint_picture(pictures, t, canvas, known, request.rounds), metadata)
+
+
+def _prepare_upscale(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    pictures = model.pictures
+    small, factor = read_through_file(data, lambda path: read_small(path, pictures))
+    is_upscaler = isinstance(model.config.task, Upscale)
+    rounds = 1 if is_upscaler else request.rounds  # a trained upscaler needs no resampling
+    return PreparedEdit(
+        lambda t: upscale_picture(pictures, t, small.pixels, factor, rounds),
+        {"factor": factor, "rounds": rounds},
+        pictures.encode(small.pixels) if is_upscaler else None,
+    )
+
+
+def _prepare_tile(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    pictures, pixels = model.pictures, read_source(data, model).pixels
+    band = min(pictures.height, pictures.width) // 4
+    metadata = {"axes": request.axes, "band": band, "rounds": request.rounds}
+    return PreparedEdit(lambda t: remove_seam(pictures, t, pixels, request.axes, band, request.rounds), metadata)
+
+
+def _prepare_segment(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
+    task, pictures = model.config.task, model.pictures
+    assert isinstance(task, Segment)
+
+    def draw(batch: EditBatch) -> UInt8Images:
+        return pictures.decode(sample_masks(pictures, batch)).cpu()
+
+    def summarize(samples: UInt8Images) -> Mapping[str, One]:
+        probability = mask_probability(pictures.encode(samples))
+        maps = {"mask": binarize(probability).float(), "uncertainty": uncertainty(probability)}
+        return {name: (255 * values).round().to(torch.uint8) for name, values in maps.items()}
+
+    return PreparedEdit(draw, {}, task.given.encode(read_source(data, model).pixels), summarize)
+
+
+PREPARERS: Mapping[str, Callable[[PictureModel, bytes, EditRequest], PreparedEdit]] = {
+    VARY: _prepare_vary,
+    INPAINT: _prepare_inpaint,
+    OUTPAINT: _prepare_outpaint,
+    UPSCALE: _prepare_upscale,
+    TILE: _prepare_tile,
+    SEGMENT: _prepare_segment,
+}
+
+
+def read_through_file(data: bytes, reader: Callable[[Path], T]) -> T:
+    """Call `reader` with a temporary file of `data`; messages do not contain its path."""
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(f"a picture file may have at most {MAX_FILE_BYTES // 2**20} MB")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture"
+        path.write_bytes(data)
+        try:
+            return reader(path)
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), PICTURE_NAME)) from error

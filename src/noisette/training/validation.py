@@ -1,0 +1,99 @@
+"""The held-out loss during training.
+
+A training loss varies from step to step with its times and noises. Here pictures, times and noises are fixed, so a
+difference between two values is a difference between two models.
+"""
+
+import copy
+import time
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..data import Dataset
+from ..diffusion.denoiser import DiffusionModel
+from ..diffusion.loss import Loss
+from ..diffusion.noise import ShardedNoise, make_generator
+from ..models.picture_model import PictureModel
+from .batch_stream import TaskDataset
+from .callbacks import Metrics, TrainingStep
+
+NOISE_LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times, by noise
+MILESTONES = tuple(k / 20 for k in range(1, 21))  # progress at which the held-out loss is measured
+COMPARE_MILESTONES, COMPARE_PICTURES = MILESTONES[3::4], 32  # … and two other losses, on so many pictures
+
+
+class FixedBatchLoss:
+    """An objective on a fixed batch of pictures × times × noises."""
+
+    def __init__(self, data: TaskDataset, objective: Loss, seed: int, pictures: int = 64, times: int = 8) -> None:
+        self.objective = objective
+        rows = torch.randperm(len(data), generator=make_generator(seed, "fixed"))[:pictures]
+        x0, cond = data.make_batch(rows, ShardedNoise(make_generator(seed, "fixed task"), len(rows)))
+        # stratified: the same quantiles of the training times for every picture
+        many = objective.times(objective.schedule, 64 * times, make_generator(seed, "fixed times")).sort().values
+        self.t = many[32::64]
+        self.x0, self.cond = x0, cond
+        self.eps = torch.randn((times, *x0.shape), generator=make_generator(seed, "fixed eps"))
+
+    def first(self, pictures: int) -> "FixedBatchLoss":
+        """The same batch with only the first `pictures` pictures."""
+        subset = copy.copy(self)
+        subset.x0, subset.cond, subset.eps = self.x0[:pictures], self.cond[:pictures], self.eps[:, :pictures]
+        return subset
+
+    @torch.no_grad()
+    def __call__(self, model: DiffusionModel, device: torch.device) -> Float[Tensor, "times pictures"]:
+        """The loss of each picture at each time, from the lowest noise to the highest; float64, on the CPU."""
+        rows = []
+        x0, cond = self.x0.to(device), self.cond.to(device)
+        for t, eps in zip(self.t, self.eps, strict=True):
+            rows.append(self.objective(model, x0, t.expand(len(x0)), eps.to(device), cond))
+        return torch.stack(rows).cpu().double()
+
+
+def mean_by_noise_level(losses: Float[Tensor, "times pictures"]) -> dict[str, float]:
+    """Mean loss of each noise level, and over all of them under "all"."""
+    quarters = losses.mean(1).reshape(len(NOISE_LEVELS), -1).mean(1)
+    return {"all": losses.mean().item()} | dict(zip(NOISE_LEVELS, quarters.tolist(), strict=True))
+
+
+def generalization_gap(held_out: Float[Tensor, "times n"], train: Float[Tensor, "times m"]) -> dict[str, float]:
+    """Mean held-out loss minus mean training loss ("value"), with its standard error ("error")."""
+    a, b = held_out.mean(0), train.mean(0)
+    error = (a.var(correction=0) / max(len(a) - 1, 1) + b.var(correction=0) / max(len(b) - 1, 1)).sqrt().item()
+    return {"value": (a.mean() - b.mean()).item(), "error": error}
+
+
+class ValidationLoss:
+    """Measures the held-out loss of the averaged weights at MILESTONES; at COMPARE_MILESTONES also two other losses.
+
+    Rows of metrics.jsonl: "held_out"; "train", the loss on training pictures (a growing "gap" between the two is
+    memorization); "raw_weights", the held-out loss of the weights themselves ("all") and of their average ("ema") on
+    the same pictures: lower than the average's, the average lags behind; far higher, the learning rate is too high.
+    """
+
+    def __init__(self, ema_model: PictureModel, model: PictureModel, data: Dataset, objective: Loss, seed: int) -> None:
+        self.ema_model, self.model, self.final_seconds, task = ema_model, model, 0.0, ema_model.config.task
+        self.held_out, self.train = (
+            FixedBatchLoss(TaskDataset(data.held_out, task), objective, seed),
+            FixedBatchLoss(TaskDataset(data.train, task), objective, seed, COMPARE_PICTURES),
+        )
+
+    def __call__(self, step: TrainingStep) -> Metrics:
+        if not step.crossed(MILESTONES):
+            return {}
+        start, device = time.monotonic(), next(self.ema_model.parameters()).device
+        held_out = self.held_out(self.ema_model, device)
+        metrics: Metrics = {"held_out": mean_by_noise_level(held_out)}
+        if step.crossed(COMPARE_MILESTONES):
+            train = self.train(self.ema_model, device)
+            raw = self.held_out.first(COMPARE_PICTURES)(self.model.eval(), device)
+            metrics["train"] = mean_by_noise_level(train)
+            if min(held_out.shape[1], train.shape[1]) > 1:  # one picture has no standard error
+                metrics["gap"] = generalization_gap(held_out, train)
+            ema = held_out[:, :COMPARE_PICTURES]
+            metrics["raw_weights"] = {"all": raw.mean().item(), "ema": ema.mean().item()}
+        self.final_seconds = time.monotonic() - start
+        return metrics

@@ -1,1 +1,0 @@
-"""Pictures of pictures: sheets, strips and films for people to look at, and PNGs that say how they were drawn."""

@@ -1,0 +1,84 @@
+"""Every whole number that a command takes has a bound, which is checked before anything is opened or read."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from noisette.cli.app import app
+from noisette.cli.bounds import COMMAND_MAXIMA, MAXIMA, find_maximum
+from noisette.models.config import MAX_SAMPLING_STEPS
+from noisette.sampling.record import MAX_BATCH, MAX_SEED
+from noisette.sampling.request import MAX_REQUEST
+from noisette.training.plan import MAXIMA as TRAINING_MAXIMA
+
+Refused = Callable[..., str]
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands, with the words that call them."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+    for name, one in (inner or {}).items():
+        yield from commands(one, (*path, name))
+
+
+ALL = dict(commands(typer.main.get_command(app)))
+
+
+def is_count(parameter: Any) -> bool:
+    descriptor = getattr(parameter, "type_descriptor", None)
+    return "int" in str(getattr(descriptor, "annotation", ""))
+
+
+COUNTS = [(path, p) for path, command in ALL.items() for p in command.params if is_count(p)]
+
+
+def required(command: Any) -> list[str]:
+    """What a command needs to be parsed."""
+    words: list[str] = []
+    for parameter in command.params:
+        if parameter.required:
+            words += [parameter.opts[0], "nowhere.gif"] if parameter.opts[0].startswith("-") else ["nowhere"]
+    return words
+
+
+def test_counts_are_found() -> None:
+    assert len(ALL) > 20 and len(COUNTS) > 60
+    assert {p.opts[0] for _, p in COUNTS} == MAXIMA.keys()
+    assert COMMAND_MAXIMA.keys() <= {(path[-1], p.opts[0]) for path, p in COUNTS}
+
+
+@pytest.mark.parametrize(("path", "parameter"), COUNTS, ids=[f"{' '.join(c)} {p.opts[0]}" for c, p in COUNTS])
+def test_a_count_above_its_bound_is_refused_first(
+    path: tuple[str, ...], parameter: Any, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although no model, run or source exists that a later error could be about."""
+    monkeypatch.chdir(tmp_path)
+    option = parameter.opts[0]
+    most = find_maximum(path[-1], option)
+    assert most is not None
+    for number in (most + 1, 10**30):
+        said = refused(*path, *required(ALL[path]), option, number)
+        if option != "--port":  # whose own check says it
+            assert f"{option} must be at most {most:,}, got {number:,}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("train", "--images"), ("plan", "--images"), ("train-classifier", "--images")])
+def test_counts_with_units_have_bounds_too(
+    words: tuple[str, str], refused: Refused, sprites: Path, tmp_path: Path
+) -> None:
+    out = () if words[0] == "plan" else ("--out", tmp_path / "out")
+    said = refused(words[0], sprites, *out, words[1], "9" * 19)
+    assert "images must be above 0 and at most 1,000,000,000,000" in said and not (tmp_path / "out").exists()
+
+
+def test_the_bounds_of_the_command_line_are_those_of_the_package() -> None:
+    assert MAXIMA["--seed"] == MAX_SEED and MAXIMA["--steps"] == MAX_SAMPLING_STEPS and MAXIMA["-n"] == MAX_REQUEST
+    assert MAXIMA["--batch"] == MAX_BATCH
+    assert COMMAND_MAXIMA["train", "--batch"] == TRAINING_MAXIMA["batch"]
+    assert MAXIMA["--accumulate"] == TRAINING_MAXIMA["accumulate"]

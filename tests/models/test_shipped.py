@@ -1,0 +1,41 @@
+"""Models that come with the package."""
+
+from pathlib import Path
+
+import pytest
+
+import noisette
+from noisette.errors import InputError
+from noisette.models import shipped
+from tiny_models import tiny
+
+
+def test_a_model_is_opened_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless there is a folder of that name."""
+    monkeypatch.setattr(shipped, "ROOT", tmp_path / "home")
+    monkeypatch.chdir(tmp_path)
+    assert shipped.list_names() == () and shipped.find_folder("small") is None
+    tiny().save_pretrained(tmp_path / "home" / "small")
+    assert shipped.list_names() == ("small",)
+    assert noisette.load("small").folder == tmp_path / "home" / "small"
+    tiny(seed=5).save_pretrained(tmp_path / "small")
+    assert noisette.load("small").folder == Path("small")
+    for name in ("other", "../home/small/x", ""):
+        assert shipped.find_folder(name) is None
+    with pytest.raises(InputError):
+        noisette.load("other")
+
+
+@pytest.mark.parametrize(("side", "minutes"), [(16, "10m"), (32, "1h")])
+def test_the_emoji_are_drawn_at_once(side: int, minutes: str) -> None:
+    """By name, without training, as the README says; and a card says where the model is from."""
+    model = noisette.load(f"emoji-{side}")
+    drawn = noisette.draw(model, 2, "Flags", seed=3)
+    assert model.pictures.shape == (4, side, side) and len(model.pictures.labels) == 9
+    assert drawn.pixels.shape == (2, 4, side, side) and drawn.pixels[:, 3].float().mean() > 40
+    card = (shipped.ROOT / f"emoji-{side}" / "README.md").read_text("utf8")
+    assert f"noisette train emoji --size {side} --for {minutes}" in card and "CC-BY 4.0" in card and "cc-by-4.0" in card
+
+
+def test_those_that_come_are_small() -> None:
+    assert sum(path.stat().st_size for path in shipped.ROOT.rglob("*") if path.is_file()) < 24e6

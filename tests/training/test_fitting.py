@@ -1,0 +1,118 @@
+"""The sampling that a run ends with: its model's own, the same after an interruption, paid for out of the run."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import noisette
+from commands import SMALL
+from masked import folder
+from noisette.data import Dataset
+from noisette.io.metrics_log import read_metrics
+from noisette.models.config import SamplingDefaults
+from noisette.models.task import Segment, Task, Upscale
+from noisette.sampling.candidates import GRID_STEP_COUNTS, SAMPLER, STEPS, TEMPERATURES
+from noisette.training import TrainOptions, train
+from noisette.training.sampling_tuner import (
+    MAX_PICTURES,
+    OVERHEAD_SECONDS,
+    SamplingTuner,
+    make_score,
+    measure_reference,
+)
+
+IMAGES = 128  # if as much is spent on the choice as on training, each candidate draws 4 pictures
+
+
+def options(home: Path, **changes: Any) -> TrainOptions:
+    """A short run of a small network."""
+    recipe = home / "recipe.json"
+    recipe.write_text(json.dumps(json.loads(Path(SMALL).read_text()) | {"training": {"fit": 1.0}}))
+    return TrainOptions(images=IMAGES, batch=8, preset="tiny", precision="fp32", recipe=str(recipe), **changes)
+
+
+@pytest.fixture(scope="module")
+def fitted(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainOptions]:
+    """A short run that spends as much on the grid as on training."""
+    home = tmp_path_factory.mktemp("fitted")
+    arguments = options(home, seed=3)
+    train(sprites, home / "run", arguments)
+    return home / "run", arguments
+
+
+def test_a_run_ends_with_a_candidate_and_says_why(fitted: tuple[Path, TrainOptions]):
+    sampling = noisette.load(fitted[0]).config.sampling
+    assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS)
+    assert sampling.temperature in TEMPERATURES
+    assert [len(times) - 1 for times in sampling.fitted] == list(GRID_STEP_COUNTS)
+    grid = noisette.load(fitted[0]).grid()
+    assert len(grid) == STEPS + 1 and grid[-1] == 0 and (grid.diff() < 0).all()
+    row = read_metrics(fitted[0] / "metrics.jsonl")[-1]
+    assert row["sampling"]["temperature"] == sampling.temperature
+    assert f"{SAMPLER}, {STEPS} steps, temperature {sampling.temperature:g}: the best of 5" in row["reason"]
+
+
+def test_a_run_whose_end_was_lost_ends_the_same(fitted: tuple[Path, TrainOptions], sprites: Path, tmp_path: Path):
+    run, options = fitted
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    shutil.rmtree(again / "model")
+    train(sprites, again, options)
+    assert (again / "model" / "config.json").read_bytes() == (run / "model" / "config.json").read_bytes()
+
+
+def test_sampling_defaults_set_later_are_kept(fitted: tuple[Path, TrainOptions], sprites: Path, tmp_path: Path):
+    run, options = fitted
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    noisette.load(again).save_sampling(again, SamplingDefaults("ddim", "karras", 5))
+    train(sprites, again, options)
+    assert noisette.load(again).config.sampling == SamplingDefaults("ddim", "karras", 5)
+
+
+def test_it_costs_its_share_of_the_run():
+    fitting = SamplingTuner(0.02, seed=0)
+    for images in (20_000, 50_000, 100_000):
+        seconds = images / 100
+        assert (
+            0.015 * seconds
+            < fitting.estimate_seconds(images, images_per_second=100.0) - OVERHEAD_SECONDS
+            <= 0.02 * seconds
+        )
+    assert fitting.picture_count(10**9) == MAX_PICTURES
+
+
+def test_a_run_too_short_for_fitting_keeps_the_defaults_of_its_recipe(fitted: tuple[Path, TrainOptions]):
+    model, data = noisette.load(fitted[0]), Dataset.open(fitted[0])
+    before, short = model.config.sampling, SamplingTuner(0.02, seed=0)
+    assert short.picture_count(1000) == 0 and short.estimate_seconds(1000, 100.0) == 0
+    assert short(model, data.train, data.held_out, 1000) is None and model.config.sampling == before
+    assert SamplingTuner(0.0, seed=0).picture_count(10**9) == 0
+
+
+def test_what_is_found_does_not_depend_on_how_the_model_drew_before(fitted: tuple[Path, TrainOptions]):
+    data, found = Dataset.open(fitted[0]), []
+    for before in (SamplingDefaults(), SamplingDefaults("ddim", "karras", 5, temperature=0.8)):
+        model = noisette.load(fitted[0])
+        choice = SamplingTuner(1.0, seed=3)(model.with_sampling(before), data.train, data.held_out, IMAGES)
+        assert choice is not None
+        found.append(choice.sampling)
+    assert found[0] == found[1] == noisette.load(fitted[0]).config.sampling
+
+
+@pytest.mark.parametrize("task", [Upscale(2), Segment()])
+def test_models_that_are_given_a_picture_end_alike(task: Task, tmp_path: Path):
+    """Their trajectories have input pictures, and samples are compared with targets: masks with masks."""
+    train(folder(tmp_path / "set", 160), tmp_path / "run", options(tmp_path, task=task))
+    model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
+    sampling = model.config.sampling
+    assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS)
+    held = torch.arange(len(data.held_out))
+    x0, cond = model.config.task.make_example(data.held_out.images_and_masks(held), data.held_out.condition(held))
+    noisy = x0 + 0.1 * torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
+    score = make_score(model, cond, measure_reference(model, data.train, data.held_out, 0))
+    assert score(x0)[0] < score(noisy)[0]

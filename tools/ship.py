@@ -1,0 +1,154 @@
+"""Make a run's model one that comes with the package: python tools/ship.py RUN NAME --attribution POOL/ATTRIBUTION.md
+
+Writes the folder NAME among the models of the package: weights in half precision, config, samples.png, README.md, and
+the attribution file that tools/pool writes. A model of that name is replaced.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from noisette.data.contact_sheet import contact_sheet
+from noisette.data.png import write_png
+from noisette.errors import InputError
+from noisette.io import checkpoint
+from noisette.io.files import atomic_folder, atomic_write
+from noisette.models import shipped
+from noisette.models.config import to_json
+from noisette.models.picture_model import PictureModel, load
+from noisette.report.card import NUM_SAMPLES, SAMPLES_FILE, Licenses, card_sections, find_run, front_matter
+from noisette.sampling.draw import draw
+from noisette.shapes import UInt8Images
+
+MAX_BYTES = 8_000_000  # of the weights
+MAX_DIFFERENCE = 0.5  # mean difference of drawn pixels, in levels of 255, that half precision may make
+LICENSE = "Apache-2.0"  # of the weights
+
+INTENDED_USE = """\
+To start from: `noisette train FOLDER --from {name}` for small pictures such as icons and sprites, of any size near to
+{size} pixels; without `--from`, `noisette train` chooses it where it fits. By itself (`noisette sample {name}`) it
+draws pictures of no particular kind."""
+MISUSE = """\
+- Not for photographs, faces of people, text or medical pictures: it has seen icons, emoji and clip art alone.
+- Not for logos: as far as their names tell, the training pictures hold no brands; what looks like one is an accident.
+- Not for samples that must be free of every resemblance: a sample can be close to a training picture. `noisette
+  evaluate` compares samples with your own pictures, not with these.
+- Flags and gestures of the training pictures can have a meaning that nobody intended: look at what you publish."""
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """What ATTRIBUTION.md says about the training pictures."""
+
+    pictures: int
+    sets: int
+    licenses: Mapping[str, int]  # pictures by license, most first
+
+    @classmethod
+    def read(cls, path: Path) -> "PoolFacts":
+        """From the table of sets; raises InputError if there is none."""
+        cells = [[c.strip() for c in line.split("|")[1:-1]] for line in path.read_text("utf8").splitlines()]
+        rows = [row for row in cells if len(row) == 4 and row[1].isdecimal()]
+        if not rows:
+            raise InputError(f"{path} has no table of sets, pictures, authors and licenses: give that of tools/pool")
+        counts: Counter[str] = Counter()
+        for row in rows:
+            counts[row[3]] += int(row[1])
+        return cls(counts.total(), len({row[0] for row in rows}), dict(counts.most_common()))
+
+    def describe(self) -> str:
+        """In two sentences."""
+        terms = ", ".join(f"{name} {number:,}" for name, number in self.licenses.items())
+        return (
+            f"The pool of `tools/pool`: {self.pictures:,} pictures of {self.sets} sets; those that the run held out "
+            f"are among them. Licenses: {terms}. [ATTRIBUTION.md](ATTRIBUTION.md) names each set with its authors."
+        )
+
+
+def ship(run: Path, name: str, attribution: Path, figures: str = "") -> tuple[Path, str]:
+    """Write the folder of a shipped model. Returns it, and a sentence on what half precision changes."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise InputError(f"a model's name is lower-case letters, digits and hyphens, got {name!r}")
+    facts, model = PoolFacts.read(attribution), load(run)
+    folder = shipped.ROOT / name
+    with atomic_folder(folder, replace=True) as part:
+        size = save_half(model, part / "weights")
+        half = load(part / "weights")
+        full_pixels, pixels = (draw(one, NUM_SAMPLES, batch=NUM_SAMPLES).pixels for one in (model, half))
+        report = f"{size / 1e6:.2f} MB; {compare_drawn(full_pixels, pixels)}"
+        for file in (part / "weights").iterdir():
+            file.rename(part / file.name)
+        (part / "weights").rmdir()
+        write_png(part / SAMPLES_FILE, contact_sheet(pixels))
+        shutil.copyfile(attribution, part / "ATTRIBUTION.md")
+        text = write_text(model, find_run(run), name, facts, figures)
+        atomic_write(part / "README.md", text.encode())
+    return folder, report
+
+
+def save_half(model: PictureModel, folder: Path) -> int:
+    """Write the model with weights of 16 bits, which loading turns into 32. Returns the bytes of the weights file."""
+    tensors = {key: halved(tensor) for key, tensor in model.net.state_dict().items()}
+    checkpoint.save_model(folder, {"model": to_json(model.config)}, tensors)
+    if (size := (folder / "model.safetensors").stat().st_size) > MAX_BYTES:
+        raise InputError(f"weights that come with the package take {MAX_BYTES:,} bytes at most, these {size:,}")
+    return size
+
+
+def halved(tensor: Tensor) -> Tensor:
+    """fp16 has three bits more than bf16, and weights do not need its range."""
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def compare_drawn(full: UInt8Images, half: UInt8Images) -> str:
+    """A sentence on the difference of the same samples; raises InputError if it is more than rounding."""
+    difference = (full.float() - half.float()).abs()
+    mean, moved = difference.mean().item(), (difference > 8).float().mean().item()
+    if mean > MAX_DIFFERENCE:
+        raise InputError(f"half precision changes the samples by {mean:.1f} levels of 255 in the mean: not written")
+    return f"half precision changes pixels by {mean:.3f} levels of 255 in the mean, {100 * moved:.2g} % by more than 8"
+
+
+def write_text(model: PictureModel, run: Path | None, name: str, facts: PoolFacts, figures: str) -> str:
+    """The model card."""
+    licenses = Licenses(LICENSE, ", ".join(facts.licenses))
+    parameters = sum(p.numel() for p in model.parameters())
+    shown = model.pictures
+    sections = [section.replace("FOLDER", name) for section in card_sections(model.config, parameters, run, licenses)]
+    own = {
+        "Intended use": INTENDED_USE.format(name=name, size=max(shown.height, shown.width)),
+        "What it must not be used for": MISUSE,
+        "Training pictures": facts.describe(),
+        "Figures": figures.strip(),
+    }
+    added = [f"## {head}\n\n{text}" for head, text in own.items() if text]
+    return "\n\n".join([front_matter(licenses), f"# {name}", *sections[:-1], *added, sections[-1]]) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a finished run folder")
+    parser.add_argument("name", help="of the model in the package: base-16")
+    parser.add_argument("--attribution", type=Path, required=True, help="the file that tools/pool/build.py writes")
+    parser.add_argument("--figures", type=Path, help="Markdown for the card's section Figures")
+    args = parser.parse_args(arguments)
+    try:
+        figures = args.figures.read_text("utf8") if args.figures else ""
+        folder, report = ship(args.run, args.name, args.attribution, figures)
+    except (InputError, OSError) as error:
+        print(f"ship: {error}", file=sys.stderr)
+        return 2
+    print(folder)
+    print(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
