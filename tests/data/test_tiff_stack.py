@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clock import limited
 from PIL import Image
 
+from clock import limited
 from noisette.data import open_source, prepare, scan
 from noisette.data.decode import decode
 from noisette.data.entry import BadPicture, Entry, Limits, Source

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clock import limited
 
 import noisette
+from clock import limited
 from noisette.data.pictures import Pictures, TextEncoderInfo
 from noisette.errors import InputError, lookup, suggest_names
 from noisette.io.json_files import read_json, write_json

@@ -12,9 +12,9 @@ from typing import Any, get_type_hints
 
 import gradio as gr
 import pytest
-from clock import limited
 from PIL import Image
 
+from clock import limited
 from noisette.data.png import encode_png
 from noisette.io.files import atomic_write
 from noisette.studio.error_handling import describe_type, is_of_type
