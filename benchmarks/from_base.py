@@ -1,15 +1,18 @@
 """What a base is worth for few pictures: the same pictures from scratch and from a base, against pictures left out.
 
-    python benchmarks/from_base.py icons runs/trial --size 16 --pictures 100 --for 120 --start none base-16
+    python benchmarks/from_base.py icons runs/trial --size 16 --pictures 30 100 all --seeds 0 1 --for 300 \
+        --start none base-16 --guidance 1.5
 
 `--pictures` of SOURCE are trained on; samples are compared with `--others` pictures of it, none of which is near to
-those. One row for each start: what `noisette train --from` takes, or =MODEL for a model as it is, untrained. All rows
-of a table come from one run of the script.
+those. A Markdown table for each number of pictures and seed (of the choice of pictures, the training and the samples):
+other pictures (what can be reached), the training pictures themselves (a model that copies), one row for each start:
+what `noisette train --from` takes, or =MODEL for a model as it is, untrained; and, for runs that start from a base,
+samples guided away from it.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,39 +31,88 @@ from noisette.sampling.draw import draw
 from noisette.shapes import UInt8Images
 from noisette.training import TrainOptions, train
 
+HEADER = (
+    "| start | images | seconds | held-out loss | KID × 10³ | precision | recall | coverage | memorized, % |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+
 
 @dataclass(frozen=True)
 class Trial:
-    """Few pictures of a source, and others of it."""
+    """Some pictures of a source, and others of it."""
 
-    few: Source
-    few_pixels: UInt8Images
-    others: UInt8Images
+    source: Source  # of the pictures to train on
+    pixels: UInt8Images
+    others: UInt8Images  # what samples are compared with
+    real: UInt8Images  # more others: as many as there are, up to the number of samples
 
 
-def split_source(name: str, size: int, pictures: int, others: int, folder: Path) -> Trial:
-    """Near duplicates are on one side; labels are left out."""
-    source = open_source(name)
-    data = prepare(source, folder, size=size, held_out=0.5)
-    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:pictures]
+def split_source(args: argparse.Namespace, pictures: int | None, seed: int) -> Trial:
+    """Near duplicates are on one side; labels are left out. pictures: None for all that are not left out."""
+    source = open_source(args.source)
+    data = prepare(source, args.out / "data", size=args.size, held_out=args.held_out)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(data.train), generator=generator)[:pictures]
     names = {data.train.files[i].name for i in order.tolist()}
     entries = tuple(replace(entry, label=None) for entry in source.entries if entry.name in names)
-    left_out = all_pixels(data.held_out)
-    rows = torch.randperm(len(left_out), generator=torch.Generator().manual_seed(0))[:others]
-    return Trial(replace(source, entries=entries), all_pixels(data.train)[order], left_out[rows])
+    left_out = all_pixels(data.held_out)[torch.randperm(len(data.held_out), generator=generator)]
+    real = left_out[args.others :][: args.samples]
+    return Trial(replace(source, entries=entries), all_pixels(data.train)[order], left_out[: args.others], real)
 
 
-def train_from(trial: Trial, start: str, args: argparse.Namespace) -> tuple[Path, str]:
-    """The run, and its length and held-out loss as columns."""
-    run = args.out / f"{Path(start).name}-{args.pictures}-{args.seed}"
+def train_from(trial: Trial, start: str, run: Path, seed: int, args: argparse.Namespace) -> str:
+    """Trains into `run`; returns length, time and held-out loss as columns."""
     began = time.monotonic()
     options = TrainOptions(
         seconds=None if args.images else args.seconds, images=args.images, size=(args.size, args.size), preset="tiny",
-        start_from=start, seed=args.seed, evaluations=0, lr=args.lr, dropout=args.dropout,
+        start_from=start, seed=seed, evaluations=0, lr=args.lr, dropout=args.dropout,
     )  # fmt: skip
-    train(trial.few, run, options)
+    train(trial.source, run, options)
     row = [r for r in read_metrics(run / "metrics.jsonl") if "held_out" in r][-1]
-    return run, f"{row['images']:7,} {time.monotonic() - began:5.0f} s {row['held_out']['all']:6.3f}"
+    return f"{row['images']:,} | {time.monotonic() - began:.0f} | {row['held_out']['all']:.3f}"
+
+
+def rows(trial: Trial, name: str, seed: int, args: argparse.Namespace) -> Iterator[tuple[str, str, UInt8Images]]:
+    """Name, columns of the training, and pictures of each row. name: of the runs' folders, for their number."""
+    no_training = "– | – | –"
+    if len(trial.real) >= 50:
+        yield "other pictures", no_training, trial.real
+    yield "the training pictures", no_training, trial.pixels[: args.samples]
+    for start in args.start:
+        if start.startswith("="):
+            yield f"{Path(start[1:]).name} itself", no_training, draw(load(start[1:]), args.samples, seed=seed).pixels
+            continue
+        run = args.out / f"{Path(start).name}-{name}"
+        columns = train_from(trial, start, run, seed, args)
+        yield f"from {Path(start).name}", columns, draw(load(run), args.samples, seed=seed).pixels
+        if start != "none":
+            for scale in args.guidance:
+                pixels = draw(load(run), args.samples, seed=seed, guidance=scale, guide_with=load(start)).pixels
+                yield f"from {Path(start).name}, guidance {scale:g}", columns, pixels
+
+
+def measure(pictures: int | None, seed: int, extractor: EfficientNetExtractor, args: argparse.Namespace) -> None:
+    """The table of a number of pictures and a seed."""
+    trial = split_source(args, pictures, seed)
+    evaluator = SampleEvaluator(trial.pixels, trial.others, extractor, max_shift=1)
+    own = evaluator.measure_memorization(trial.others).share
+    print(f"\n{len(trial.pixels)} pictures of {args.source}, seed {seed}: {args.samples} samples compared with "
+          f"{len(trial.others)} others, of which {100 * own.value:.1f} % count as copies\n\n{HEADER}")  # fmt: skip
+    name = f"{len(trial.pixels)}-{seed}"
+    for row, columns, pixels in rows(trial, name, seed, args):
+        score = evaluator(SampleSet(row, pixels))
+        kid, prdc, copies = score.kid, score.prdc, score.memorized
+        print(
+            f"| {row} | {columns} | {kid.value:.1f} [{kid.low:.0f}, {kid.high:.0f}] | {prdc.precision:.2f} | "
+            f"{prdc.recall:.2f} | {prdc.coverage:.2f} | {100 * copies.value:.1f} [{100 * copies.low:.1f}, "
+            f"{100 * copies.high:.1f}] |",
+            flush=True,
+        )
+        write_png(args.out / f"{row.replace(' ', '-').replace(',', '')}-{name}.png", contact_sheet(pixels[:100]))
+
+
+def parse_count(text: str) -> int | None:
+    return None if text == "all" else int(text)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,44 +120,26 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("source")
     parser.add_argument("out", type=Path)
     parser.add_argument("--start", nargs="+", default=["none"])
+    parser.add_argument("--guidance", type=float, nargs="*", default=[], help="scales away from the base, one row each")
     parser.add_argument("--size", type=int, default=16)
-    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--pictures", type=parse_count, nargs="+", default=[100], help="numbers of pictures, or all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--held-out", type=float, default=0.5, help="share of the pictures that is never trained on")
     parser.add_argument("--others", type=int, default=600)
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--for", dest="seconds", type=float, default=120.0, help="seconds of each training")
     parser.add_argument("--images", type=int, help="training images, instead of --for")
     parser.add_argument("--lr", type=float)
     parser.add_argument("--dropout", type=float)
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 
 
 def main() -> None:
     args = parse_arguments()
-    trial = split_source(args.source, args.size, args.pictures, args.others, args.out / "data")
-    evaluator = SampleEvaluator(trial.few_pixels, trial.others, EfficientNetExtractor(), max_shift=1)
-    print(f"{len(trial.few_pixels)} pictures of {args.source}, compared with {len(trial.others)} others")
-    print("start               images    time   loss  KID×10³  precision  recall  coverage  memorized")
-
-    def report(name: str, columns: str, pixels: UInt8Images) -> None:
-        score = evaluator(SampleSet(name, pixels))
-        print(
-            f"{name:18} {columns:22} {score.kid.value:6.1f} {score.prdc.precision:9.2f} {score.prdc.recall:8.2f} "
-            f"{score.prdc.coverage:8.2f} {score.memorized.value:9.3f} (to {score.memorized.high:.3f})",
-            flush=True,
-        )
-
-    print(f"held-out pictures' own share of copies: {evaluator.measure_memorization(trial.others).share.value:.3f}")
-    report("training pictures", "", trial.few_pixels)
-    for start in args.start:
-        if start.startswith("="):
-            model, name, columns = load(start[1:]), Path(start[1:]).name + " itself", ""
-        else:
-            run, columns = train_from(trial, start, args)
-            model, name = load(run), f"from {Path(start).name}"
-        pixels = draw(model, args.samples).pixels
-        report(name, columns, pixels)
-        write_png(args.out / f"{name.replace(' ', '-')}-{args.pictures}-{args.seed}.png", contact_sheet(pixels[:100]))
+    extractor = EfficientNetExtractor()
+    for pictures in args.pictures:
+        for seed in args.seeds:
+            measure(pictures, seed, extractor, args)
 
 
 if __name__ == "__main__":
