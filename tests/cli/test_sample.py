@@ -150,8 +150,8 @@ def test_mixtures_and_attributes_by_name(call, refused, tmp_path) -> None:
     assert torch.equal(read_png(out / name)[0], right[1:])
     for words, reason in (
         (("--attribute", "hu=1"), "did you mean 'hue'"), (("--attribute", "hue"), "write it like hue=0.3"),
-        (("--attribute", "shape=oval"), "never 'oval'"), (("--label", "bread:1,swrod:1"), "did you mean 'sword'"),
-        (("--label", "bread:x"), "write it like potion:0.5"),
+        (("--attribute", "shape=oval"), "has no value 'oval'"), (("--label", "bread:x"), "write it like potion:0.5"),
+        (("--label", "bread:1,swrod:1"), "did you mean 'sword'"),
     ):  # fmt: skip
         assert reason in refused("sample", model, "--out", tmp_path / "c", *words)
 

@@ -88,7 +88,7 @@ def test_a_palette_is_read_from_a_picture(call, run, tmp_path) -> None:
         (("--palette", "none.png"), "none.png"),
         (("--color-scale", 3), "color scale needs a color or a palette"),
         (("--classifier-scale", 3), "classifier scale needs a classifier"),
-        (("--classifier", "RUN/model"), "is no classifier"),
+        (("--classifier", "RUN/model"), "is not a classifier"),
         (("--guide-with", "RUN/nowhere", "--guidance", 2), "no config.json"),
         (("--guide-with", "base", "--guidance", 1.5), "did not start from another one"),
     ],

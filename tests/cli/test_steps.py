@@ -62,12 +62,12 @@ def test_continues_with_json_and_keep_default(call, mine, sprites, tmp_path) -> 
 
 
 def test_what_cannot_be(refused, mine, sprites, trained, tmp_path) -> None:
-    assert "give the run folder that it was trained in" in refused("steps", mine)
+    assert "give --data with the run folder of the model" in refused("steps", mine)
     assert "did you mean 'unipc'" in refused("steps", mine, "--data", sprites, "--sampler", "unpic")
     assert "steps must be at least 1, got 0" in refused("steps", mine, "--data", sprites, "--steps", 0)
     assert "-n must be at least 2, got 0" in refused("steps", mine, "--data", sprites, "-n", 0)
     assert "--seed" in refused("steps", mine, "--data", sprites, "--seed", -1)
-    assert "too few to say anything" in refused("steps", trained[0])
+    assert "too few for a comparison" in refused("steps", trained[0])
     assert "no config.json" in refused("steps", tmp_path / "nothing")
     assert not (mine / "steps.json").exists()
 

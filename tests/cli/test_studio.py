@@ -20,7 +20,7 @@ def test_what_cannot_be_opened_is_said_before_anything_is(
         port = taken.getsockname()[1]
         words = refused("studio", model, "--workspace", tmp_path, "--port", port)
     assert f"port {port}" in words and "--port" in words
-    assert "--no-token is for this machine alone" in refused("studio", "--host", "0.0.0.0", "--no-token")
+    assert "--no-token is only for addresses" in refused("studio", "--host", "0.0.0.0", "--no-token")
     assert "cannot listen on" in refused("studio", "--workspace", tmp_path, "--host", "no.such.host.invalid")
 
 

@@ -41,8 +41,8 @@ def test_what_cannot_be(refused, trained, model, sprites, tmp_path: Path) -> Non
     out = tmp_path / "out"
     assert "give one of them" in refused("train-classifier", sprites, "--out", out, "--for", "9s", "--images", 9)
     assert "leave size out" in refused("train-classifier", trained[0], "--out", out, "--size", 8)
-    assert "holds other things" in refused("train-classifier", sprites, "--out", model)
-    assert "holds other things" in refused("train-classifier", sprites, "--out", trained[0])
+    assert "holds other files" in refused("train-classifier", sprites, "--out", model)
+    assert "holds other files" in refused("train-classifier", sprites, "--out", trained[0])
     assert "above 0" in refused("train-classifier", sprites, "--out", out, "--batch", 0)
     assert "nowhere" in refused("train-classifier", tmp_path / "nowhere", "--out", out)
     assert not out.exists()

@@ -208,7 +208,7 @@ def test_negatives_and_autoguidance_are_the_same_line():
     weaker = tiny(seed=5).given(model.condition("sword", 2))
     right = weaker(x, T).x0 + 2 * (sword(x, T).x0 - weaker(x, T).x0)
     torch.testing.assert_close(Guided(sword, weaker, 2.0)(x, T).x0, right, rtol=1e-4, atol=1e-4)
-    with pytest.raises(InputError, match="one schedule"):
+    with pytest.raises(InputError, match="the same schedule"):
         Guided(sword, gaussian(Cosine()), 2.0)
 
 

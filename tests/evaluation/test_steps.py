@@ -196,7 +196,7 @@ def test_names_and_numbers_that_cannot_be() -> None:
 
 def test_too_few_are_refused(sprites, tmp_path) -> None:
     data = prepare(sprites, tmp_path / "run")
-    with pytest.raises(InputError, match="too few to say anything: give at least 10"):
+    with pytest.raises(InputError, match="too few for a comparison: give at least 10"):
         load_held_out(data.pictures, tmp_path / "run")
     found = load_held_out(data.pictures, tmp_path / "run", sprites)
     assert len(found.pixels) == 40 and set(found.label_pool) == {"food", "tool"} and found.training is None

@@ -215,6 +215,6 @@ def test_what_diffusers_lacks_is_refused():
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path):
     (tmp_path / "mine").write_text("x")
-    with pytest.raises(InputError, match="already holds something"):
+    with pytest.raises(InputError, match="is not empty"):
         write(to_diffusers(small()), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]

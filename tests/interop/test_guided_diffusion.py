@@ -206,7 +206,7 @@ def test_a_classifier_is_no_model_and_a_model_no_classifier(tmp_path: Path) -> N
     ours_of(unet(), tmp_path).save_pretrained(tmp_path / "model")
     with pytest.raises(InputError, match="is a classifier"):
         PictureModel.from_pretrained(tmp_path / "classifier")
-    with pytest.raises(InputError, match="is no classifier"):
+    with pytest.raises(InputError, match="is not a classifier"):
         PictureClassifier.from_pretrained(tmp_path / "model")
 
 

@@ -163,7 +163,7 @@ def test_fewer_steps():
 def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
-    with pytest.raises(InputError, match="already holds something"):
+    with pytest.raises(InputError, match="is not empty"):
         export(MODELS["a preset's"], tmp_path / "full")
     with pytest.raises(InputError, match="takes an input picture"):
         export(small(in_channels=6), tmp_path / "out")

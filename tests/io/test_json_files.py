@@ -62,7 +62,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]")
     for name, says in (
         ("loop.json", "too many levels of symbolic links"),
-        ("zero.json", "it is no file"),
+        ("zero.json", "it is not a regular file"),
         (".", "it is a folder"),
         ("sparse.json", "at most"),
         ("list.json", "should be a JSON object"),

@@ -92,8 +92,8 @@ def test_the_vector_is_in_the_units_of_the_data() -> None:
     ("value", "reason"),
     [
         ({"hu": 0.3}, "did you mean 'hue'"),
-        ({"shape": "rond"}, "never 'rond': did you mean 'round'"),
-        ({"shape": 3.0}, "never '3'"),
+        ({"shape": "rond"}, "has no value 'rond': did you mean 'round'"),
+        ({"shape": 3.0}, "has no value '3'"),
         ({"hue": "red"}, "is a number, not 'red'"),
         ({"hue": float("inf")}, "is a number"),
     ],
@@ -131,7 +131,7 @@ def test_conditions_by_name() -> None:
             told_model(pictures).condition(n=2, **value)
     assert told_model(Pictures("RGB", 8, 8)).condition(None, 2) is None
     assert model.label_index("weapon") == 2 and model.label_index(None) == -1
-    with pytest.raises(InputError, match="which has no number"):
+    with pytest.raises(InputError, match="which has no class number"):
         model.label_index("weapon:1,bread:1")
 
 
@@ -155,7 +155,7 @@ def test_models_keep_their_units_and_older_ones_still_load() -> None:
     model = PictureModel(from_json(ModelConfig, older))
     words = model.condition("bread", 1, attributes={"shape": "round"})
     assert words is not None and words.vector is not None and words.vector.tolist() == [[0, 1, 0, 0, 0]]
-    with pytest.raises(InputError, match="before the units"):
+    with pytest.raises(InputError, match="does not record the units"):
         model.condition("bread", 1, attributes={"hue": 0.3})
     with pytest.raises(InputError, match="one mean and one scale per attribute"):
         Pictures("RGB", 8, 8, (), ("hue",), means=(0.0, 1.0), scales=(1.0,))

@@ -122,7 +122,7 @@ def test_invalid_settings_are_refused() -> None:
         (lambda: drawing.make_samples(model, Trajectory("tiny", walk.request, walk.states[:2])), "to its end"),
         (lambda: breeding.request_mutants(board(), 10), "keep a picture first"),
         (lambda: breeding.request_replacements(board()), "reject a picture first"),
-        (lambda: board().toggle_kept(3), "it has 3"),
+        (lambda: board().toggle_kept(3), "there are 3"),
     ):
         with pytest.raises(InputError, match=words):
             wrong()
@@ -155,7 +155,7 @@ def test_neighbors_are_inserted_after_their_parent() -> None:
     assert after.kept == marked.kept and after.rejected == {0, 4}
     later = breeding.request_neighbors(after, 1, 15).request
     assert not {*request.lineages} & {*later.lineages}  # a second request gives other neighbors
-    with pytest.raises(InputError, match="room for 192 pictures"):
+    with pytest.raises(InputError, match="holds at most 192 pictures"):
         breeding.request_neighbors(value.with_samples(value.samples * 61), 1, 15)
 
 
@@ -179,7 +179,7 @@ def test_update_applies_to_the_current_board() -> None:
     assert after.kept == pressed.kept and after.samples[2] is came.samples[0] and after.rejected == frozenset()
     whole = pressed.apply_update(BoardUpdate(board(1).samples, 0))
     assert len(whole.samples) == 1 and whole.kept == pressed.kept
-    with pytest.raises(InputError, match="filled anew meanwhile"):
+    with pytest.raises(InputError, match="replaced meanwhile"):
         after.apply_update(came)
 
 

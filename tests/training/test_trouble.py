@@ -90,7 +90,7 @@ def test_a_bad_line_in_the_journal_is_named_and_left_out(whole: Path, crashed: P
 
 def test_what_is_not_finished_says_so_and_what_to_do(crashed: Path, tmp_path: Path):
     newest = checkpoint.list_checkpoints(crashed)[-1]
-    with pytest.raises(InputError, match=f"not finished: go on with it .*{newest}"):
+    with pytest.raises(InputError, match=f"not finished: continue it .*{newest}"):
         noisette.load(crashed)
     noisette.load(newest)
     shutil.copytree(crashed, tmp_path / "run")
@@ -98,7 +98,7 @@ def test_what_is_not_finished_says_so_and_what_to_do(crashed: Path, tmp_path: Pa
     older = checkpoint.list_checkpoints(tmp_path / "run")[0]
     assert noisette.Run(tmp_path / "run").model.hash == noisette.load(older).hash
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    with pytest.raises(InputError, match="is a run that is not finished: go on with it by the same noisette train"):
+    with pytest.raises(InputError, match="is a run that is not finished: continue it with the same noisette train"):
         noisette.load(tmp_path / "run")
 
 

@@ -27,12 +27,12 @@ COMPARISON_SHARE = 0.2  # of the time, for each of the two runs of the compariso
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("demo"),
-    time_box: Annotated[str, typer.Option("--for", help="Training time, like 90s, 5m or 1h.")] = "5m",
+    time_box: Annotated[str, typer.Option("--for", help="Time for all training, like 90s, 5m or 1h.")] = "5m",
 ) -> None:
     """Train on the built-in emoji for about five minutes, then generate new ones of every label.
 
-    Also writes an animation of sampling, samples from the course of training and, if a base model comes with the
-    package, what 60 icons give from scratch and from it. After an interruption, the same command continues.
+    Also writes an animation of sampling, samples during training and a comparison: trained on 60 icons, from scratch
+    and from a base model of the package. After an interruption, the same command continues.
     """
     start = time.monotonic()
     seconds = parse_duration(time_box)

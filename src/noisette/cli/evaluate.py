@@ -72,7 +72,7 @@ def evaluate(
     (team, device), run = get_distributed_context(), data or model
     loaded = open_model(model, snapshot).to(device)
     if not (run / "data.json").is_file():
-        raise InputError(f"{run} is a model without its pictures: give the run that it was trained in with --data")
+        raise InputError(f"{run} has no training pictures: give --data with the run folder of the model")
     pictures, folder = Dataset.open(run), out or model / "evaluation"
     extractor = EfficientNetExtractor() if inception_weights is None else InceptionExtractor(inception_weights)
     ensure_writable(folder)

@@ -66,11 +66,11 @@ def film(
     scale: Annotated[
         int | None,
         typer.Option(
-            help="Factor by which pictures are enlarged, for .mp4 an even number. Default: a film of about 480 pixels."
+            help="Factor by which pictures are enlarged, for .mp4 an even number. Default: longer side of about 480 px."
         ),
     ] = None,
     columns: Annotated[
-        int | None, typer.Option(help="Number of pictures side by side. Default: about a square.")
+        int | None, typer.Option(help="Number of pictures side by side. Default: the grid is about square.")
     ] = None,
     background: Annotated[
         str | None,

@@ -20,8 +20,8 @@ FollowLinks = Annotated[
 NearDuplicates = Annotated[
     float | None,
     typer.Option(
-        help="Distance below which pictures are near duplicates, as a share of their contrast: 0 (exact copies only) "
-        "to 1. Default: 0.15, or less where that would link most pictures of the set.",
+        help="Near duplicates: RMS difference of two thumbnails below this fraction of their standard deviation, "
+        "0 (exact copies only) to 1. Default: 0.15, or less if most pictures of the set would form one group.",
         show_default=False,
     ),
 ]

@@ -20,7 +20,7 @@ def studio(
     ] = None,
     workspace: Annotated[Path, typer.Option(help="Folder of runs. The page can open no other folder.")] = Path("runs"),
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Other machines can reach any but this machine's own (127.0.0.1).")
+        str, typer.Option(help="Address to listen on. With any but 127.0.0.1, other machines can open the page.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = 7860,
     token: Annotated[
@@ -31,10 +31,10 @@ def studio(
     ] = True,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Open the studio, a web page on this machine: sample, edit, compare and train. Ctrl-C closes it.
+    """Serve the studio, a web page on this machine: sample, edit, compare and train. Ctrl-C closes it.
 
-    Nothing is sent to other machines, and other machines cannot open the page unless --host allows it. Open the printed
-    address: its token keeps out other users of this machine.
+    Nothing is sent to other machines, and they cannot open the page unless --host allows it. Open the printed address
+    in a browser; other users of this machine do not know its token, so they cannot open it.
     """
     if find_spec("gradio") is None:
         raise InputError("the studio needs gradio, which is not installed: pip install 'noisette[studio]'")

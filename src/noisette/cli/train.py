@@ -33,8 +33,8 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="tiny, small, base, patch, dit-tiny, or a paper's (docs/networks.md); auto: the largest that the time "
-            "allows."
+            help="tiny, small, base, patch, dit-tiny, or a paper's (docs/networks.md); auto: the network of the model "
+            "that the run starts from (--from); from scratch, the largest of tiny, small and base that the time allows."
         ),
     ] = "auto",
     start_from: Annotated[

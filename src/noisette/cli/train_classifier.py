@@ -60,12 +60,12 @@ def train_classifier(
 
 
 def _check_output_folder(out: Path) -> None:
-    """Refuse a folder that holds other things, before any time is spent on training."""
+    """Refuse a folder that holds other files, before any time is spent on training."""
     from ..io.json_files import read_object
 
     names = [p.name for p in out.iterdir()] if out.is_dir() else []
     if names and not ("model.safetensors" in names and "classifier" in read_object(out / "config.json")):
-        raise InputError(f"{out} holds other things, such as {names[0]}: give a new folder for the classifier")
+        raise InputError(f"{out} holds other files, such as {names[0]}: give a new folder for the classifier")
 
 
 def _train_and_write(

@@ -35,8 +35,9 @@ def scan(
 ) -> ScanResult:
     """Read every picture of a source; labels, cell and follow_links as in `open_source`.
 
-    near_duplicates: the distance below which two pictures are near duplicates, as a share of their contrast, 0 (only
-    exact copies) to 1; default: 0.15, or less if most pictures of the set would be near duplicates.
+    near_duplicates: pictures are near duplicates if the RMS difference of their thumbnails is below this fraction of
+    either's standard deviation, 0 (only exact copies) to 1; default: 0.15, or less if most pictures of the set would
+    form one group.
     Pictures that cannot be used are quarantined. Raises InputError if none can be used.
     """
     if not isinstance(source, Source):

@@ -70,7 +70,7 @@ class Guided(DenoiserWrapper):
     def __post_init__(self) -> None:
         if self.away.schedule != self.schedule:
             raise InputError(
-                f"guidance needs two denoisers of one schedule, got {self.schedule} and {self.away.schedule}: "
+                f"guidance needs two denoisers with the same schedule, got {self.schedule} and {self.away.schedule}: "
                 "wrap one of them in Rescheduled"
             )
         if not 0 <= self.rescale <= 1:

@@ -35,7 +35,7 @@ class Mask:
 
     def __post_init__(self) -> None:
         if not ((self.known == 0) | (self.known == 1)).all():
-            raise InputError("a mask must be 1 where a pixel is known and 0 where it is not, with nothing between")
+            raise InputError("a mask must be 1 where a pixel is known and 0 elsewhere, with no other values")
 
     def __call__(self, x: Images) -> Images:
         return self.known.to(x) * x

@@ -35,7 +35,7 @@ def inpaint_picture(
     """Pixels where `known_mask` is 0 are drawn; the others stay the same, byte for byte. A picture larger than the
     model's is denoised in windows. Raises InputError if no pixel is to be drawn."""
     if bool(known_mask.all()):
-        raise InputError("no pixels to fill in: mark some")
+        raise InputError("no pixels to fill in: mark at least one")
     x0, is_larger = batch.encode_repeated(pictures, pixels), pixels.shape[2:] != (pictures.height, pictures.width)
     denoise = WindowedDenoiser(batch.denoise, pictures.height, pictures.width) if is_larger else batch.denoise
     fill = lookup(method, INPAINT_METHODS, "inpainting method")

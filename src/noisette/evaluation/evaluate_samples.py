@@ -85,8 +85,8 @@ def evaluate(
         quality is measured against one half, the other half is the row "real data", and copies are searched in both.
         Default: the run that the model was trained in.
     value_range: the values of black and white if arrays are not uint8: (0, 1) or (-1, 1), for samples and reference.
-    flips, max_shift: a mirrored reference picture, or one moved by up to so many pixels, counts as that picture. flips
-        is by default whether the run was trained with --flip.
+    flips, max_shift: a mirrored reference picture (flips), or one shifted by up to max_shift pixels, counts as that
+        picture. Default of flips: whether the run was trained with --flip.
     batch: pictures per batch of a model; 64 on a CPU, else 256, by default.
     extractor: the network of the features; EfficientNet-Lite0 by default, InceptionExtractor for published figures.
     progress: called with (name of the current part, units done, units in all).

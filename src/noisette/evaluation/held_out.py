@@ -52,8 +52,8 @@ def load_held_out(pictures: Pictures, run: str | Path, source: str | Path | None
 def _load_from_run(pictures: Pictures, run: Path) -> HeldOut:
     if not (run / MANIFEST_FILE).is_file():
         raise InputError(
-            f"{run} is a model without its pictures: give the run folder that it was trained in, or pictures that it "
-            "was not trained on with --data"
+            f"{run} has no held-out pictures: give --data with the run folder of the model, or with pictures that it "
+            "was not trained on"
         )
     data = Dataset.open(run)
     if (data.pictures.mode, data.pictures.shape) != (pictures.mode, pictures.shape):
@@ -77,7 +77,7 @@ def _known_labels(pictures: Pictures, labels: list[str | None]) -> tuple[str | N
 def _check_size(held_out: HeldOut, where: str) -> HeldOut:
     if len(held_out.pixels) < MIN_PICTURES:
         raise InputError(
-            f"{where} holds {len(held_out.pixels)} pictures to compare with, too few to say anything: "
+            f"{where} holds {len(held_out.pixels)} pictures to compare with, too few for a comparison: "
             f"give at least {MIN_PICTURES} with --data"
         )
     return held_out

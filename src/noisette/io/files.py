@@ -91,7 +91,7 @@ def atomic_folder(path: str | Path, *, required_bytes: int = 0, replace: bool = 
         if path.exists() and not path.is_dir():
             raise FileExistsError(errno.EEXIST, "a file is in the way", str(path))
         if not replace and path.exists() and any(path.iterdir()):
-            raise InputError(f"{path} already holds something: give a new or an empty folder")
+            raise InputError(f"{path} is not empty: give a new or an empty folder")
         require_space(path, required_bytes)
         part, old = _temporary_path(path, "part"), _temporary_path(path, "old")
         try:
@@ -267,7 +267,9 @@ def read_bytes(path: str | Path, max_bytes: int | None = None) -> bytes:
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):  # a device or pipe may never end
-            raise InputError(f"cannot read {path}: it is {'a folder' if stat.S_ISDIR(status.st_mode) else 'no file'}")
+            raise InputError(
+                f"cannot read {path}: it is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a regular file'}"
+            )
         if max_bytes is not None and status.st_size > max_bytes:
             sizes = f"{format_size(status.st_size)}, and at most {format_size(max_bytes)} can be read"
             raise InputError(f"cannot read {path}: it has {sizes}")

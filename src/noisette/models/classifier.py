@@ -89,7 +89,7 @@ class PictureClassifier(nn.Module):
 def _parse_config(data: Mapping[str, Any], path: Path) -> ClassifierModelConfig:
     """The config in the content of a classifier folder's config.json."""
     if "classifier" not in data:
-        raise InputError(f"{path.parent} is no classifier: `noisette.load` opens models that draw")
+        raise InputError(f"{path.parent} is not a classifier: open it with noisette.load")
     return from_json(ClassifierModelConfig, get_only(data, "classifier", path), f"{path}: classifier")
 
 

@@ -170,7 +170,7 @@ def _match_category(name: str, value: AttributeValue, categories: Mapping[str, i
             return spelling
     if not isinstance(value, str) and (same := [c for c in categories if _is_number(c, value)]):
         return same[0]
-    raise InputError(f"the attribute {name!r} is never {spellings[-1]!r}{suggest_names(spellings[-1], categories)}")
+    raise InputError(f"the attribute {name!r} has no value {spellings[-1]!r}{suggest_names(spellings[-1], categories)}")
 
 
 def _is_number(word: str, value: float) -> bool:
@@ -189,7 +189,7 @@ def _standardize(name: str, value: AttributeValue, index: int, pictures: Picture
         raise InputError(f"the attribute {name!r} is a number, not {value!r}")
     if not pictures.scales:
         raise InputError(
-            f"this model was trained before the units of {name!r} were kept with it: train it anew, "
-            "or ask for words alone"
+            f"this model does not record the units of {name!r}: train it again with this version, or give only "
+            "attributes that are words"
         )
     return (value - pictures.means[index]) / pictures.scales[index]

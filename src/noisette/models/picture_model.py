@@ -29,7 +29,7 @@ from .task import InputImages
 
 
 class PictureModel(DiffusionModel, Displayed):
-    """A diffusion model with its config: the kind of pictures that it draws, their labels, its sampling defaults."""
+    """A diffusion model with its config: size and mode of its pictures, their labels, its sampling defaults."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(build(config.net), config.schedule, config.parametrization)
@@ -56,9 +56,9 @@ class PictureModel(DiffusionModel, Displayed):
         """The `Condition` of `n` images from names; None for a model that takes none.
 
         A label is a name, or a mixture: "potion:0.5,weapon:0.5" or {"potion": 0.5, "weapon": 0.5}. Attributes are
-        {"hue": 0.3, "shape": "round"}, in the data's own units. A text is any sentence. One of each is for all images;
-        of several, image i takes the i-th, repeated. None is the null condition. `image` is the picture that the
-        model's task needs, in model space: one for all images, or one each.
+        {"hue": 0.3, "shape": "round"}, in the data's own units. A text is any sentence. Each is one for all images, or
+        several: image i takes number i modulo their number. None is the null condition. `image` is the input picture
+        of the model's task, (1 or n, C, H, W), premultiplied in [-1, 1]. Raises InputError for unknown names.
         """
         labels: list[Label | None] = [label] if label is None or isinstance(label, str | Mapping) else list(label)
         values = [attributes] if attributes is None or isinstance(attributes, Mapping) else list(attributes)
@@ -87,7 +87,7 @@ class PictureModel(DiffusionModel, Displayed):
         """The class number of a label; -1 for None. Raises InputError for unknown labels and mixtures."""
         row = encode_labels([name], self.pictures.labels)
         if row.is_floating_point():
-            raise InputError(f"{name!r} is a mixture of labels, which has no number: give one of them")
+            raise InputError(f"{name!r} is a mixture of labels, which has no class number: give one of them")
         return int(row[0])
 
     def sampler(self, name: str | None = None) -> Sampler:
@@ -124,7 +124,7 @@ class PictureModel(DiffusionModel, Displayed):
         checkpoint.save_model(Path(folder), {"model": to_json(self.config)}, self.net.state_dict())
 
     def save_sampling(self, folder: str | Path, sampling: SamplingDefaults) -> None:
-        """Make `sampling` the default of this model, which was read from `folder`, there and in memory.
+        """Make `sampling` the default of this model, in memory and in `folder`, from which it was read.
 
         Weights and hash do not change, so earlier samples can still be reproduced.
         """
@@ -136,9 +136,10 @@ class PictureModel(DiffusionModel, Displayed):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "PictureModel":
-        """Read a model folder, a run folder's `model`, or a checkpoint of a run: the average that it had then.
+        """Open a model folder, a run folder (its `model`), a checkpoint of a run (its averaged weights), a model of the
+        package by its name, or `hf://OWNER/NAME` from the hub. The model is on the CPU, in evaluation mode.
 
-        `hf://OWNER/NAME` is a model of the hub. On the CPU, in evaluation mode.
+        Raises InputError if there is no such model, or if it is damaged.
         """
         path = _find_model_folder(folder)
         if (path / "state.json").is_file():
@@ -178,7 +179,7 @@ def _parse_config(data: Mapping[str, Any], path: Path) -> ModelConfig:
     """The config in the content of a model folder's config.json."""
     if "classifier" in data:
         raise InputError(
-            f"{path.parent} is a classifier, which draws nothing: PictureClassifier.from_pretrained opens it"
+            f"{path.parent} is a classifier and generates no pictures: open it with PictureClassifier.from_pretrained"
         )
     return from_json(ModelConfig, get_only(data, "model", path), f"{path}: model")
 
@@ -204,12 +205,13 @@ def _describe_unfinished(run: Path) -> str:
     """What to do with a run folder that has no model yet."""
     newest = checkpoint.find_latest(run)
     instead = "" if newest is None else f", or give its newest checkpoint, {newest.folder}, in place of {run}"
-    return f"{run} is a run that is not finished: go on with it by the same noisette train command{instead}"
+    return f"{run} is a run that is not finished: continue it with the same noisette train command{instead}"
 
 
 def load(path: str | Path) -> PictureModel:
     """Open a run folder, a model folder or a checkpoint of a run: `noisette.load("runs/emoji")`.
 
-    Or one that comes with the package, by its name: `noisette.load("emoji-16")`.
+    Or a model of the package by its name, `noisette.load("emoji-16")`, or of the hub, "hf://OWNER/NAME", which is
+    downloaded. The model is on the CPU, in evaluation mode. Raises InputError if there is no such model.
     """
     return PictureModel.from_pretrained(path)

@@ -110,7 +110,7 @@ def register(
     kind: Kind | None = None,
     network: Callable[[Any], nn.Module] | None = None,
 ) -> T:
-    """Make one's own class or function usable by name: in recipes, on the command line, in saved models and runs.
+    """Make your own class or function usable by name: in recipes, on the command line, in saved models and runs.
 
     definition: one of
         - a dataclass that is a `Schedule`, `Parametrization`, `LossSpec`, `Weighting`, `TimestepSampler`, `Task`, or an

@@ -66,10 +66,11 @@ def train(
         pictures in memory, (N, C, H, W) or (N, H, W, C), C = 1 (L), 2 (LA), 3 (RGB) or 4 (RGBA, straight alpha): uint8,
         or floats with `value_range`.
     out: the run folder; one that holds a run of the same options is resumed. None: a new folder below runs/ in the
-        current directory, named after the source. It is not a temporary one, since training may have taken hours.
-    labels, attributes, texts: beside pictures in memory, one per picture: names, integers (negative: none) or None;
-        {name: N values} or N dicts of numbers and words; captions, which are used with `text` or `encoder`. With an
-        .npy file, labels is the path of the .npy with its labels.
+        current directory, named after the source.
+    labels: for pictures in memory, N names, integers (negative: no label) or None. For an .npy file, the path of the
+        .npy with its labels.
+    attributes, texts: for pictures in memory, {name: N values} or N dicts of numbers and words; and N captions, which
+        are used with `text` or `encoder`.
     value_range: (0, 1) or (-1, 1), required for floats in memory.
     seconds, images: length of the run: seconds or "10m" for everything that this call does; or training images, 50_000
         or "50k". Default: 600 seconds.
@@ -145,13 +146,14 @@ def train_classifier(
     lr: float = 1e-3,
     seed: int = 0,
 ) -> PictureClassifier:
-    """Train a classifier of noisy pictures for classifier guidance, as `noisette train-classifier` does.
+    """Train a noise-conditioned classifier for classifier guidance, as `noisette train-classifier` does.
 
     source: a run folder, for its pictures, labels and noise schedule; or a source of pictures with labels, for models
-        of the presets' schedule.
-    out: the folder to write it into; None: nothing is written.
+        with the noise schedule of the presets `tiny` to `dit-tiny`.
+    out: the folder to write the classifier into; None: nothing is written.
     seconds, images: length of the training: seconds or "2m" (default: 120 seconds), or training images.
-    size: of the pictures, if `source` is not a run, as in `train`.
+    size: of the pictures in pixels, as in `train`; only if `source` is not a run. batch: images per step. lr: the
+        highest learning rate.
 
     Returns the classifier on the CPU. Raises InputError if there are fewer than two labels. Global state is left as it
     was.

@@ -43,7 +43,7 @@ def save_with_card(model: PictureModel, folder: str | Path, licenses: Licenses |
     """`model.save_pretrained(folder)`, and a model card beside it: README.md and samples.png.
 
     A model that needs an input picture (an upscaler, a segmentation model) gets no samples.png. A folder that is new or
-    empty gets all files at once, or none if this is interrupted.
+    empty gets all files at once, or none if the call is interrupted.
     """
     folder = Path(folder)
     is_new = not folder.is_dir() or not any(folder.iterdir())
@@ -59,7 +59,7 @@ def save_with_card(model: PictureModel, folder: str | Path, licenses: Licenses |
 def push_to_hub(model: PictureModel, name: str, licenses: Licenses | None = None, *, private: bool = True) -> str:
     """Upload a model with its card to the Hugging Face repository `name` (OWNER/NAME); return its address.
 
-    The repository is created if needed, private by default. This is the only function here that uses the network.
+    The repository is created if needed, private by default. Raises InputError if the hub refuses or is not reached.
     """
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / name.rpartition("/")[2]

@@ -44,8 +44,8 @@ def adapt_guide(guide: PictureModel, model: PictureModel) -> PictureModel:
         return guide
     if (adapt_network(guide.config, config), guide.config.schedule) != (config.net, config.schedule):
         raise InputError(
-            f"{config.origins[0].name} has another network or schedule than the model that started from it: it cannot "
-            "guide it"
+            f"{config.origins[0].name} has another network or schedule than this model, which started from it: give "
+            "another guide model"
         )
     adapted = PictureModel(replace(config, parametrization=guide.config.parametrization))
     made = initialize(guide.net.state_dict(), guide.config, adapted.net.state_dict(), config)

@@ -39,7 +39,7 @@ class Cascade:
             if (expected.pictures.mode, expected.height, expected.width) != given:
                 raise InputError(
                     f"an upscaler of {expected} cannot follow a model of {pictures.mode} pictures of "
-                    f"{pictures.width}×{pictures.height}: give models whose sizes meet"
+                    f"{pictures.width}×{pictures.height}: give models whose sizes and modes match"
                 )
             if not 0 <= self.noise_aug <= task.augment:
                 raise InputError(

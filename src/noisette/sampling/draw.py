@@ -44,18 +44,21 @@ def draw(
     noise_aug: float | None = None,
     batch: int | None = None,
 ) -> Gallery:
-    """`n` new pictures of seeds seed, seed + 1, …: the pixels that `noisette sample` gives for the same options.
+    """Generate `n` new pictures with seeds seed, seed + 1, …: the pixels that `noisette sample` writes.
 
-    A model is a PictureModel or its path; one given by its path is opened on the accelerator, where there is one. None
-    means the model's default. Without a label the model's labels are taken in turn; of several labels or texts, picture
-    i takes the i-th, over and over. A label may be a mixture, {"bread": 0.5, "sword": 0.5}.
+    model, guide_with, classifier, upscalers: a model object, or its path or name, which is then opened on the
+        accelerator if there is one.
+    label, text: one for all pictures, or several: picture i takes number i modulo their number. A label may be a
+        mixture, {"bread": 0.5, "sword": 0.5}. Default: the model's labels in turn.
+    All other arguments: None means the model's default.
 
     guidance: scale, -100 to 100; 1 is none. guidance_interval: times t from 0 (clean) to 1 (noise), default (0, 1).
-    guidance_rescale: 0 to 1. guide_with: the model to lead away from;
-    "base": the one that this model started from. palette: "#ff8000", several of them, or the path
-    of a PNG. eta: 0 to 1, for ddim. temperature: factor of all noise, above 0 to 2. upscalers: models of task
-    Upscale, applied in order. noise_aug: noise on the input of each, default 0.1. batch: pictures drawn at once,
-    default 16 on a CPU, else 256. Raises InputError for what cannot be drawn.
+    guidance_rescale: 0 to 1. guide_with: the model to guide away from; "base": the one that this model started from.
+    palette: "#ff8000", several of them, or the path of a PNG. eta: 0 to 1, for ddim. temperature: factor of all noise,
+    above 0, at most 2. upscalers: models of task Upscale, applied in order. noise_aug: standard deviation of the noise
+    on the input of each, 0 to 0.5, default 0.1. batch: pictures per batch, default 16 on a CPU, else 256.
+
+    Returns a `Gallery`: `.pixels` is uint8, (n, C, H, W), straight alpha. Raises InputError for invalid arguments.
     """
     model = _open_model(model)
     several = [upscalers] if isinstance(upscalers, str | Path | PictureModel) else upscalers

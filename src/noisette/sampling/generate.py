@@ -88,7 +88,10 @@ def _reference_denoiser(model: PictureModel, cond: Condition | None, guidance: G
     if guidance.guide_model is not None:
         return other.given(cond)
     if cond is None:
-        raise InputError(f"guidance {guidance.scale:g} needs a condition, and this model was trained without labels")
+        raise InputError(
+            f"guidance {guidance.scale:g} needs a condition, and this model was trained without labels, attributes and "
+            "text: leave guidance out, or give a guide model"
+        )
     return model.given(cond.null())
 
 

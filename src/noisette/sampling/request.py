@@ -122,7 +122,10 @@ class SampleRequest(SampleSettings):
         """The helpers, with RUN/early as guide model where the request names it. Raises InputError where the model or
         a helper is not the one that the request names."""
         if self.model != model.hash:
-            raise InputError(f"the request is of another model, {self.model[:12]}…, and this one is {model.hash[:12]}…")
+            raise InputError(
+                f"the record is of another model, {self.model[:12]}…, and this one is {model.hash[:12]}…: give the "
+                "model that generated the picture"
+            )
         given = tuple(upscaler.hash for upscaler in helpers.upscalers)
         if given != self.upscalers:
             raise InputError(

@@ -17,14 +17,16 @@ def request_neighbors(board: Board, index: int, degrees: float) -> BoardRequest:
     """DEFAULT_COUNT pictures whose noise is rotated from that of picture `index` by `degrees`."""
     sample = require_unbranched(board.get_sample(index))
     if len(board.samples) + DEFAULT_COUNT > MAX_BOARD:
-        raise InputError(f"the board has room for {MAX_BOARD} pictures: press Draw, or vary the kept, to begin anew")
+        raise InputError(
+            f"the tab Keep holds at most {MAX_BOARD} pictures: press Draw, or Vary the kept, to replace them"
+        )
     return sample.make_request(sample.lineage.children(DEFAULT_COUNT, degrees, board.generation * SEEDS_PER_GENERATION))
 
 
 def request_mutants(board: Board, degrees: float) -> BoardRequest:
     """Pictures with rotated noise of the kept ones in turn; of those that the first one's model drew."""
     if not board.kept:
-        raise InputError("no picture is kept to mutate: keep a picture first")
+        raise InputError("there are no kept pictures: keep a picture first")
     first = board.kept[0]
     parents = [require_unbranched(sample) for sample in board.kept if sample.model_name == first.model_name]
     number = max(DEFAULT_COUNT, len(board.samples))
@@ -38,8 +40,8 @@ def require_unbranched(sample: BoardSample) -> BoardSample:
     """The same sample. Raises InputError for a branch: its noise gives the trajectory that it left."""
     if sample.branch is not None:
         raise InputError(
-            f"a picture that branched off after step {sample.branch.step} cannot be drawn from its noise: "
-            "choose another"
+            f"a picture that branched off after step {sample.branch.step} has no variations, because it cannot be "
+            "generated from its noise alone: choose another"
         )
     return sample
 
@@ -47,7 +49,7 @@ def require_unbranched(sample: BoardSample) -> BoardSample:
 def request_replacements(board: Board) -> BoardRequest:
     """New pictures with the labels of the rejected ones, in their order."""
     if not board.rejected:
-        raise InputError("no picture is rejected to be replaced: reject a picture first")
+        raise InputError("there are no rejected pictures: reject a picture first")
     old = [board.get_sample(i) for i in sorted(board.rejected)]
     first = REPLACEMENT_SEED_START + board.generation * SEEDS_PER_GENERATION
     return _with_prompts_of(old[0].make_request([NoiseLineage(first + i) for i in range(len(old))]), old)

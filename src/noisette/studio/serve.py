@@ -35,7 +35,9 @@ def serve(
     Must be called in the main thread of a process of its own: it makes new files private, and forbids connections.
     """
     if not has_token and not is_loopback(host):
-        raise InputError(f"--no-token is for this machine alone, and {host} is for others: leave out --no-token")
+        raise InputError(
+            f"--no-token is only for addresses that other machines cannot reach, got {host}: leave out --no-token"
+        )
     given_model = None if model is None else _resolve_model(model)
     environment = dict(os.environ)  # of training, which may use the network
     os.environ |= OFFLINE_ENVIRONMENT  # before gradio is imported

@@ -87,7 +87,7 @@ class Board:
 
     def get_sample(self, index: int) -> BoardSample:
         if not 0 <= index < len(self.samples):
-            raise InputError(f"the board has no picture {index + 1}: it has {len(self.samples)}")
+            raise InputError(f"there is no picture {index + 1}: there are {len(self.samples)}")
         return self.samples[index]
 
     def with_samples(self, samples: Sequence[BoardSample]) -> "Board":
@@ -112,7 +112,7 @@ class Board:
         if update.indices is None and update.index is None:
             return self.with_samples(update.samples)
         if update.generation != self.generation:
-            raise InputError("the board was filled anew meanwhile: nothing was changed")
+            raise InputError("the pictures were replaced meanwhile: nothing was changed")
         if update.index is not None:
             return self.insert(update.samples, update.index)
         new = dict(zip(update.indices or (), update.samples, strict=True))

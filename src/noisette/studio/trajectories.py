@@ -49,7 +49,7 @@ def make_settings(
     check_integer("steps", steps, 1, MAX_STEPS)
     if not 0 <= guided_range[0] <= guided_range[1] <= 1:
         raise InputError(
-            f"guided range must be two parts of the steps from 0 to 1, the first not above the second, got "
+            f"guided range must be two fractions of the steps, 0 to 1, the first not above the second, got "
             f"{guided_range[0]:g} to {guided_range[1]:g}"
         )
     scale, times = defaults.guidance if guidance is None else guidance, model.grid(steps, grid)
@@ -148,7 +148,7 @@ def draw_branch(
     """
     request, model_name = trajectory.request, trajectory.model_name
     if trajectory.branch is not None:
-        raise InputError("this trajectory is a branch itself: branch off from the one that it left")
+        raise InputError("this trajectory is a branch itself: branch off from the original one")
     if not 0 <= step < trajectory.num_steps:
         raise InputError(f"a branch must begin at a step before the last, 0 to {trajectory.num_steps - 1}, got {step}")
     if model.hash != request.model:

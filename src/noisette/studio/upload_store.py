@@ -51,7 +51,7 @@ class UploadStore:
             if total > self.max_total:
                 raise InputError(
                     f"the studio holds at most {format_size(self.max_total)} of uploads, and this one makes "
-                    f"{format_size(total)}: wait an hour, or start the studio anew"
+                    f"{format_size(total)}: wait an hour, or restart the studio"
                 )
             self.reserved += number
         try:

@@ -63,7 +63,7 @@ def grow_recipe(recipe: Recipe, base: PictureModel, keep_network: bool, pictures
         raise InputError(
             f"{model_name(base)} was trained with {type(config.schedule).__name__} and "
             f"{type(config.parametrization).__name__}, this preset with {type(model.schedule).__name__} and "
-            f"{type(model.parametrization).__name__}: leave --preset out, which takes over all of the model"
+            f"{type(model.parametrization).__name__}: leave --preset out to use that model's network"
         )
     model = replace(
         model,
@@ -98,8 +98,8 @@ def load_origin(state: TrainingState, config: ModelConfig, start_from: str | Non
     made = initialize(base.net.state_dict(), base.config, state.model.net.state_dict(), config)
     if made.share < MIN_SHARE:
         raise InputError(
-            f"only {100 * made.share:.2g} % of this network's weights can come from {origin.name}: leave --preset out, "
-            f"which takes over its network, or start from scratch with --from {FROM_SCRATCH}"
+            f"only {100 * made.share:.2g} % of this network's weights can come from {origin.name}: leave --preset out "
+            f"to use its network, or start from scratch with --from {FROM_SCRATCH}"
         )
     for model in (state.model, state.ema.model):
         model.net.load_state_dict(made.state)

@@ -39,7 +39,8 @@ class TrainOptions:
     seconds or images may be larger: the run is then made longer.
     """
 
-    preset: str = "auto"  # a key of recipes.presets.PRESETS, or "auto": the largest that the run is long enough for
+    preset: str = "auto"  # a key of recipes.presets.PRESETS; "auto": the network of the model to start from, or else
+    # the largest of tiny, small and base that the run is long enough for
     seconds: float | None = None  # time limit for everything that `train` does, in seconds, > 0
     images: int | None = None  # training images that the run sees, each time that it sees one counted, >= 1
     size: tuple[int, int] | None = None  # height and width in pixels, 8 to 1024; None: see data.prepare
@@ -223,5 +224,5 @@ def describe_early_end(plan: TrainingPlan, data: Dataset) -> tuple[str, ...]:
         return ()
     return (
         f"ends early: {len(data.train)} training pictures, each shown {training.max_epochs:g} times; showing them more "
-        f"often would make the model memorize them (more all the same: --images)",
+        f"often would make the model memorize them (--images sets another length)",
     )

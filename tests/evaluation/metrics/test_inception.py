@@ -44,5 +44,5 @@ def test_what_is_no_such_file(file: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"Mixed_7c\S+ is missing or of another shape"):
         InceptionExtractor(tmp_path / "cut.pth")
     (tmp_path / "code.pth").write_bytes(pickle.dumps(Path))
-    with pytest.raises(InputError, match="cannot be read as weights"):
+    with pytest.raises(InputError, match="cannot be read as a PyTorch file of tensors"):
         InceptionExtractor(tmp_path / "code.pth")

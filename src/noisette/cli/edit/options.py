@@ -38,7 +38,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the first picture; picture i ha
 Rounds = Annotated[
     int,
     typer.Option(
-        help="How often each step is taken, with new noise in between (RePaint); more: slower, and a better fit."
+        help="How many times each step is taken, with new noise in between (RePaint); more: slower, a better fit."
     ),
 ]
 Temperature = Annotated[

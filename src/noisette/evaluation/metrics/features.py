@@ -145,7 +145,7 @@ def extract_features(pooled_features: Callable[[Images], Features], pixels: UInt
     """
     require_uint8(pixels)
     if len(pixels) == 0:
-        raise InputError("features are extracted from at least one picture, got none")
+        raise InputError("at least one picture is needed to compute features, got none")
     return torch.cat(
         [torch.cat([pooled_features(view) for view in to_opaque_rgb(some)], dim=1) for some in pixels.split(batch)]
     )

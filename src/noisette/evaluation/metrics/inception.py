@@ -218,7 +218,7 @@ def _load_weights(path: Path) -> tuple[InceptionV3, str]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as weights, and nothing else is read: {error}") from error
+        raise InputError(f"{path} cannot be read as a PyTorch file of tensors: {error}") from error
     net, known = InceptionV3(), {}
     if isinstance(found, dict):
         known = {k: v for k, v in found.items() if not str(k).startswith(("fc.", "AuxLogits."))}

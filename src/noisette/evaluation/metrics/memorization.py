@@ -40,7 +40,7 @@ def measure_memorization(
     """Measure which samples are copies of training pictures (Carlini et al. 2023; Yoon et al. 2023).
 
     samples, training: uint8 (b, c, h, w) and (n, c, h, w), straight alpha, of one mode and size.
-    flips, max_shift: a mirrored training picture, or one moved by up to so many pixels, counts as that picture.
+    flips, max_shift: a mirrored training picture, or one shifted by up to max_shift pixels, counts as that picture.
 
     A sample is a copy if it is at least three times as close to one training picture as to any other. Training pictures
     that repeat are counted once; otherwise their copies would be as near to the second as to the first. Near duplicates
@@ -57,7 +57,7 @@ def measure_memorization(
     kept = find_distinct(training, flips=flips, max_shift=max_shift)
     if len(samples) == 0 or len(kept) < 2:
         raise InputError(
-            f"copies are looked for in at least 1 sample and 2 different training pictures, got {len(samples)} and "
+            f"a search for copies needs at least 1 sample and 2 different training pictures, got {len(samples)} and "
             f"{len(kept)}"
         )
     flat = premultiply(samples).flatten(1).double()
