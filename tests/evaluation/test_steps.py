@@ -206,7 +206,7 @@ def test_too_few_are_refused(sprites, tmp_path) -> None:
 
 
 def test_a_model_without_pictures_needs_data(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"give the run folder .* or pictures .* with --data"):
+    with pytest.raises(InputError, match=r"give --data with the run folder .* or with pictures"):
         load_held_out(Pictures("L", 8, 8), tmp_path)
 
 
