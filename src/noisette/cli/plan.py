@@ -23,7 +23,7 @@ def plan(
         str | None,
         typer.Option(
             "--for",
-            help="Time for all six models together: 6m, 20m. Default: 6m. Longer while other programs use the CPU.",
+            help="Time for all six models together: 6m, 20m. Default: 6m. Takes longer on a busy CPU.",
         ),
     ] = None,
     images: Annotated[
