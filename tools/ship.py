@@ -37,10 +37,11 @@ To start from: `noisette train FOLDER --from {name}` for small pictures such as 
 draws pictures of no particular kind."""
 MISUSE = """\
 - Not for photographs, faces of people, text or medical pictures: it has seen icons, emoji and clip art alone.
-- Not for logos: as far as their names tell, the training pictures hold no brands; what looks like one is an accident.
-- Not for samples that must be free of every resemblance: a sample can be close to a training picture. `noisette
-  evaluate` compares samples with your own pictures, not with these.
-- Flags and gestures of the training pictures can have a meaning that nobody intended: look at what you publish."""
+- Not for logos: pictures whose names are brands were left out of the training pictures; a sample can resemble one.
+- Not where samples must not resemble any training picture: a sample can be close to one, and `noisette evaluate`
+  compares samples with your own pictures, not with these.
+- The training pictures include flags and gestures, which can have a meaning that you do not intend: look at the
+  samples before you publish them."""
 
 
 @dataclass(frozen=True)

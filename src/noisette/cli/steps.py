@@ -37,7 +37,10 @@ def steps(
         list[int] | None, typer.Option("--steps", help="Measure only this number of steps. Repeatable.")
     ] = None,
     temperature: Annotated[list[float] | None, typer.Option(help="Measure only this temperature. Repeatable.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Guidance scale. Default: the model's.")] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="Guidance scale of all settings; stored with the recommended one. Default: the model's."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Measure fewer settings with fewer samples.")] = False,
     keep: Annotated[bool, typer.Option("--keep-default", help="Do not change the model's default.")] = False,
     out: Annotated[Path | None, typer.Option(help="Output folder. Default: MODEL.")] = None,
