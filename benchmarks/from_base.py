@@ -30,7 +30,9 @@ from noisette.models.picture_model import load
 from noisette.sampling.draw import draw
 from noisette.shapes import UInt8Images
 from noisette.training import TrainOptions, train
+from noisette.training.origin import LIMITED_PICTURES, MAX_EPOCHS
 
+HELD_OUT = 0.1  # share of its pictures that a run sets aside
 HEADER = (
     "| start | images | seconds | held-out loss | KID × 10³ | precision | recall | coverage | memorized, % |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -62,9 +64,11 @@ def split_source(args: argparse.Namespace, pictures: int | None, seed: int) -> T
 
 def train_from(trial: Trial, start: str, run: Path, seed: int, args: argparse.Namespace) -> str:
     """Trains into `run`; returns length, time and held-out loss as columns."""
-    began = time.monotonic()
+    began, images, pictures = time.monotonic(), args.images, len(trial.pixels)
+    if images and start != "none" and pictures <= LIMITED_PICTURES:  # as with a time limit
+        images = min(images, round((1 - HELD_OUT) * pictures * MAX_EPOCHS))
     options = TrainOptions(
-        seconds=None if args.images else args.seconds, images=args.images, size=(args.size, args.size), preset="tiny",
+        seconds=None if images else args.seconds, images=images, size=(args.size, args.size), preset="tiny",
         start_from=start, seed=seed, evaluations=0, lr=args.lr, dropout=args.dropout,
     )  # fmt: skip
     train(trial.source, run, options)
@@ -128,7 +132,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--others", type=int, default=600)
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--for", dest="seconds", type=float, default=120.0, help="seconds of each training")
-    parser.add_argument("--images", type=int, help="training images, instead of --for")
+    parser.add_argument("--images", type=int, help="training images, instead of --for; few pictures from a base: fewer")
     parser.add_argument("--lr", type=float)
     parser.add_argument("--dropout", type=float)
     return parser.parse_args(arguments)
