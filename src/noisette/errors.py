@@ -31,7 +31,7 @@ def shorten(text: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[len(text) - (limit - 1) // 2 :]}"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of a library's error message, without its full stop; its class if it has no message."""
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 

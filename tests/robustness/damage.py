@@ -120,6 +120,8 @@ def damage_runs(count: int, seed: int, folder: Path) -> Outcome:
         resume = run == runs[0] or draw.random() < 0.5  # a finished run is also sampled from as it is
         _attempt(copied, source, resume, expected, f"{number}: {kind} of {run.name}/{name}", outcome)
         shutil.rmtree(copied)
+        if (number + 1) % 25 == 0:
+            print(f"{number + 1} of {count}: {outcome}", file=sys.stderr, flush=True)
     return outcome
 
 

@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 import noisette
+from encoders import random_bert
 from noisette.cli.diagnosis import diagnose_run
 from noisette.data import Dataset
 from noisette.data.decode import BadPicture, decode
 from noisette.data.png import read_metadata, read_png, write_png
 from noisette.data.source import open_source
-from noisette.data.text import CaptionEmbeddings
+from noisette.data.text import CaptionEmbeddings, open_encoder
 from noisette.edit.hspace import load_directions
 from noisette.errors import InputError
 from noisette.evaluation.steps import StepsReport
@@ -48,16 +49,8 @@ from .mutation import Kind
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "v0.1.0"
 MODELS = (
-    "plain",
-    "context",
-    "dit",
-    "given-betas",
-    "linear-attention",
-    "quadratic",
-    "attributes",
-    "variant",
-    "upscaler",
-)
+    "plain", "context", "dit", "given-betas", "linear-attention", "quadratic", "attributes", "variant", "upscaler",
+)  # fmt: skip
 REQUEST = {"steps": 1, "n": 1, "batch": 1}
 
 
@@ -150,6 +143,15 @@ def make_pictures(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for i in range(6):
         Image.fromarray(rng.integers(0, 256, (8, 8, 4), np.uint8), "RGBA").save(folder / f"{i}.png")
+
+
+def make_encoder(folder: Path) -> list[str]:
+    random_bert(folder)
+    return ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+
+
+def read_encoder(folder: Path) -> object:
+    return open_encoder(str(folder))(["a red fish", "tool"])
 
 
 def make_table(name: str) -> Callable[[Path], list[str]]:
@@ -299,6 +301,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("PNG metadata", make_png, read_png_record),
     Kind("PyTorch checkpoint", make_pickles, read_pickles),
     Kind("diffusers", make_diffusers, read_diffusers),
+    Kind("text encoder", make_encoder, read_encoder),
     Kind("metadata.csv", make_table("metadata.csv"), read_source),
     Kind("metadata.jsonl", make_table("metadata.jsonl"), read_source),
     Kind("npz", make_array("a.npz"), read_source),

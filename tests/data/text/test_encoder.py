@@ -1,5 +1,6 @@
 """Sentence encoders: their embeddings, where they are found, and errors."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+import clock
 from encoders import WIDTH, random_bert
 from noisette.data.pictures import TextEncoderInfo
 from noisette.data.text import DEFAULT_ENCODER, TextEncoder, find_encoder, open_encoder, trust_encoder
@@ -100,6 +103,60 @@ def test_what_cannot_be_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         InputError, match=r"text needs the package transformers, which is not installed: pip install 'noisette\["
     ):
         open_encoder()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"num_hidden_layers": 3},
+            r"model\.safetensors lacks 16 tensors that config\.json describes, as encoder",
+        ),
+        (
+            {"num_hidden_layers": 10**6},
+            r"config\.json describes 1000000 layers, and model\.safetensors holds 39",
+        ),
+        ({"hidden_size": 10**6}, r"config\.json describes \d+ parameters, and model\.safetensors holds \d+ bytes"),
+        ({"type_vocab_size": 3}, r"tensor embeddings\.token_type_embeddings\.weight has shape \(2, 16\), and config"),
+        ({"attn_implementation": "owner/kernel"}, r"asks for another implementation of attention: remove its attn_"),
+        ({"text": {"_attn_implementation": "flash_attention_2"}}, "another implementation of attention: remove its _a"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_weights_is_refused(
+    tmp_path: Path, change: dict[str, object], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Tensors that are missing would be random; nothing large is built, nothing fetched, nothing else printed."""
+    folder = random_bert(tmp_path / "bert")
+    capfd.readouterr()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with clock.limited(5), pytest.raises(InputError, match=message):
+        open_encoder(str(folder))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_encoder_without_its_pooler_is_complete(tmp_path: Path) -> None:
+    folder = random_bert(tmp_path / "bert")
+    before = open_encoder(str(folder))(["a red fish"])
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: t for name, t in tensors.items() if not name.startswith("pooler")}, folder / "model.safetensors")
+    assert torch.equal(open_encoder(str(folder))(["a red fish"]).tokens, before.tokens)
+
+
+def test_texts_that_an_encoder_cannot_encode_are_refused(tmp_path: Path) -> None:
+    """Tokens without an embedding, an unknown word without a token for it, and weights that are not finite."""
+    folder = random_bert(tmp_path / "bert")
+    tokens, weights = (folder / "tokenizer.json").read_text(), load_file(folder / "model.safetensors")
+    for old, new in (('"fish": 10', '"fish": 99'), ('"unk_token": "[UNK]"', '"unk_token": "nothing"')):
+        assert old in tokens
+        (folder / "tokenizer.json").write_text(tokens.replace(old, new))
+        with pytest.raises(InputError, match="bert cannot be used as a sentence encoder"):
+            open_encoder(str(folder))(["a fish", "salmon"])
+    (folder / "tokenizer.json").write_text(tokens)
+    weights["embeddings.LayerNorm.bias"][3] = torch.nan
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(InputError, match="bert cannot be used as a sentence encoder: its embeddings are not finite"):
+        open_encoder(str(folder))(["a fish"])
 
 
 def test_a_model_does_not_choose_what_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ...errors import InputError, first_line, shorten
+from ...errors import InputError, shorten
 from ...io import hub
 from ...io.files import file_sha256
 from ..pictures import TextEncoderInfo
+from .pretrained import WEIGHTS_FILE, load_pretrained, refuse_unusable
 from .trusted import DEFAULT_ENCODER, KNOWN_ENCODERS, PackagedEncoder, trusted_encoders
 
-WEIGHTS_FILE = "model.safetensors"
 MODEL_FILES = ("config.json", WEIGHTS_FILE, "tokenizer.json", "tokenizer_config.json")
 OLD_TOKENIZER_FILE = "vocab.txt"  # in place of tokenizer.json
 MAX_ROWS = 32  # maximum embeddings per text for a model: the whole text, and its first 31 tokens
@@ -76,20 +76,10 @@ class SentenceEncoder:
         ):
             if expected is not None and found != expected:
                 raise InputError(f"{folder} holds {kind} than {name}: {found[:12]}…, not {expected[:12]}…")
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        with _only_hashed_files(folder) as hashed:
-            try:
-                self.tokenizer = AutoTokenizer.from_pretrained(hashed, **local)
-                model = AutoModel.from_pretrained(hashed, use_safetensors=True, dtype=torch.float32, **local)
-            except Exception as error:  # transformers and tokenizers raise anything on damaged files
-                reason = first_line(error).replace(str(hashed), str(folder))
-                raise InputError(f"{folder} cannot be used as a sentence encoder: {reason}") from error
-        self.model = model.eval().requires_grad_(False)
-        self.info = TextEncoderInfo(name, digest, int(model.config.hidden_size), MAX_ROWS, files_digest)
+        with _only_hashed_files(folder) as hashed, refuse_unusable(folder, hashed):
+            self.tokenizer, self.model = load_pretrained(hashed)
+            width = int(self.model.config.hidden_size)
+        self.info = TextEncoderInfo(name, digest, width, MAX_ROWS, files_digest)
 
     def __call__(self, texts: Sequence[str]) -> TextEncoding:
         rows = [self._encode_one(text) for text in texts]
@@ -99,8 +89,11 @@ class SentenceEncoder:
 
     @torch.no_grad()
     def _encode_one(self, text: str) -> Float[Tensor, "l d"]:
-        tokens = self.tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-        states: Tensor = self.model(**tokens).last_hidden_state[0]
+        with refuse_unusable(self.info.name):
+            tokens = self.tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+            states: Tensor = self.model(**tokens).last_hidden_state[0]
+        if not states.isfinite().all():
+            raise InputError(f"{self.info.name} cannot be used as a sentence encoder: its embeddings are not finite")
         return states
 
 
