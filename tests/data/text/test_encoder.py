@@ -144,15 +144,21 @@ def test_an_encoder_without_its_pooler_is_complete(tmp_path: Path) -> None:
 
 
 def test_texts_that_an_encoder_cannot_encode_are_refused(tmp_path: Path) -> None:
-    """Tokens without an embedding, an unknown word without a token for it, and weights that are not finite."""
+    """Tokens without an embedding, an unknown word without a token for it, a tokenizer whose Rust code panics, and
+    weights that are not finite."""
     folder = random_bert(tmp_path / "bert")
-    tokens, weights = (folder / "tokenizer.json").read_text(), load_file(folder / "model.safetensors")
-    for old, new in (('"fish": 10', '"fish": 99'), ('"unk_token": "[UNK]"', '"unk_token": "nothing"')):
-        assert old in tokens
-        (folder / "tokenizer.json").write_text(tokens.replace(old, new))
+    tokenizer, weights = json.loads((folder / "tokenizer.json").read_text()), load_file(folder / "model.safetensors")
+    words = tokenizer["model"]
+    for change in (
+        {"model": words | {"vocab": words["vocab"] | {"fish": 99}}},
+        {"model": words | {"unk_token": "nothing"}},
+        {"pre_tokenizer": {"type": "FixedLength", "length": 0}},
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
+    ):
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer | change))
         with pytest.raises(InputError, match="bert cannot be used as a sentence encoder"):
             open_encoder(str(folder))(["a fish", "salmon"])
-    (folder / "tokenizer.json").write_text(tokens)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     weights["embeddings.LayerNorm.bias"][3] = torch.nan
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(InputError, match="bert cannot be used as a sentence encoder: its embeddings are not finite"):
