@@ -1,8 +1,10 @@
 """Annotations are executed in the tests, and what they forbid is found: else a wrong shape would pass them all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal, Protocol, runtime_checkable
 
 import pytest
 import torch
@@ -95,6 +97,63 @@ def test_classes_methods_and_generators() -> None:
     assert len(list(rows(torch.ones(2, 3)))) == 2
     with pytest.raises(WRONG):
         rows(torch.ones(2))
+
+
+@runtime_checkable
+class Named(Protocol):
+    name: str
+
+
+@of
+def any_of(
+    x: Float[Tensor, "b c"] | None,
+    numbers: Sequence[int] = (),
+    words: dict[str, int | None] | None = None,
+    named: Named | None = None,
+    kind: type[Exception] = Exception,
+    back: object = None,
+) -> int | Float[Tensor, "b"] | None:
+    return back
+
+
+@of
+def literal(word: Literal["a", "b"]) -> str:
+    return word
+
+
+def test_what_is_wrong_is_found_after_what_is_right() -> None:
+    """A call is not checked again where an earlier one was like it; one that differs in anything that counts is."""
+    x, named = torch.ones(2, 3), SimpleNamespace(name="a")
+    right = [
+        ((x, [1, 2], {"a": 1}, named, KeyError), {"back": 1}),
+        ((x, range(3), {"a": None}), {"back": torch.ones(2)}),
+        ((None, (True,)), {"back": torch.ones(4)}),
+        ((x, list(range(100))), {}),
+    ]
+    wrong = [
+        ((x.int(), [1, 2], {"a": 1}, named, KeyError), {"back": 1}),
+        ((x[0], [1, 2], {"a": 1}, named, KeyError), {"back": 1}),
+        ((x, ["1", "2"], {"a": 1}, named, KeyError), {"back": 1}),
+        ((x, "12"), {}),
+        ((x, ["1"] * 100), {}),
+        ((x, [1, 2], {"a": "1"}, named, KeyError), {"back": 1}),
+        ((x, [1, 2], {1: 1}, named, KeyError), {"back": 1}),
+        ((x, [1, 2], {"a": 1}, SimpleNamespace(title="a"), KeyError), {"back": 1}),
+        ((x, [1, 2], {"a": 1}, named, int), {"back": 1}),
+        ((x, [1, 2], {"a": 1}, named, KeyError), {"back": "1"}),
+        ((x, [1, 2], {"a": 1}, named, KeyError), {"back": torch.ones(3)}),
+        ((x, range(3), {"a": None}), {"back": torch.ones(2).int()}),
+        ((x[:1], range(3), {"a": None}), {"back": torch.ones(2)}),
+    ]
+    for _ in range(3):
+        for words, names in right:
+            assert any_of(*words, **names) is names.get("back")
+        for words, names in wrong:
+            with pytest.raises(WRONG):
+                any_of(*words, **names)
+        assert literal("a") == "a"
+        with pytest.raises(WRONG):
+            literal("c")
 
 
 def test_what_a_dataclass_refuses_itself_comes_first() -> None:
