@@ -12,6 +12,7 @@ from PIL import Image
 
 import masked
 from cli.conftest import call
+from noisette.report.explain import solvers
 
 __all__ = ["call"]
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,7 @@ FEW = {  # options that make a command small
     "steps": {"-n": "20", "--sampler": "ddim", "--grid": "karras", "--steps": "2"},
     "edit": {"--steps": "2"},
 }
+FEW_STEPS = (4, 6)  # of each sampler in a report; tests/report/explain/test_report.py renders one with all
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -134,6 +136,8 @@ def test_the_page_runs(
     page: Path, home: Path, run: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., object]
 ) -> None:
     monkeypatch.chdir(home)
+    monkeypatch.setattr(solvers, "STEPS", FEW_STEPS)
+    monkeypatch.setattr(solvers, "REFERENCE", ("heun", FEW_STEPS[-1]))
     names: dict[str, object] = {"NET": NET}
     for kind, text in blocks(page):
         if kind == "python":
