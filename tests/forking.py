@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 HEADER = 8  # bytes: the length of the request that follows
-# huggingface_hub reads its settings when it is imported: an environment with other ones needs a server of its own
+# not huggingface_hub: it reads its settings from the environment when it is imported, and each process has its own
 IMPORTS = (
     "torch._dynamo",  # which torch imports at the first step of an optimizer
     "typer._adapters",

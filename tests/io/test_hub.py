@@ -6,7 +6,6 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from forking import Server
+from forking import shared
 from noisette.errors import InputError
 from noisette.io import hub
 from noisette.models.picture_model import PictureModel, load
@@ -85,24 +84,17 @@ def stub() -> Iterator[tuple[type[Stub], str]]:
     server.shutdown()
 
 
-@contextmanager
-def commands_with_hub(home: Path, endpoint: str) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def commands_with_hub(home: Path, endpoint: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """What runs a command in `home`, with a server as its hub: each in a process of its own."""
     env = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home / "hf"), "HF_TOKEN": "hf_x", "HF_HUB_OFFLINE": "0"}
-    server = Server(("noisette.cli.sample", "noisette.sampling", "noisette.report"), **env)
-    yield partial(server.run, cwd=home)
-    server.close()
+    return partial(shared().run, cwd=home, **env)
 
 
 def test_up_and_down_again(stub, tmp_path: Path):
     """A model is pushed, and loaded by its hub name."""
     kind, endpoint = stub
     tiny().save_pretrained(tmp_path / "model")
-    with commands_with_hub(tmp_path, endpoint) as noisette:
-        go_up_and_down(noisette, kind, tmp_path)
-
-
-def go_up_and_down(noisette, kind: type[Stub], tmp_path: Path) -> None:
+    noisette = commands_with_hub(tmp_path, endpoint)
     push = ("--to", "hub", "--license", "MIT", "--push-to-hub", "me/sprites")
     done = noisette("export", "model", "out", *push)
     assert done.returncode == 0, done.stderr
@@ -133,19 +125,19 @@ def test_a_commit_that_is_named_is_what_is_loaded(stub, tmp_path: Path):
     kind.files |= {name: (tmp_path / "model" / name).read_bytes() for name in hub.MODEL_FILES}
     other, sample = "1" * 40, ("--out", "new", "-n", 1, "--steps", 1)
 
-    with commands_with_hub(tmp_path, endpoint) as noisette:
-        done = noisette("sample", f"hf://me/sprites@{COMMIT}", *sample)
-        assert done.returncode == 0, done.stderr
-        before = sorted((tmp_path / "new").iterdir())
+    noisette = commands_with_hub(tmp_path, endpoint)
+    done = noisette("sample", f"hf://me/sprites@{COMMIT}", *sample)
+    assert done.returncode == 0, done.stderr
+    before = sorted((tmp_path / "new").iterdir())
 
-        for wrong in ({}, {"config.json": other}):  # all files of the wrong commit; and all but the first
-            kind.commits = wrong
-            done = noisette("sample", f"hf://me/sprites@{other}", *sample)
-            message = f"the hub gave the revision {COMMIT} of me/sprites, not {other}"
-            assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    for wrong in ({}, {"config.json": other}):  # all files of the wrong commit; and all but the first
+        kind.commits = wrong
+        done = noisette("sample", f"hf://me/sprites@{other}", *sample)
+        message = f"the hub gave the revision {COMMIT} of me/sprites, not {other}"
+        assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
     kind.commits = {"model.safetensors": other}  # without a commit in the address, all files are of the first one's
-    with commands_with_hub(tmp_path / "model", endpoint) as noisette:  # with a cache of its own
-        done = noisette("sample", "hf://me/sprites", *sample)
+    noisette = commands_with_hub(tmp_path / "model", endpoint)  # with a cache of its own
+    done = noisette("sample", "hf://me/sprites", *sample)
     assert done.returncode == 2 and f"the hub gave the revision {other} of me/sprites, not {COMMIT}" in done.stderr
     assert sorted((tmp_path / "new").iterdir()) == before and not (tmp_path / "model" / "new").exists()
 
@@ -153,8 +145,8 @@ def test_a_commit_that_is_named_is_what_is_loaded(stub, tmp_path: Path):
 def test_nobody_there(tmp_path: Path):
     """Errors of the library become one sentence."""
     tiny().save_pretrained(tmp_path / "model")
-    with commands_with_hub(tmp_path, "http://127.0.0.1:9") as noisette:
-        done = noisette("export", "model", "out", "--to", "hub", "--push-to-hub", "me/sprites")
+    noisette = commands_with_hub(tmp_path, "http://127.0.0.1:9")
+    done = noisette("export", "model", "out", "--to", "hub", "--push-to-hub", "me/sprites")
     assert done.returncode == 2 and "cannot be reached" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
