@@ -7,7 +7,7 @@
 those. A Markdown table for each number of pictures and seed (of the choice of pictures, the training and the samples):
 other pictures (what can be reached), the training pictures themselves (a model that copies), one row for each start:
 what `noisette train --from` takes, or =MODEL for a model as it is, untrained; and, for runs that start from a base,
-samples guided away from it.
+samples guided away from it. "Off by": the largest difference of a channel's mean, in levels of 255.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from noisette.data import open_source, prepare
 from noisette.data.contact_sheet import contact_sheet
@@ -24,7 +26,7 @@ from noisette.data.entry import Source
 from noisette.data.png import write_png
 from noisette.evaluation.held_out import all_pixels
 from noisette.evaluation.metrics.evaluator import SampleEvaluator, SampleSet
-from noisette.evaluation.metrics.features import EfficientNetExtractor
+from noisette.evaluation.metrics.features import EfficientNetExtractor, premultiply
 from noisette.io.metrics_log import read_metrics
 from noisette.models.picture_model import load
 from noisette.sampling.draw import draw
@@ -34,8 +36,8 @@ from noisette.training.origin import LIMITED_PICTURES, MAX_EPOCHS
 
 HELD_OUT = 0.1  # share of its pictures that a run sets aside
 HEADER = (
-    "| start | images | seconds | held-out loss | KID × 10³ | precision | recall | coverage | memorized, % |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| start | images | seconds | held-out loss | KID × 10³ | precision | recall | coverage | memorized, % | off by |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -69,7 +71,7 @@ def train_from(trial: Trial, start: str, run: Path, seed: int, args: argparse.Na
         images = min(images, round((1 - HELD_OUT) * pictures * MAX_EPOCHS))
     options = TrainOptions(
         seconds=None if images else args.seconds, images=images, size=(args.size, args.size), preset="tiny",
-        start_from=start, seed=seed, evaluations=0, lr=args.lr, dropout=args.dropout,
+        start_from=start, seed=seed, evaluations=0, lr=args.lr, dropout=args.dropout, recipe=args.recipe,
     )  # fmt: skip
     train(trial.source, run, options)
     row = [r for r in read_metrics(run / "metrics.jsonl") if "held_out" in r][-1]
@@ -95,6 +97,11 @@ def rows(trial: Trial, name: str, seed: int, args: argparse.Namespace) -> Iterat
                 yield f"from {Path(start).name}, guidance {scale:g}", columns, pixels
 
 
+def channel_means(pixels: UInt8Images) -> Float[Tensor, "c"]:
+    """Of the premultiplied channels, in levels of 255."""
+    return 255 * premultiply(pixels).mean((0, 2, 3))
+
+
 def measure(pictures: int | None, seed: int, extractor: EfficientNetExtractor, args: argparse.Namespace) -> None:
     """The table of a number of pictures and a seed."""
     trial = split_source(args, pictures, seed)
@@ -102,14 +109,14 @@ def measure(pictures: int | None, seed: int, extractor: EfficientNetExtractor, a
     own = evaluator.measure_memorization(trial.others).share
     print(f"\n{len(trial.pixels)} pictures of {args.source}, seed {seed}: {args.samples} samples compared with "
           f"{len(trial.others)} others, of which {100 * own.value:.1f} % count as copies\n\n{HEADER}")  # fmt: skip
-    name = f"{len(trial.pixels)}-{seed}"
+    name, means = f"{len(trial.pixels)}-{seed}", channel_means(trial.others)
     for row, columns, pixels in rows(trial, name, seed, args):
         score = evaluator(SampleSet(row, pixels))
         kid, prdc, copies = score.kid, score.prdc, score.memorized
         print(
             f"| {row} | {columns} | {kid.value:.1f} [{kid.low:.0f}, {kid.high:.0f}] | {prdc.precision:.2f} | "
             f"{prdc.recall:.2f} | {prdc.coverage:.2f} | {100 * copies.value:.1f} [{100 * copies.low:.1f}, "
-            f"{100 * copies.high:.1f}] |",
+            f"{100 * copies.high:.1f}] | {(channel_means(pixels) - means).abs().max():.0f} |",
             flush=True,
         )
         write_png(args.out / f"{row.replace(' ', '-').replace(',', '')}-{name}.png", contact_sheet(pixels[:100]))
@@ -135,6 +142,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--images", type=int, help="training images, instead of --for; few pictures from a base: fewer")
     parser.add_argument("--lr", type=float)
     parser.add_argument("--dropout", type=float)
+    parser.add_argument("--recipe", help="a JSON file, as of noisette train")
     return parser.parse_args(arguments)
 
 
