@@ -28,13 +28,17 @@ def guided_diffusion() -> Any:
 
 
 def denoising_diffusion_pytorch() -> Any:
-    """It imports torchvision for a trainer that is not used here: an empty stand-in will do."""
-    if "torchvision" not in sys.modules:
-        parts = {name: types.ModuleType(f"torchvision.{name}") for name in ("transforms", "utils")}
-        empty = types.ModuleType("torchvision")
-        empty.__dict__.update(parts)
-        sys.modules["torchvision"] = empty
-        sys.modules.update({f"torchvision.{name}": part for name, part in parts.items()})
-    return pytest.importorskip(
-        "denoising_diffusion_pytorch.denoising_diffusion_pytorch", reason="make test installs it"
-    )
+    """It imports torchvision for a trainer that is not used here: an empty stand-in will do, until it is imported."""
+    parts = {name: types.ModuleType(f"torchvision.{name}") for name in ("transforms", "utils")}
+    empty = types.ModuleType("torchvision")
+    empty.__dict__.update(parts)
+    named = {"torchvision": empty, **{f"torchvision.{name}": part for name, part in parts.items()}}
+    stand_ins = {} if "torchvision" in sys.modules else named
+    sys.modules.update(stand_ins)
+    try:
+        return pytest.importorskip(
+            "denoising_diffusion_pytorch.denoising_diffusion_pytorch", reason="make test installs it"
+        )
+    finally:  # transformers asks whether it is installed
+        for name in stand_ins:
+            del sys.modules[name]
