@@ -37,11 +37,11 @@ OPTIONS = TrainOptions(preset="tiny", images=48, batch=8, precision="fp32", reci
 VOLATILE = ("metrics.jsonl", "state.json", "config.json")  # of a run: hold seconds and speeds, which differ every time
 
 
-def make_pictures(folder: Path) -> Path:
-    """60 pictures of 8×8 with two labels."""
+def make_pictures(folder: Path, count: int = 60) -> Path:
+    """Pictures of 8×8 with two labels."""
     numbers = np.random.default_rng(0)
-    for i in range(60):
-        path = folder / "ab"[i % 2] / f"{i:02d}.png"
+    for i in range(count):
+        path = folder / "ab"[i % 2] / f"{i:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(numbers.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
     return folder
@@ -154,7 +154,7 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
     """Name → the words of a command that writes into a folder; the models that they need are made first."""
     from tiny_models import tiny
 
-    pictures, run = make_pictures(folder / "pictures"), folder / "run"
+    pictures, run = make_pictures(folder / "pictures", 220), folder / "run"  # evaluate needs 20 held-out ones
     if not run.exists():
         train(pictures, run, OPTIONS)
         tiny().save_pretrained(folder / "model")
@@ -211,7 +211,7 @@ def kill_command(folder: Path, name: str, words: Callable[[Path], list[object]],
         if beside or any(map(is_leftover, left)):
             wrong.append(f"{name}, killed at call {at}: {(beside or list(left))[0]} was left over")
         shutil.rmtree(out, ignore_errors=True)
-        if (k + 1) % 10 == 0:
+        if (k + 1) % 5 == 0:
             print(f"{name}: {killed} kills, {len(wrong)} wrong so far", file=sys.stderr, flush=True)
     print(f"{name}: {killed} kills in {total} calls, {len(wrong)} wrong", flush=True)
     return wrong
