@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 import noisette
 from noisette.data import prepare
+from noisette.data.pictures import TextEncoderInfo
 from noisette.models import shipped
 from noisette.training import TrainOptions, train
 from noisette.training.plan import build_recipe
@@ -110,3 +111,14 @@ def test_what_cannot_ship_leaves_nothing(
     with pytest.raises(ship.InputError, match=message):
         ship.ship(tmp_path / "model", "Base" if wrong == "name" else "base", attribution)
     assert not (tmp_path / "home" / "base").exists()
+
+
+def test_without_captions_it_computes_what_it_did_without_one() -> None:
+    model = tiny(labels=(), wording=TextEncoderInfo("words", "0" * 64, width=6, max_tokens=5))
+    plain = ship.drop_captions(model)
+    assert plain.config.net.tokens == 0 and plain.pictures.text_encoder is None and model.pictures.text_encoder
+    x, t = torch.randn(3, 4, 8, 8), torch.tensor([0.01, 0.2, 0.9], dtype=torch.float64)
+    expected = model.given(model.condition(n=3))(x, t).x0
+    torch.testing.assert_close(plain.given(None)(x, t).x0, expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ship.InputError, match="without text"):
+        plain.condition(text="a red fish")

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -22,6 +22,7 @@ from noisette.io import checkpoint
 from noisette.io.files import atomic_folder, atomic_write
 from noisette.models import shipped
 from noisette.models.config import to_json
+from noisette.models.initialize import initialize
 from noisette.models.picture_model import PictureModel, load
 from noisette.report.card import NUM_SAMPLES, SAMPLES_FILE, Licenses, card_sections, find_run, front_matter
 from noisette.sampling.draw import draw
@@ -73,11 +74,15 @@ class PoolFacts:
         )
 
 
-def ship(run: Path, name: str, attribution: Path, figures: str = "") -> tuple[Path, str]:
+def ship(
+    run: Path, name: str, attribution: Path, figures: str = "", without_captions: bool = False
+) -> tuple[Path, str]:
     """Write the folder of a shipped model. Returns it, and a sentence on what half precision changes."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise InputError(f"a model's name is lower-case letters, digits and hyphens, got {name!r}")
     facts, model = PoolFacts.read(attribution), load(run)
+    if without_captions:
+        model = drop_captions(model)
     folder = shipped.ROOT / name
     with atomic_folder(folder, replace=True) as part:
         size = save_half(model, part / "weights")
@@ -92,6 +97,16 @@ def ship(run: Path, name: str, attribution: Path, figures: str = "") -> tuple[Pa
         text = write_text(model, find_run(run), name, facts, figures)
         atomic_write(part / "README.md", text.encode())
     return folder, report
+
+
+def drop_captions(model: PictureModel) -> PictureModel:
+    """A model without captions that computes what `model` computes without one."""
+    config = model.config
+    pictures, net = replace(config.pictures, text_encoder=None), replace(config.net, tokens=0)
+    other = PictureModel(replace(config, pictures=pictures, net=net)).eval().requires_grad_(False)
+    weights = initialize(model.net.state_dict(), config, other.net.state_dict(), other.config)
+    other.net.load_state_dict(weights.state)
+    return other
 
 
 def save_half(model: PictureModel, folder: Path) -> int:
@@ -138,11 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="a finished run folder")
     parser.add_argument("name", help="of the model in the package: base-16")
     parser.add_argument("--attribution", type=Path, required=True, help="the file that tools/pool/build.py writes")
+    parser.add_argument("--without-captions", action="store_true", help="leave out what reads captions")
     parser.add_argument("--figures", type=Path, help="Markdown for the card's section Figures")
     args = parser.parse_args(arguments)
     try:
         figures = args.figures.read_text("utf8") if args.figures else ""
-        folder, report = ship(args.run, args.name, args.attribution, figures)
+        folder, report = ship(args.run, args.name, args.attribution, figures, args.without_captions)
     except (InputError, OSError) as error:
         print(f"ship: {error}", file=sys.stderr)
         return 2
