@@ -415,14 +415,14 @@ def test_draw_from_text(visit: Visit) -> None:
 def test_draw_with_label_mixture_and_attributes(visit: Visit) -> None:
     page = visit.page
     choose(visit, "model", "attributes")
-    page.get_by_label("Attributes").wait_for(timeout=READY)
+    page.get_by_role("textbox", name="Attributes").wait_for(timeout=READY)
     visit.wait_for_text("attributes: shape (round or square), hue (a number)")
     visit.add_label("bread:0.5,sword:0.5")
     visit.set_number("number", 2)
-    page.get_by_label("Attributes").fill("hue=0.3, shape=round")
+    page.get_by_role("textbox", name="Attributes").fill("hue=0.3, shape=round")
     draw(visit)
     visit.wait_for_text("bread:0.5,sword:0.5, seed 1")
-    page.get_by_label("Attributes").fill("hue=red")
+    page.get_by_role("textbox", name="Attributes").fill("hue=red")
     page.locator("#draw").click()
     visit.wait_for_text("the attribute 'hue' is a number")
 
