@@ -89,12 +89,11 @@ def rows(trial: Trial, name: str, seed: int, args: argparse.Namespace) -> Iterat
             yield f"{Path(start[1:]).name} itself", no_training, draw(load(start[1:]), args.samples, seed=seed).pixels
             continue
         run = args.out / f"{Path(start).name}-{name}"
-        columns = train_from(trial, start, run, seed, args)
-        yield f"from {Path(start).name}", columns, draw(load(run), args.samples, seed=seed).pixels
-        if start != "none":
-            for scale in args.guidance:
-                pixels = draw(load(run), args.samples, seed=seed, guidance=scale, guide_with=load(start)).pixels
-                yield f"from {Path(start).name}, guidance {scale:g}", columns, pixels
+        columns, model = train_from(trial, start, run, seed, args), load(run)
+        yield f"from {Path(start).name}", columns, draw(model, args.samples, seed=seed).pixels
+        for scale in args.guidance if start != "none" else ():
+            pixels = draw(model, args.samples, seed=seed, guidance=scale, guide_with=start).pixels
+            yield f"from {Path(start).name}, guidance {scale:g}", columns, pixels
 
 
 def channel_means(pixels: UInt8Images) -> Float[Tensor, "c"]:
