@@ -1,13 +1,14 @@
 """The run's own sampling defaults against many other ways of drawing with the same weights.
 
-    python benchmarks/ways.py RUN [RUN …] [--n 300] [--seeds 0 1] [--ways 44] [--out FILE]
+    python benchmarks/ways.py RUN [RUN …] [--n 300] [--seeds 0 1] [--ways 45] [--out FILE] [--keep FOLDER]
 
-RUN is a run folder: a model with its training and held-out pictures. Each way draws the same number of pictures, with
+RUN is a run folder: a model with its training and held-out pictures; MODEL=RUN is another model, compared with the
+pictures of a run. Each way draws the same number of pictures, with
 the labels of training pictures, and one row of Markdown says how they compare with the held-out pictures: network calls
 a picture, KID × 10³, recall, coverage, copies of training pictures, the shares of alpha 0, 1–8, 9–246, 247–254 and 255,
 and mean and deviation of each premultiplied channel in levels of 255. The first row is the training pictures', the
 second the run's own way; the last line compares the latter with the lowest KID. `--out` gets a line of JSON a row, and
-rows that are there are not measured again.
+rows that are there are not measured again. `--keep` stores the pictures of each row as an .npy file.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from noisette.data import Dataset
@@ -58,8 +60,10 @@ def list_ways() -> Iterator[SamplerSetting]:
 class Run:
     """A run, and what its samples are compared with."""
 
-    def __init__(self, folder: Path, extractor: EfficientNetExtractor) -> None:
-        self.name, self.model, self.data = folder.name, load(folder), Dataset.open(folder)
+    def __init__(self, name: str, extractor: EfficientNetExtractor) -> None:
+        model, _, folder = name.rpartition("=")
+        self.name, self.model = Path(model or folder).name, load(model or folder)
+        self.data = Dataset.open(Path(folder))
         self.train, held_out = all_pixels(self.data.train), all_pixels(self.data.held_out)
         self.extractor, self.reference = extractor, extractor(held_out)
         grid = self.model.config.sampling.fitted
@@ -110,7 +114,7 @@ def describe(way: SamplerSetting) -> str:
     return f"{way.sampler}, {way.grid} {way.steps}, {way.temperature:g}"
 
 
-def measure_run(run: Run, n: int, seed: int, limit: int, out: Path) -> list[dict[str, Any]]:
+def measure_run(run: Run, n: int, seed: int, limit: int, out: Path, keep: Path | None = None) -> list[dict[str, Any]]:
     """The rows of a run and a seed; the first two are the training pictures and the run's own way."""
     known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     own = run.model.config.sampling
@@ -123,6 +127,9 @@ def measure_run(run: Run, n: int, seed: int, limit: int, out: Path) -> list[dict
         if row is None:
             some = torch.randperm(len(run.train), generator=make_generator("ways floor", seed))[:n]
             pixels = run.train[some] if way is None else run.draw(run.model_of(way), n, seed)
+            if keep is not None:
+                keep.mkdir(parents=True, exist_ok=True)
+                np.save(keep / f"{run.name}, {seed}, {name.replace(': ', ' ')}.npy", pixels.numpy())
             row = key | {"calls": 0 if way is None else count_calls(way)} | run.measure(pixels)
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -133,22 +140,23 @@ def measure_run(run: Run, n: int, seed: int, limit: int, out: Path) -> list[dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A run's own sampling defaults against many other ways.")
-    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("runs", nargs="+", help="RUN, or MODEL=RUN")
     parser.add_argument("--n", type=int, default=300, help="pictures a way")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--ways", type=int, default=len(list(list_ways())), help="how many ways, in their order")
     parser.add_argument("--out", type=Path, default=Path("ways.jsonl"))
+    parser.add_argument("--keep", type=Path, help="folder for the pictures of each row")
     args = parser.parse_args()
     extractor = EfficientNetExtractor()
-    for folder in args.runs:
-        run = Run(folder, extractor)
+    for name in args.runs:
+        run = Run(name, extractor)
         if run.model.config.task.input_spec(run.model.pictures) is not None:
-            raise InputError(f"{folder} holds a model that needs an input picture: give one that draws from noise")
+            raise InputError(f"{name} holds a model that needs an input picture: give one that draws from noise")
         for seed in args.seeds:
             print(f"\n{run.name}, seed {seed}, {args.n} pictures\n")
             print("| way | calls | KID × 10³ | recall | coverage | memorized, % | alpha, % | mean | deviation |")
             print("|---|---|---|---|---|---|---|---|---|")
-            _, own, *others = measure_run(run, args.n, seed, args.ways, args.out)
+            _, own, *others = measure_run(run, args.n, seed, args.ways, args.out, args.keep)
             best = min([own, *others], key=lambda row: row["kid"])
             print(f"\nown {own['kid']:.1f}, best of {1 + len(others)}: {best['kid']:.1f} ({best['way']})")
 
