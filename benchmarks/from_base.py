@@ -17,16 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from noisette.data import open_source, prepare
 from noisette.data.contact_sheet import contact_sheet
 from noisette.data.entry import Source
 from noisette.data.png import write_png
 from noisette.evaluation.held_out import all_pixels
+from noisette.evaluation.metrics.appearance import channel_statistics
 from noisette.evaluation.metrics.evaluator import SampleEvaluator, SampleSet
-from noisette.evaluation.metrics.features import EfficientNetExtractor, premultiply
+from noisette.evaluation.metrics.features import EfficientNetExtractor
 from noisette.io.metrics_log import read_metrics
 from noisette.models.picture_model import load
 from noisette.sampling.draw import draw
@@ -96,9 +95,8 @@ def rows(trial: Trial, name: str, seed: int, args: argparse.Namespace) -> Iterat
             yield f"from {Path(start).name}, guidance {scale:g}", columns, pixels
 
 
-def channel_means(pixels: UInt8Images) -> Float[Tensor, "c"]:
-    """Of the premultiplied channels, in levels of 255."""
-    return 255 * premultiply(pixels).mean((0, 2, 3))
+def largest_difference(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    return max(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
 def measure(pictures: int | None, seed: int, extractor: EfficientNetExtractor, args: argparse.Namespace) -> None:
@@ -108,14 +106,14 @@ def measure(pictures: int | None, seed: int, extractor: EfficientNetExtractor, a
     own = evaluator.measure_memorization(trial.others).share
     print(f"\n{len(trial.pixels)} pictures of {args.source}, seed {seed}: {args.samples} samples compared with "
           f"{len(trial.others)} others, of which {100 * own.value:.1f} % count as copies\n\n{HEADER}")  # fmt: skip
-    name, means = f"{len(trial.pixels)}-{seed}", channel_means(trial.others)
+    name, means = f"{len(trial.pixels)}-{seed}", channel_statistics(trial.others)[0]
     for row, columns, pixels in rows(trial, name, seed, args):
         score = evaluator(SampleSet(row, pixels))
         kid, prdc, copies = score.kid, score.prdc, score.memorized
         print(
             f"| {row} | {columns} | {kid.value:.1f} [{kid.low:.0f}, {kid.high:.0f}] | {prdc.precision:.2f} | "
             f"{prdc.recall:.2f} | {prdc.coverage:.2f} | {100 * copies.value:.1f} [{100 * copies.low:.1f}, "
-            f"{100 * copies.high:.1f}] | {(channel_means(pixels) - means).abs().max():.0f} |",
+            f"{100 * copies.high:.1f}] | {largest_difference(channel_statistics(pixels)[0], means):.0f} |",
             flush=True,
         )
         write_png(args.out / f"{row.replace(' ', '-').replace(',', '')}-{name}.png", contact_sheet(pixels[:100]))

@@ -27,9 +27,9 @@ from noisette.diffusion.noise import derive_seed, make_generator
 from noisette.errors import InputError
 from noisette.evaluation.evaluate import build_condition
 from noisette.evaluation.held_out import all_pixels
-from noisette.evaluation.metrics.appearance import alpha_shares
+from noisette.evaluation.metrics.appearance import alpha_shares, channel_statistics
 from noisette.evaluation.metrics.distribution import compute_prdc
-from noisette.evaluation.metrics.features import EfficientNetExtractor, Features, premultiply
+from noisette.evaluation.metrics.features import EfficientNetExtractor, Features
 from noisette.evaluation.metrics.kid import kid
 from noisette.evaluation.metrics.memorization import measure_memorization
 from noisette.evaluation.steps import SamplerSetting
@@ -89,12 +89,12 @@ class Run:
         size = min(len(features), len(self.reference))
         order = torch.randperm(len(features), generator=make_generator("prdc"))[:size]
         prdc = compute_prdc(self.reference[:size], features[order])
-        channels = (255 * premultiply(pixels)).transpose(0, 1).flatten(1)
+        mean, deviation = channel_statistics(pixels)
         return {
             "kid": 1000 * kid(features, self.reference), "recall": prdc.recall, "coverage": prdc.coverage,
             "memorized": measure_memorization(pixels, self.train).share.value,
             "alpha": alpha_shares(pixels) if self.model.pictures.has_alpha else (),
-            "mean": channels.mean(1).tolist(), "deviation": channels.std(1).tolist(),
+            "mean": mean, "deviation": deviation,
         }  # fmt: skip
 
 

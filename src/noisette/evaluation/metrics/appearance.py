@@ -68,16 +68,22 @@ def measure_aspects(pixels: UInt8Images, span: PCASubspace) -> dict[str, tuple[f
     """The numbers of each aspect; means and deviations in levels of 255, energies as logarithms of their roots."""
     x = premultiply(pixels)
     rough = x - F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-    channels = x.double().transpose(0, 1).flatten(1)
+    mean, deviation = channel_statistics(pixels)
     flat = (rough.abs().amax(1) < FLAT_LEVELS / 255).double().mean().item()
     alpha = {"alpha": alpha_shares(pixels)} if pixels.shape[1] in (2, 4) else {}
     return alpha | {
-        "mean": tuple((255 * channels.mean(1)).tolist()),
-        "contrast": tuple((255 * channels.std(1)).tolist()),
+        "mean": mean,
+        "contrast": deviation,
         "flat": (flat,),
         "detail": tuple(map(math.log, rough.double().square().mean((0, 2, 3)).sqrt().clamp(min=1e-4).tolist())),
         "span": _log(span.residual_rms(pixels)),
     }
+
+
+def channel_statistics(pixels: UInt8Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each premultiplied channel over all pixels, in levels of 255."""
+    channels = 255 * premultiply(pixels).double().transpose(0, 1).flatten(1)
+    return tuple(channels.mean(1).tolist()), tuple(channels.std(1).tolist())
 
 
 def alpha_shares(pixels: UInt8Images) -> tuple[float, ...]:
