@@ -9,14 +9,13 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
 from typing import Any, Protocol, Union, get_args, get_origin
 
 import jaxtyping
 import numpy as np
 from torch import Tensor
 
-Key = Callable[[Any], tuple[Any, ...]]
+Key = Callable[[Iterable[Any]], tuple[Any, ...]]
 MAX_ITEMS = 16  # of a container in a key
 NOT_KNOWN = (TypeError, RecursionError)  # no key: a longer container, or one of another kind; sizes that are symbols
 UNIONS = (Union, types.UnionType)
@@ -32,8 +31,8 @@ def choose_key(hints: Iterable[Any]) -> Key | None:
     if not all(map(is_decided, hints)):
         return None
     if any(map(has_fields, hints)):
-        return partial(key_of_all, one=key_with_fields)
-    return partial(key_of_all, one=key_with_items) if any(map(has_items, hints)) else key_of_all
+        return key_with_fields
+    return key_with_items if any(map(has_items, hints)) else key
 
 
 def is_decided(hint: Any) -> bool:
@@ -71,47 +70,63 @@ def has_items(hint: Any) -> bool:
     return get_origin(hint) in UNIONS and any(map(has_items, get_args(hint)))
 
 
-def key(value: Any) -> Any:
-    """The key of a value that is not looked into."""
-    kind = type(value)
-    if is_array(kind):
-        return kind, value.dtype, value.shape
-    return value if is_class(kind) else kind
+# A key is flat: the parts of one value after those of another, the type first, which decides how many follow it. These
+# functions run hundreds of times in each pass of a network, so they call little.
 
 
-def key_with_items(value: Any) -> Any:
-    """The key of a value and of what is in it."""
-    kind = type(value)
-    if is_leaf(kind):
-        return key(value)
-    if not isinstance(value, tuple | list | dict) or len(value) > MAX_ITEMS:
-        raise TypeError(f"no key: {kind}")
-    items = tuple(map(key_with_items, value))
-    return (kind, items, tuple(map(key_with_items, value.values()))) if isinstance(value, dict) else (kind, items)
+def key(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The key of values that are not looked into."""
+    parts: list[Any] = []
+    for value in values:
+        kind = type(value)
+        parts.append(kind)
+        group = GROUPS.get(kind) or group_of(kind)
+        if group == "array":
+            parts += (value.dtype, value.shape)
+        elif group == "class":
+            parts.append(value)
+    return tuple(parts)
 
 
-def key_with_fields(value: Any) -> Any:
-    """The same, and the names of its fields."""
-    return key_with_items(value), tuple(getattr(value, "__dict__", ()))
+def key_with_items(values: Iterable[Any], add_fields: bool = False) -> tuple[Any, ...]:
+    """The key of values and of what is in them; with the names of their fields, if `add_fields`."""
+    parts: list[Any] = []
+    for value in values:
+        kind = type(value)
+        parts.append(kind)
+        group = GROUPS.get(kind) or group_of(kind)
+        if group == "array":
+            parts += (value.dtype, value.shape)
+        elif group == "class":
+            parts.append(value)
+        elif group == "container":
+            if not isinstance(value, tuple | list | dict) or len(value) > MAX_ITEMS:
+                raise TypeError(f"no key: {kind}")
+            parts += (len(value), key_with_items(value))
+            if isinstance(value, dict):
+                parts.append(key_with_items(value.values()))
+        if add_fields:
+            parts.append(tuple(getattr(value, "__dict__", ())))
+    return tuple(parts)
 
 
-def key_of_all(values: Any, one: Callable[[Any], Any] = key) -> tuple[Any, ...]:
-    """The key of arguments, by position or by name."""
-    return tuple(map(one, values)) if type(values) is tuple else (tuple(values), tuple(map(one, values.values())))
+def key_with_fields(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The same, and the names of their fields."""
+    return key_with_items(values, True)
 
 
-@cache
-def is_array(kind: type) -> bool:
-    return issubclass(kind, Tensor | np.ndarray)
+GROUPS: dict[type, str] = {}
 
 
-@cache
-def is_class(kind: type) -> bool:
-    return issubclass(kind, type)
-
-
-@cache
-def is_leaf(kind: type) -> bool:
-    """Whether nothing is in such values, or nothing that is looked at."""
-    is_container = hasattr(kind, "__iter__") and not hasattr(kind, "__next__")
-    return is_array(kind) or is_class(kind) or kind in (str, bytes, range) or not is_container
+def group_of(kind: type) -> str:
+    """What counts of values of this type besides it: dtype and shape, the value itself, what is in it, or nothing."""
+    if issubclass(kind, Tensor | np.ndarray):
+        group = "array"
+    elif issubclass(kind, type):
+        group = "class"
+    elif kind in (str, bytes, range) or not hasattr(kind, "__iter__") or hasattr(kind, "__next__"):
+        group = "leaf"
+    else:
+        group = "container"
+    GROUPS[kind] = group
+    return group

@@ -61,7 +61,7 @@ def test_each_call_has_letters_of_its_own() -> None:
 
 def test_what_has_no_letters_is_checked_too() -> None:
     assert doubled(torch.ones(1), 3).item() == 3  # an int is a float
-    for words in ((1,), (torch.ones(1), "2")):
+    for words in ((1,), (torch.ones(1), "2"), (torch.ones(1), int)):
         with pytest.raises(WRONG):
             doubled(*words)
 

@@ -50,27 +50,33 @@ def checked(what: Any, *, typechecker: Callable[..., Any]) -> Any:
 
 def once(what: Callable[..., Any], call: Callable[..., Any], hints: dict[str, Any], key: Key) -> Callable[..., Any]:
     """A function that is checked where no earlier call was like this one; `call` checks each."""
-    arguments, values = set(), set()
+    seen: dict[Any, set[Any]] = {}  # the keys of right calls, and of what they returned
     signature = inspect.signature(what)
 
     @functools.wraps(call)
     def inside(*args: Any, **kwargs: Any) -> Any:
         try:
-            given = (key(args), key(kwargs)) if kwargs else key(args)
-            is_known = given in arguments
+            given = (key(args), tuple(kwargs), key(kwargs.values())) if kwargs else key(args)
+            values = seen.get(given)
         except NOT_KNOWN:
             return call(*args, **kwargs)
-        value = (what if is_known else call)(*args, **kwargs)
+        if values is None:
+            value = call(*args, **kwargs)
+            values = seen.setdefault(given, set())
+            is_checked = True
+        else:
+            value = what(*args, **kwargs)
+            is_checked = False
         try:
-            pair = given, key((value,))
-            if pair in values:
+            one = key((value,))
+            if one in values:
                 return value
         except NOT_KNOWN:
-            pair = None
-        if is_known:
+            one = None
+        if not is_checked:
             check_again(signature.bind(*args, **kwargs), hints, value)
-        arguments.add(given)
-        values.add(pair)
+        if one is not None:
+            values.add(one)
         return value
 
     return inside
