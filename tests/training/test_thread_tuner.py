@@ -10,7 +10,7 @@ from noisette.data import prepare
 from noisette.team import OtherPrograms, SharedCPU
 from noisette.training import Progress, train
 from noisette.training import run as run_module
-from noisette.training.plan import TrainOptions, build_recipe
+from noisette.training.plan import TrainOptions, build_recipe, make_plan
 from noisette.training.thread_trial import ThreadTrial
 from noisette.training.thread_tuner import MAX_STEPS, RECENT_STEPS, RETRY_SECONDS, ThreadTuner
 from noisette.training.trial_step import TrialStep
@@ -130,6 +130,19 @@ def test_the_plan_is_of_the_threads_that_are_fastest(sprites: Path, tmp_path: Pa
     monkeypatch.setattr(TrialStep, "__call__", measured)
     assert step.measure_speed(budget=0.0) == (pytest.approx(0.05), 1)
     assert taken.count(2) == 1 and torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("images", "timed"), [(16, 2), (72, 9), (8000, 50)])
+def test_a_short_run_is_not_timed_for_longer_than_it_takes(
+    images: int, timed: int, sprites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    torch.set_num_threads(1)
+    taken = []
+    monkeypatch.setattr(TrialStep, "__call__", lambda self: taken.append(1) or 1e-4)
+    device = torch.device("cpu")
+    settings = TrainOptions(preset="tiny", images=images, batch=8, precision="fp32", evaluations=0)
+    make_plan(prepare(sprites, tmp_path / "data"), settings, device, processes=1, seconds_left=None)
+    assert len(taken) == 1 + timed  # and one that allocates memory
 
 
 @pytest.mark.slow

@@ -26,7 +26,9 @@ class Conv3x3(nn.Conv2d):
     def forward(
         self, x: Float[Tensor, "b c h w"], residual: Float[Tensor, "b o h2 w2"] | None = None, upsample: bool = False
     ) -> Float[Tensor, "b o h2 w2"]:
-        backend = select_backend(x, residual, parameters=(self.weight, self.bias))
+        backend = None
+        if self.in_channels % 16 == self.out_channels % 16 == 0 or torch.is_autocast_enabled("cpu"):  # fp32: only these
+            backend = select_backend(x, residual, parameters=(self.weight, self.bias))
         if backend is not None and self.is_supported(backend, x, upsample):
             u = self.transform_weight(backend)
             return _Conv3x3.apply(backend, x, self.weight, self.bias, residual, upsample, u)  # type: ignore[no-untyped-call]

@@ -28,13 +28,14 @@ def resblock_backend(
     emb: Tensor,
 ) -> ConvBackend | None:
     """The backend that can compute this residual block in one step, or None."""
+    if not norm1.is_supported(*(t.shape[1] for t in x), conv1.out_channels):
+        return None
     layers = (norm1, conv1, norm2, conv2, embed, *((skip,) if isinstance(skip, Conv1x1) else ()))
     backend = select_backend(*x, emb, parameters=(p for layer in layers for p in (layer.weight, layer.bias)))
     is_supported = (
         backend is not None
         and conv1.is_supported(backend, x[0])
         and conv2.is_supported(backend, x[0])
-        and norm1.is_supported(*(t.shape[1] for t in x), conv1.out_channels)
         and (len(x) == 1 or isinstance(skip, Conv1x1))
     )
     return backend if is_supported else None
@@ -117,10 +118,12 @@ MAX_PIXELS = 1024  # of an image in attention: each thread needs a work space of
 def attention_backend(norm: GroupNorm, qkv: nn.Linear, out: nn.Linear, heads: int, x: Tensor) -> KernelBackend | None:
     """The backend that can compute this attention block in one step, or None."""
     b, c, h, w = x.shape
+    if not norm.is_supported(c):
+        return None
     backend = select_backend(x, parameters=(p for layer in (norm, qkv, out) for p in (layer.weight, layer.bias)))
     if not isinstance(backend, KernelBackend) or c % heads or c // heads % backend.head_dim_multiple:
         return None
-    return backend if b > 0 and h * w <= MAX_PIXELS and norm.is_supported(c) else None
+    return backend if b > 0 and h * w <= MAX_PIXELS else None
 
 
 def fused_attention(

@@ -25,8 +25,10 @@ class GroupNorm(nn.GroupNorm):
     def forward(
         self, x: Float[Tensor, "b c h w"], modulation: Float[Tensor, "b k"] | None = None, silu: bool = False
     ) -> Float[Tensor, "b c h w"]:
-        dtype = kernel_dtype(x, modulation, parameters=(self.weight, self.bias))
-        if dtype is not None and self.is_supported(x.shape[1]) and x.shape[0] > 0:
+        dtype = None
+        if self.is_supported(x.shape[1]):
+            dtype = kernel_dtype(x, modulation, parameters=(self.weight, self.bias))
+        if dtype is not None and x.shape[0] > 0:
             return _GroupNorm.apply(x.to(dtype), modulation, self.weight, self.bias, self.num_groups, self.eps, silu)  # type: ignore[no-untyped-call]
         offset = None
         if modulation is not None and modulation.shape[1] == x.shape[1]:

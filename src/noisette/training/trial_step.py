@@ -64,19 +64,19 @@ class TrialStep:
         synchronize(self.device)
         return time.perf_counter() - before
 
-    def measure_speed(self, budget: float) -> StepSpeed:
+    def measure_speed(self, budget: float, max_steps: int = MAX_STEPS) -> StepSpeed:
         """How fast steps are with the number of threads with which they are fastest.
 
         By the median of several steps, since other programs that make steps slower now will probably go on doing so.
         Steps are timed for `budget` seconds: at least two with each number of threads that is not clearly slower, at
-        most MAX_STEPS. The smallest number comes first: it cannot be slow for having to wait.
+        most `max_steps` after that. The smallest number comes first: it cannot be slow for having to wait.
         """
         start, every = time.perf_counter(), torch.get_num_threads()
         trial = ThreadTrial(sorted(thread_counts(self.device)))
         torch.set_num_threads(trial.next_count())
         self()  # the first step allocates memory
         while not trial.is_complete(min_steps=2) or (
-            time.perf_counter() - start < budget and sum(map(len, trial.times.values())) < MAX_STEPS
+            time.perf_counter() - start < budget and sum(map(len, trial.times.values())) < max_steps
         ):
             count = trial.next_count()
             torch.set_num_threads(count)
