@@ -1,6 +1,9 @@
 """Shapes and types are executed in the tests: every call into noisette is checked against its annotations."""
 
+import gc
 import os
+
+gc.disable()  # until the modules are imported: they make a million objects, and all of them stay
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -24,6 +27,15 @@ from PIL import Image
 settings.register_profile("noisette", deadline=None)  # a slow moment of the machine is no defect
 settings.load_profile("noisette")
 torch.set_num_threads(1)  # the tensors are tiny, and two threads wait for each other wherever something else runs
+
+
+gc.enable()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: each collection of garbage would look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

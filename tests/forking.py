@@ -9,6 +9,7 @@ Run as a script, this file is that process; `start` sends it the words of a comm
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -205,8 +206,11 @@ def become(request: dict[str, Any], out: int, err: int, report: int) -> list[str
 
 
 def main(fd: int, imports: Sequence[str]) -> None:
+    gc.disable()
     for name in imports:
         __import__(name)
+    gc.freeze()  # what is there now stays: collections of garbage, and copies of memory in forks, leave it alone
+    gc.enable()
     words = serve(socket.socket(fileno=fd))
     if words is None:
         return

@@ -36,7 +36,7 @@ NOT_RUN = {  # the beginning of a block, and why it is not run
     "from gradio_client": "tests/studio/test_api.py calls every endpoint of a running studio",
     "noisette studio": "tests/cli/test_studio.py starts it",
 }
-NET = {"model": {"net": {"channels": [8, 8, 8], "blocks": 1, "groups": 4, "time_channels": 8}}}
+NET = {"model": {"net": {"channels": [8, 8], "attention": [False, True], "blocks": 1, "groups": 4, "time_channels": 8}}}
 TRAIN = {"--images": "24", "--batch": "8", "--preset": "tiny", "--precision": "fp32", "--recipe": "net.json"}
 LENGTHS = ("--for", "--preset", "--dropout")  # options of a long run, which TRAIN replaces
 API = 'images=24, batch=8, preset="tiny", precision="fp32", recipe=NET'  # the same in Python
@@ -86,18 +86,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     rng = np.random.default_rng(0)
     for i in range(220):
-        pixels = np.zeros((16, 16, 4), dtype=np.uint8)
-        top, left = rng.integers(0, 8, 2)
-        pixels[top : top + 8, left : left + 8] = (*rng.integers(0, 256, 3), 255)
+        pixels = np.zeros((8, 8, 4), dtype=np.uint8)
+        top, left = rng.integers(0, 4, 2)
+        pixels[top : top + 4, left : left + 4] = (*rng.integers(0, 256, 3), 255)
         for name in ("my-sprites", "sprites", "FOLDER"):
             place = folder / name / ("potion", "sword")[i % 2]
             place.mkdir(parents=True, exist_ok=True)
             word = ("red", "blue")[i % 2], ("fish", "square")[i // 2 % 2]
             Image.fromarray(pixels).save(place / f"{'_'.join(word)}-{i:03d}.png")
-    masked.folder(folder / "MASKED", side=16)
+    masked.folder(folder / "MASKED", side=8)
     (folder / "net.json").write_text(json.dumps(NET))
-    Image.fromarray(np.full((8, 8, 4), 255, np.uint8)).save(folder / "small.png")
-    Image.fromarray(np.full((16, 16, 3), 128, np.uint8)).save(folder / "picture.png")
+    Image.fromarray(np.full((4, 4, 4), 255, np.uint8)).save(folder / "small.png")
+    Image.fromarray(np.full((8, 8, 3), 128, np.uint8)).save(folder / "picture.png")
     return folder
 
 
@@ -117,6 +117,9 @@ def small(line: str) -> list[str]:
     if words[0] in ("train", "plan"):
         for option in [o for o in LENGTHS if o in words]:
             del words[words.index(option) : words.index(option) + 2]
+    if "--size" in words:  # half of it: the pictures here are of 8×8
+        at = words.index("--size") + 1
+        words[at] = str(int(words[at]) // 2)
     if "segment" in words:  # which needs pictures with masks
         words = ["MASKED" if word == "FOLDER" else word for word in words]
     fewer = dict(FEW.get(words[0], {}))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import TINY
+from commands import SMALL, TINY
 from masked import folder
 from noisette.data.png import read_metadata, read_png, write_png
 from noisette.models.config import SamplingDefaults
 from noisette.models.picture_model import PictureModel
 
-SHORT = ("--images", "16", *TINY)
+SHORT = ("--images", "16", *TINY, "--recipe", SMALL)
 
 
 @pytest.fixture(scope="module")

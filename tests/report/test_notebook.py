@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from commands import SMALL
 from noisette.training import TrainOptions, train
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def notebook(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     run = tmp_path_factory.mktemp("notebook") / "squares"
-    train(sprites, run, TrainOptions(preset="tiny", images=64, batch=8, precision="fp32"))
+    train(sprites, run, TrainOptions(preset="tiny", images=64, batch=8, precision="fp32", recipe=SMALL))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT / "src"))
         patch.setenv("IPYTHONDIR", str(run / "ipython"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import SMALL
 from noisette.report.explain import Subject, load_subject
 from noisette.training import TrainOptions, train
 from tiny_models import tiny
@@ -13,7 +14,7 @@ from tiny_models import tiny
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, sprites: Path) -> Path:
     folder = tmp_path_factory.mktemp("explain") / "squares"
-    train(sprites, folder, TrainOptions(preset="tiny", images=24, batch=8, precision="fp32"))
+    train(sprites, folder, TrainOptions(preset="tiny", images=24, batch=8, precision="fp32", recipe=SMALL))
     shutil.rmtree(folder / "model")
     tiny(labels=("food", "tool")).save_pretrained(folder / "model")  # a smaller one, which is quicker to draw with
     return folder
