@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import noisette
+from commands import SMALL
 from encoders import random_bert
 from noisette.data.pictures import TextEncoderInfo
 from noisette.data.png import read_png
@@ -143,7 +144,7 @@ def test_the_commands_of_the_page(
         if words[0] == "train":  # not for as long; emoji have many texts: with an encoder that is quick
             words = [w for i, w in enumerate(words) if "--for" not in (w, words[i - 1])]
             words[words.index("--out") + 1] += "-trained"
-            words += ["--images", "8", "--batch", "4", "--preset", "tiny"]
+            words += ["--images", "8", "--batch", "4", "--preset", "tiny", "--recipe", SMALL]
             if words[1] == "emoji":
                 words[words.index("--text") : words.index("--text") + 1] = ["--encoder", str(encoder)]
         result = call(*words, *shown[words[0]])

@@ -5,11 +5,12 @@ terminal that was closed; 1 a defect of noisette, with a traceback. A stream tha
 if what was printed to stdout could not be written, that is said, and the exit code is 2.
 """
 
+import functools
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -95,6 +96,12 @@ def noisette(
     """Train generative models on folders of small pictures, and sample, edit and evaluate them."""
 
 
+@functools.cache
+def get_command() -> Any:
+    """All commands, as they are parsed."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line, sys.argv[1:] by default, and exit with its code."""
     protect_streams()
@@ -114,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             for encoder in encoders:
                 trust_encoder(encoder)
         with explain_out_of_memory(MEMORY_ADVICE):
-            code = app(given.rest, prog_name="noisette", standalone_mode=False)
+            code = get_command()(given.rest, prog_name="noisette", standalone_mode=False)
     except Exception as error:
         if given.traceback:
             traceback.print_exc()

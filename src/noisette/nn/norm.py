@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .kernels.layout import NHWC
-from .kernels.library import contiguous, data_pointer, empty, empty_images, get_kernels, kernel_dtype
+from .kernels.library import contiguous, data_pointers, empty, empty_images, get_kernels, kernel_dtype
 
 
 class GroupNorm(nn.GroupNorm):
@@ -68,7 +68,7 @@ def group_norm(
     y = empty_images(b, one + two, first.shape[2], first.shape[3], first.dtype)
     work = empty(library.norm_work(b, pixels, one + two))
     arrays = (first, second, modulation, contiguous(weight), contiguous(bias), y, stats.values, work)
-    getattr(library, stats.kernel_prefix + "norm_forward")(*map(data_pointer, arrays), *stats.sizes, eps)
+    getattr(library, stats.kernel_prefix + "norm_forward")(*data_pointers(*arrays), *stats.sizes, eps)
     return y, stats
 
 
@@ -90,7 +90,7 @@ def group_norm_backward(
     work = empty(library.norm_work(b, pixels, one + two))
     inputs = (first, second, modulation, contiguous(weight), contiguous(bias), stats.values, dy, residual_grad)
     arrays = (*inputs, dx[0], dx[-1], dparams, dmodulation, work)
-    getattr(library, stats.kernel_prefix + "norm_backward")(*map(data_pointer, arrays), *stats.sizes)
+    getattr(library, stats.kernel_prefix + "norm_backward")(*data_pointers(*arrays), *stats.sizes)
     dweight, dbias = dparams.sum(1)
     return dx, dmodulation, dweight, dbias
 

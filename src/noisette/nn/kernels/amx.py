@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .kernel_backend import KernelBackend, matmul_operands
 from .layout import upsample_backward
-from .library import contiguous, data_pointer, empty, get_kernels
+from .library import contiguous, data_pointer, data_pointers, empty, get_kernels
 
 MAX_CHANNELS = 4096  # LIMIT in amx_gradient.c
 
@@ -43,7 +43,7 @@ class AMXBackend(KernelBackend):
         sizes = (b, h << upsample, w << upsample, c, out_channels)
         y = self.empty_images(b, out_channels, h << upsample, w << upsample)
         work = empty(library.amx_work(*sizes), dtype=self.dtype)
-        library.amx(*map(data_pointer, (x, u, contiguous(bias), residual, y, work)), *sizes, int(upsample))
+        library.amx(*data_pointers(x, u, contiguous(bias), residual, y, work), *sizes, int(upsample))
         return y
 
     def conv3x3_input_grad(self, dy: Tensor, u: Tensor, in_channels: int, upsample: bool = False) -> Tensor:
@@ -60,7 +60,7 @@ class AMXBackend(KernelBackend):
         self, x: tuple[Tensor, ...], us: list[Tensor], bias: Tensor | None, residual: Tensor | None, y: Tensor
     ) -> None:
         arrays, sizes = matmul_operands(x, us, y)
-        get_kernels().amx_product(*map(data_pointer, (*arrays, contiguous(bias), residual, y)), *sizes)
+        get_kernels().amx_product(*data_pointers(*arrays, contiguous(bias), residual, y), *sizes)
 
     def matmul_weight_grad(self, x: Tensor, dy: Tensor, dweight: Tensor, first_channel: int) -> Tensor:
         return _weight_grad(x, dy, dweight, first_channel)

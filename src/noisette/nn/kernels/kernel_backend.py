@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .library import data_pointer, empty, empty_images, get_kernels
+from .library import data_pointers, empty, empty_images, get_kernels
 
 
 class KernelBackend(abc.ABC):
@@ -65,7 +65,7 @@ class KernelBackend(abc.ABC):
 
     def _attention(self, suffix: str, arrays: tuple[Tensor, ...], b: int, sizes: tuple[int, int, int]) -> None:
         work = empty(getattr(get_kernels(), f"{self.attention_kernel}_work")(*sizes), dtype=self.dtype)
-        getattr(get_kernels(), self.attention_kernel + suffix)(*map(data_pointer, (*arrays, work)), b, *sizes)
+        getattr(get_kernels(), self.attention_kernel + suffix)(*data_pointers(*arrays, work), b, *sizes)
 
     def empty_images(self, b: int, c: int, h: int, w: int) -> Tensor:
         """Uninitialized images of this backend's dtype."""

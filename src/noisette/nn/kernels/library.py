@@ -275,3 +275,8 @@ def same_bytes(one: Tensor, other: Tensor) -> bool:
 def data_pointer(tensor: Tensor | None) -> int | None:
     """The address of the first entry, or None."""
     return None if tensor is None else tensor.data_ptr()
+
+
+def data_pointers(*tensors: Tensor | None) -> Iterable[int | None]:
+    """The same of several, as the kernels' functions take them."""
+    return (None if tensor is None else tensor.data_ptr() for tensor in tensors)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .kernel_backend import KernelBackend, matmul_operands
-from .library import contiguous, data_pointer, empty, get_kernels
+from .library import contiguous, data_pointer, data_pointers, empty, get_kernels
 
 MAX_CHANNELS = 4096  # LIMIT in winograd.c
 MIN_PIXELS = 16  # of the output: with fewer, transforming the weights takes longer than the convolution
@@ -69,7 +69,7 @@ class WinogradBackend(KernelBackend):
         y = self.empty_images(b, out_channels, h >> pool, w >> pool)
         work = empty(library.winograd_work(c, out_channels))
         library.winograd(
-            *map(data_pointer, (x, u, contiguous(bias), residual, y, work)),
+            *data_pointers(x, u, contiguous(bias), residual, y, work),
             b,
             h,
             w,
@@ -85,7 +85,7 @@ class WinogradBackend(KernelBackend):
         (b, o, h, w), c = dy.shape, x.shape[1]
         dweight, dbias = empty(o, c, 3, 3), empty(o)
         work = empty(library.winograd_gradient_work(b, h, w, c, o))
-        library.winograd_gradient(*map(data_pointer, (x, dy, dweight, dbias, work)), b, h, w, c, o, int(upsample))
+        library.winograd_gradient(*data_pointers(x, dy, dweight, dbias, work), b, h, w, c, o, int(upsample))
         return dweight, dbias
 
     def pack_weight(self, weight: Tensor, for_backward: bool, first_channel: int, last_channel: int) -> Tensor:
@@ -100,7 +100,7 @@ class WinogradBackend(KernelBackend):
         self, x: tuple[Tensor, ...], us: list[Tensor], bias: Tensor | None, residual: Tensor | None, y: Tensor
     ) -> None:
         arrays, sizes = matmul_operands(x, us, y)
-        get_kernels().product(*map(data_pointer, (*arrays, contiguous(bias), residual, y)), *sizes)
+        get_kernels().product(*data_pointers(*arrays, contiguous(bias), residual, y), *sizes)
 
     def matmul_weight_grad(self, x: Tensor, dy: Tensor, dweight: Tensor, first_channel: int) -> Tensor:
         library, (b, o, h, w), c = get_kernels(), dy.shape, x.shape[1]
