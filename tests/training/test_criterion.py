@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -113,12 +115,25 @@ def options(file: Path, **changes) -> TrainOptions:
     )
 
 
+@pytest.fixture(scope="module")
+def train_whole(sprites, tmp_path_factory) -> Callable[[str], tuple[Path, Path]]:
+    """The file of a recipe, and a run by it that nothing interrupts, trained once."""
+
+    @cache
+    def train_once(kind: str) -> tuple[Path, Path]:
+        home = tmp_path_factory.mktemp(kind)
+        file = home / "recipe.json"
+        file.write_text(json.dumps(RECIPES[kind]))
+        train(sprites, home / "whole", options(file))
+        return file, home / "whole"
+
+    return train_once
+
+
 @pytest.mark.parametrize("kind", RECIPES)
-def test_a_run_that_was_interrupted_ends_where_it_would_have_ended(kind, sprites, tmp_path) -> None:
+def test_a_run_that_was_interrupted_ends_where_it_would_have_ended(kind, train_whole, sprites, tmp_path) -> None:
     """Losses that are remembered decide which times are drawn, and uncertainties weigh them: both are checkpointed."""
-    file = tmp_path / "recipe.json"
-    file.write_text(json.dumps(RECIPES[kind]))
-    whole = train(sprites, tmp_path / "whole", options(file))
+    file, whole = train_whole(kind)
 
     class Stopped(Exception):
         pass
@@ -135,7 +150,7 @@ def test_a_run_that_was_interrupted_ends_where_it_would_have_ended(kind, sprites
         assert torch.equal(value, b.net.state_dict()[name]), name
     held_out = [
         [line for line in (run / "metrics.jsonl").read_text().splitlines() if "held_out" in line]
-        for run in (tmp_path / "whole", tmp_path / "parts")
+        for run in (whole, tmp_path / "parts")
     ]
     assert held_out[0] == held_out[1]
     drawn = a.sampler("ddpm-learned") if kind == "importance" else None
@@ -158,13 +173,11 @@ def test_what_is_remembered_matters(sprites, tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RECIPES)
-def test_two_processes_remember_and_learn_what_one_does(kind, sprites, tmp_path) -> None:
-    file = tmp_path / "recipe.json"
-    file.write_text(json.dumps(RECIPES[kind]))
-    train(sprites, tmp_path / "one", options(file, images=160))
+def test_two_processes_remember_and_learn_what_one_does(kind, train_whole, sprites, tmp_path) -> None:
+    file, whole = train_whole(kind)
     words = ("train", sprites, "--out", tmp_path / "two", "--images", "160", *TINY, "--recipe", file)
     done = run_ranks(*words)
     assert done.returncode == 0, done.stderr
-    ends = [noisette.load(tmp_path / name).net.state_dict() for name in ("one", "two")]
+    ends = [noisette.load(run).net.state_dict() for run in (whole, tmp_path / "two")]
     for key, value in ends[0].items():
         torch.testing.assert_close(value, ends[1][key], rtol=2e-3, atol=2e-4)
