@@ -97,9 +97,9 @@ def noisette(
 
 
 @functools.cache
-def get_command() -> Any:
-    """All commands, as they are parsed."""
-    return typer.main.get_command(app)
+def get_command(program: typer.Typer) -> Any:
+    """The commands of a program, as they are parsed."""
+    return typer.main.get_command(program)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             for encoder in encoders:
                 trust_encoder(encoder)
         with explain_out_of_memory(MEMORY_ADVICE):
-            code = get_command()(given.rest, prog_name="noisette", standalone_mode=False)
+            code = get_command(app)(given.rest, prog_name="noisette", standalone_mode=False)
     except Exception as error:
         if given.traceback:
             traceback.print_exc()
