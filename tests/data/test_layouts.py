@@ -41,6 +41,26 @@ def test_split_folders_are_not_labels(tmp_path: Path, names: tuple[str, ...]) ->
     assert labels(alone) == {"cat", "dog"}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("training_set/training_set", "test_set/test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test", "seg_pred/seg_pred"),
+        ("asl_alphabet_train", "asl_alphabet_test"),
+        ("train", "test", "extra"),
+        ("fold1", "fold2", "fold3"),
+    ],
+)
+def test_splits_of_downloaded_sets_are_not_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
+    found = open_source(folder(tmp_path, *(f"{n}/{c}/{i}.png" for n in names for c in ("cat", "dog") for i in "ab")))
+    assert labels(found) == {"cat", "dog"} and "are splits of one set, not labels" in found.notes[0]
+
+
+@pytest.mark.parametrize("names", [("road_test", "car_test"), ("extra", "unlabeled"), ("crash_test", "train")])
+def test_names_like_those_of_splits_are_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert labels(open_source(folder(tmp_path, *(f"{n}/a.png" for n in names)))) == set(names)
+
+
 def test_a_folder_named_train_beside_other_classes_is_a_label(tmp_path: Path) -> None:
     assert labels(open_source(folder(tmp_path, "train/a.png", "car/a.png", "bus/a.png"))) == {"train", "car", "bus"}
 
@@ -86,6 +106,14 @@ def test_labels_from_dataset_json(tmp_path: Path) -> None:
     for other in (b"{}", b"[", b'"x"'):  # another program's file
         put(tmp_path / "dataset.json", other)
         assert labels(open_source(tmp_path)) == {None}
+
+
+def test_a_dataset_json_of_other_pictures_is_reported(tmp_path: Path) -> None:
+    folder(tmp_path, "00000/img00000000.png", "00000/img00000001.png")
+    put(tmp_path / "dataset.json", b'{"labels": [["00000/img00000007.png", 1]]}')
+    found = open_source(tmp_path)
+    assert labels(found) == {None}
+    assert "labels of dataset.json, not used: no picture has a name that is in it" in " ".join(found.notes)
 
 
 def test_captions_beside_pictures(tmp_path: Path) -> None:

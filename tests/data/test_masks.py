@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shlex
 import shutil
 import zipfile
@@ -16,6 +17,8 @@ from masked import folder
 from noisette.data import Dataset, prepare
 from noisette.data.mask_values import MaskSurvey, parse_mask_value, read_mask
 from noisette.errors import InputError
+
+from .build import encoded, put
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def assert_paired(data: Dataset, originals: Path) -> None:
         layers = side.images_and_masks(rows)
         assert layers.shape == (len(side), 4, 8, 8)
         for name, one in zip(side.names(rows), layers, strict=True):
-            number = Path(name).stem
+            number = re.sub(r"\D", "", Path(name).stem)
             assert np.array_equal(one[3].numpy() > 0, truth(originals, number))
             picture = np.asarray(Image.open(originals / "images" / f"{number}.png")).transpose(2, 0, 1)
             assert np.array_equal(((one[:3] + 1) * 127.5).round().numpy(), picture)
@@ -239,6 +242,7 @@ def deep(mask: np.ndarray, path: Path) -> None:
         (tuple(range(1, 8)), levels, "the numbers 1, 2, 3, 4 and 3 more"),
         ((100, 200, 220), deep, "the numbers 100, 200, 220"),
         ((1, 2, 3, 255), levels, "the numbers 1, 2, 3, 255"),  # 255 is the border of objects
+        ((1, 255), levels, "the numbers 1, 255"),  # and may cover as much as the objects
         ((1, 2), palette, "the palette entries 1, 2"),
         ((1, 2), colors, "the colors #643200, #c86400"),
     ],
@@ -264,6 +268,27 @@ def test_masks_of_numbers_are_refused(masked: Path, tmp_path: Path, values, writ
     assert (np.asarray(single.masks) == 255).sum() == 24 * 5
     with pytest.raises(InputError, match=r"no mask of .* holds the value 77: they hold the "):
         prepare(source, tmp_path / "third", masks=True, mask_value=77)
+
+
+@pytest.mark.parametrize("values", [(85, 170, 255), (128, 255), (50, 200, 250)])
+def test_grays_that_fill_areas_are_classes_and_soft_edges_are_not(tmp_path: Path, values: tuple[int, ...]) -> None:
+    for i in range(12):
+        inside = np.zeros((16, 16), np.uint8)
+        inside[2:14, 2 + i % 3 : 13] = 255
+        soft = np.asarray(Image.fromarray(inside).resize((64, 64)).resize((16, 16)).rotate(9, Image.Resampling.BICUBIC))
+        classes = np.zeros((16, 16), np.uint8)
+        for k, value in enumerate(values):
+            classes[1 + 4 * k : 5 + 4 * k, 2:14] = value
+        for name, mask in (("soft", soft), ("classes", classes)):
+            put(
+                tmp_path / name / f"{i}.png",
+                encoded(np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)),
+            )
+            put(tmp_path / name / f"{i}_mask.png", encoded(mask[..., None]))
+    assert 0.2 < np.asarray(prepare(tmp_path / "soft", tmp_path / "run", masks=True).masks).mean() / 255 < 0.8
+    shown = ", ".join(map(str, values))
+    with pytest.raises(InputError, match=f"hold the numbers {shown}, ids of classes or objects"):
+        prepare(tmp_path / "classes", tmp_path / "other", masks=True)
 
 
 def test_masks_with_objects_numbered_to_the_top_are_recognized(masked: Path, tmp_path: Path) -> None:
@@ -312,6 +337,31 @@ def test_names_of_masks(masked: Path, tmp_path: Path, suffix: str) -> None:
         shutil.copy(picture, flat / picture.name)
         shutil.copy(masked / "masks" / picture.name, flat / f"{picture.stem}{suffix}.png")
     assert_paired(prepare(flat, tmp_path / "run", masks=True), masked)
+
+
+@pytest.mark.parametrize(
+    ("picture", "mask"),
+    [
+        ("train/{}.png", "train_masks/{}_mask.gif"),  # Carvana
+        ("ISIC_Training_Input/ISIC_{}.png", "ISIC_Training_GroundTruth/ISIC_{}_segmentation.png"),
+        ("images/{}.png", "annotations/trimaps/{}.png"),  # Oxford pets
+        ("JPEGImages/{}.png", "SegmentationObject/{}.png"),
+        ("images/{}.png", "labels/{}.png"),
+        ("imgs/{}.png", "masks/{}_mask.png"),
+        ("img_{}.png", "mask_{}.png"),
+        ("{}_img.png", "{}_masks.png"),  # Cellpose
+        ("{}.png", "{}_gt.png"),
+        ("train/images/{}.png", "train/masks/{}.png"),
+    ],
+)
+def test_layouts_of_masks(masked: Path, tmp_path: Path, picture: str, mask: str) -> None:
+    other = tmp_path / "other"
+    for path in (masked / "images").iterdir():
+        for pattern, source in ((picture, path), (mask, masked / "masks" / path.name)):
+            target = other / pattern.format(path.stem)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(source).save(target)
+    assert_paired(prepare(other, tmp_path / "run", masks=True), masked)
 
 
 def test_a_mask_value_is_a_number_a_color_or_any(masked: Path, tmp_path: Path) -> None:

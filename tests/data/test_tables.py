@@ -42,6 +42,8 @@ def read(root: Path, table: bytes, name: str = "metadata.csv") -> Source:
         "\n".join(f"{line},," for line in PLAIN.splitlines()).encode() + b"\n,,,,\n,,,,\n",
         "\n".join(f"{i}," + line for i, line in enumerate(PLAIN.splitlines())).replace("0,", ",", 1).encode(),
         PLAIN.replace("file_name", "filename").encode(),
+        "\n".join((f'"{i}",' if i else "") + line for i, line in enumerate(PLAIN.splitlines())).encode(),  # by R
+        "\n".join(line + ("," if i else "") for i, line in enumerate(PLAIN.splitlines())).encode(),
         "\n".join(line + ("," if i else ",Unnamed: 3") for i, line in enumerate(PLAIN.splitlines())).encode(),
     ],
 )
@@ -81,6 +83,11 @@ def test_numbers_beyond_single_precision_are_left_out(tmp_path: Path) -> None:
     assert [e.attributes for e in found.entries] == [{"small": 1.0}, {}]
     assert "columns with numbers beyond 1e+30 in metadata.csv" in found.notes[0]
     assert prepare(tmp_path, tmp_path / "run", held_out=0.5).pictures.attributes == ("small",)
+    whole = "\n".join(json.dumps({"file_name": n, "hp": 10**400 if n == "a.png" else 2}) for n in ("a.png", "b.png"))
+    (tmp_path / "metadata.csv").unlink()
+    found = read(tmp_path, whole.encode(), "metadata.jsonl")
+    assert [e.attributes for e in found.entries] == [{}, {}]
+    assert "columns with numbers beyond 1e+30 in metadata.jsonl" in " ".join(found.notes)
 
 
 def test_names_are_compared_in_nfc(tmp_path: Path) -> None:

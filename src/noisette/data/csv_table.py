@@ -46,11 +46,14 @@ def parse_csv(text: str, name_columns: tuple[str, ...], where: str) -> tuple[lis
     if not set(name_columns) & set(header):
         columns = f"it has {', '.join(header)}" if header else "it is empty"
         raise InputError(f"the first line of {where} must name a column {name_columns[0]}: {columns}")
+    rows = [line for line in lines[1:] if any(line)]
+    if all(len(line) == len(header) + 1 for line in rows) and any(line[-1] for line in rows):
+        header = ["", *header]  # R gives the column of row names no name
     named = [c for c in header if not NAMELESS.fullmatch(c)]
     if len(set(named)) < len(named):
         raise InputError(f"the first line of {where} names a column twice: give columns different names")
     records: list[Record] = []
-    for cells in filter(any, lines[1:]):
+    for cells in rows:
         if len(cells) < len(header) or any(cells[len(header) :]):
             raise InputError(f"row {len(records) + 1} of {where} does not have {len(header)} cells like the first line")
         row = zip(header, cells, strict=False)

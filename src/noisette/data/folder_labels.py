@@ -3,14 +3,19 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from .dataset_json import is_packed
 from .entry import normalize_name
 from .listing import format_names
 
-SPLIT_NAME = re.compile(r"(train|training|test|testing|val|valid|validation|dev)([-_ ]?(set|data|images|\d+))?", re.I)
+# "train", "Test_set", "valid-1"; also with a name before, as in seg_train and seg_test
+SPLIT_NAME = re.compile(
+    r"(?P<of>.+[-_ ])?(train|training|test|testing|val|valid|validation|dev)([-_ ]?(set|data|images|\d+))?", re.I
+)
+REST_NAME = re.compile(r"(?P<of>.+[-_ ])?(extra|unlabell?ed|pred|prediction|eval|holdout|hold[-_ ]out)", re.I)
+FOLD_NAME = re.compile(r"(?P<of>)fold[-_ ]?\d+", re.I)  # of a cross-validation
 
 Parts = tuple[str, ...]  # the folders in the path of a picture
 
@@ -42,12 +47,25 @@ def find_folder_labels(pictures: Sequence[str]) -> tuple[dict[str, str], list[st
 def _find_splits(below: Mapping[str, Parts]) -> dict[str, int]:
     """The number of pictures in each of a set's splits; empty if the first folders are not splits."""
     counts = Counter(parts[0] for parts in below.values() if parts)
-    return dict(sorted(counts.items())) if len(counts) > 1 and all(map(SPLIT_NAME.fullmatch, counts)) else {}
+    return dict(sorted(counts.items())) if _are_splits(counts) else {}
+
+
+def _are_splits(names: Collection[str]) -> bool:
+    """Whether these are the splits of one set: all begin alike, and at least one is a part to train or test on."""
+    if len(names) < 2 or not any(SPLIT_NAME.fullmatch(n) or FOLD_NAME.fullmatch(n) for n in names):
+        return False
+    found = [SPLIT_NAME.fullmatch(n) or REST_NAME.fullmatch(n) or FOLD_NAME.fullmatch(n) for n in names]
+    return None not in found and len({(match["of"] or "").lower() for match in found if match}) == 1
 
 
 def _drop_splits(below: Mapping[str, Parts]) -> dict[str, Parts]:
-    """The folders below those of the splits, without the ones that all pictures share ("images")."""
+    """The folders below those of the splits, without the ones that all pictures share ("images").
+
+    Nor are folders labels that repeat the split: training_set/training_set/cat.
+    """
     rest = {name: parts[1:] for name, parts in below.items()}
+    if all(rest[name][:1] in ((), parts[:1]) for name, parts in below.items()):
+        rest = {name: parts[1:] for name, parts in rest.items()}
     shared = len(_common_parents(list(rest.values())))
     return {name: parts[shared:] for name, parts in rest.items()}
 

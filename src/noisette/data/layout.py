@@ -31,7 +31,7 @@ def build_source(listing: FileListing, masks: bool = False, limits: Limits = DEF
     tables = read_tables(listing)
     if tables is None:
         pictures, notes = _find_pictures(listing, masks)
-        rows = read_dataset_json(listing, pictures)
+        rows, json_notes = read_dataset_json(listing, pictures)
     else:
         pictures, rows = sorted(tables.rows), dict(tables.rows)
         notes = [*tables.notes, *_note_unlisted(listing, tables, masks)]
@@ -49,8 +49,7 @@ def build_source(listing: FileListing, masks: bool = False, limits: Limits = DEF
     if captions.texts:
         notes.append(f"texts from text files beside the pictures: {len(captions.texts)}")
     if tables is None:
-        if rows:
-            notes.append(f"labels from {DATASET_JSON}: {len(rows)}")
+        notes += json_notes
         used = captions.files | {n for n in listing.files if rows and PurePosixPath(n).name == DATASET_JSON}
         notes += _note_other_files(name for name in listing.files if name not in used)
     entries = tuple(_make_entry(listing, n, rows.get(n), labels.get(n), captions.texts.get(n)) for n in pictures)

@@ -25,6 +25,7 @@ MaskValue = int | str  # the number that is inside, a color like "#ff0000", or A
 ANY = "any"  # everything but 0, and but black, is inside
 LOSSY_FORMATS = ("JPEG", "WEBP")  # cannot hold numbers: their values are inexact
 MAX_CLASSES = 64  # more different values are soft edges rather than classes
+GRAY_AREAS = 0.2  # share of grays in the areas of one value from which on they are classes rather than soft edges
 MAX_VALUES = 2**17  # different values that are counted: all of 16 bits, and enough to know numbers of 32 bits
 MAX_SHOWN = 4  # values in a message
 COLOR_BIT = 1 << 24  # added to a color 0xRRGGBB, so that it differs from a gray level
@@ -130,6 +131,7 @@ class MaskSurvey:
     value: MaskValue | None = None
     size_mismatches: list[str] = field(default_factory=list)  # masks with another size than their picture
     counts: Counter[int] = field(default_factory=Counter)  # number of pixels of each value, of all masks
+    areas: Counter[int] = field(default_factory=Counter)  # of these, those whose eight neighbors have the same value
     masks: int = 0
     marked: int = 0  # masks with a value other than 0
     numbered: int = 0  # of these, those whose values are 0, 1, …, k without a gap
@@ -145,6 +147,8 @@ class MaskSurvey:
         values, counts = np.unique(mask.values, return_counts=True)
         if len(self.counts) < MAX_VALUES:
             self.counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            inside, counts = np.unique(_inner_values(mask.values), return_counts=True)
+            self.areas.update(dict(zip(inside.tolist(), counts.tolist(), strict=True)))
         self.masks += 1
         self.marked += int(values[-1]) > 0
         self.numbered += int(0 < int(values[-1]) == len(values) - int(values[0] == 0))
@@ -193,11 +197,15 @@ class MaskSurvey:
         white = max(self.whites)
         if 2 * marked[-1] < white:
             return True
+        if 1 < marked[-1] < white and 10 * self.numbered >= 9 * self.marked:
+            return True
+        if len(marked) > MAX_CLASSES:
+            return False
         low = sum(n for v, n in self.counts.items() if 0 < 2 * v < white)
         high = sum(n for v, n in self.counts.items() if 2 * v >= white)
-        return (low > high and len(marked) <= MAX_CLASSES) or (
-            1 < marked[-1] < white and 10 * self.numbered >= 9 * self.marked
-        )
+        gray = sum(n for v, n in self.areas.items() if 0 < v < white)  # soft edges are narrow, classes have an inside
+        ids_and_void = 1 < len(marked) == marked[-2] + 1 and marked[-1] == white
+        return low > high or ids_and_void or gray > GRAY_AREAS * (gray + self.areas[white])
 
     def _describe(self, marked: list[int]) -> str:
         """The values in words: "the numbers 1, 2, 3 and 7 more"."""
@@ -206,6 +214,15 @@ class MaskSurvey:
         noun = "color" if "color" in self.kinds else "palette entry" if "palette" in self.kinds else "number"
         plural = noun if len(marked) == 1 else noun.replace("entry", "entrie") + "s"
         return f"the {plural} {shown}{more}" if marked else "only 0"
+
+
+def _inner_values(values: Values) -> np.ndarray:
+    """The values of the pixels whose eight neighbors have the same value."""
+    same = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
+    rows = values[:, 1:-1]
+    return np.asarray(
+        rows[1:-1][same[:-2] & same[1:-1] & same[2:] & (rows[1:-1] == rows[:-2]) & (rows[1:-1] == rows[2:])]
+    )
 
 
 def _advise(values: list[str]) -> str:

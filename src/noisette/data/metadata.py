@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +141,9 @@ def _to_number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (ValueError, OverflowError):
+    except OverflowError:  # a whole number beyond double precision
+        return sys.float_info.max if int(value) > 0 else -sys.float_info.max
+    except ValueError:
         return None
 
 

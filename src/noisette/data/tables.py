@@ -49,18 +49,21 @@ def read_tables(listing: FileListing) -> Tables | None:
     return Tables(tuple(found), rows, prefixes, tuple(notes))
 
 
-def read_dataset_json(listing: FileListing, pictures: Sequence[str]) -> dict[str, MetadataRow]:
-    """The labels that a dataset.json of StyleGAN or EDM gives to pictures; empty without one."""
+def read_dataset_json(listing: FileListing, pictures: Sequence[str]) -> tuple[dict[str, MetadataRow], list[str]]:
+    """The labels that a dataset.json of StyleGAN or EDM gives to pictures, and notes; empty without one."""
     names = [name for name in listing.files if PurePosixPath(name).name == DATASET_JSON]
     if not names:
-        return {}
+        return {}, []
     table = min(names, key=lambda name: (name.count("/"), name))
     try:
         data = listing.files[table]()
     except (BadPicture, OSError) as error:
         raise InputError(f"{table} of {listing.location} cannot be read: it {error}") from error
     rows = parse_dataset_json(data, parent_prefix(table), listing.location)
-    return {name: rows[key] for name in pictures if (key := normalize_name(name)) in rows}
+    found = {name: rows[key] for name in pictures if (key := normalize_name(name)) in rows}
+    if rows and not found:
+        return {}, [f"labels of {table}, not used: no picture has a name that is in it, like {next(iter(rows))}"]
+    return found, [f"labels from {DATASET_JSON}: {len(found)}"] if found else []
 
 
 def _find_tables(listing: FileListing) -> list[str]:
