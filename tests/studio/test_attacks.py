@@ -270,3 +270,12 @@ def test_no_route_fetches_urls_or_serves_other_files(target: Target, tmp_path: P
                     _, answer = target.request(method, one, b"{}" if method == "POST" else None, **JSON)
                     assert secret not in answer, (method, one)
     target.require_unharmed()
+
+
+def test_an_unknown_session_is_refused_without_a_traceback(target: Target) -> None:
+    """As a page asks for that was open before the studio was started again."""
+    before = target.errors.read_text()
+    for path in ("/gradio_api/queue/data?session_hash=old", "/gradio_api/queue/data", "/gradio_api/call/draw/old"):
+        assert target.request("GET", path)[0] in (400, 404, 422), path
+    target.require_unharmed()
+    assert target.errors.read_text() == before

@@ -21,6 +21,8 @@ def test_settings_of_accelerate_change_nothing(sprites: Path, tmp_path: Path, mo
         "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4", "ACCELERATE_MIXED_PRECISION": "bf16",
         "ACCELERATE_DYNAMO_BACKEND": "INDUCTOR", "ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_USE_FSDP": "true",
         "ACCELERATE_USE_MEGATRON_LM": "true", "RANK": "3", "LOCAL_RANK": "0",
+        "ACCELERATE_USE_CPU": "perhaps", "ACCELERATE_TORCH_DEVICE": "abacus",
+        "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "PMI_RANK": "1", "PMI_SIZE": "2",
     }  # fmt: skip
     for name, value in set_here.items():
         monkeypatch.setenv(name, value)

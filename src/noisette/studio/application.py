@@ -1,7 +1,7 @@
 """The web application: the page of Gradio, behind the checks of every request."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -33,10 +33,10 @@ MAX_DIRECT, MAX_DIRECT_WAITING = 8, 64  # calls that do not go through the queue
 
 
 class RequestFilter:
-    """ASGI middleware: only known routes, only checked bodies, a bounded number of direct calls."""
+    """ASGI middleware: only known routes and sessions, only checked bodies, a bounded number of direct calls."""
 
-    def __init__(self, app: App, uploads: UploadStore, listeners: Listeners) -> None:
-        self.app, self.uploads, self.listeners = app, uploads, listeners
+    def __init__(self, app: App, uploads: UploadStore, listeners: Listeners, sessions: Container[str]) -> None:
+        self.app, self.uploads, self.listeners, self.sessions = app, uploads, listeners, sessions
         self.direct_calls, self.num_waiting = asyncio.Semaphore(MAX_DIRECT), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +55,9 @@ class RequestFilter:
                 return
             scope = {**scope, "headers": json_headers(scope["headers"])}
         session = find_session(scope)
+        if session is not None and session not in self.sessions:  # Gradio would print a traceback
+            await send_response(send, 404, "the studio has no such session: reload the page")
+            return
         with nullcontext() if session is None else self.listeners.listening(session):
             if path.startswith(DIRECT_ROUTE):
                 await self.call_directly(scope, receive, send)
@@ -170,4 +173,4 @@ def build_app(
         app, blocks, path="/", theme=theme(), css=CSS, show_error=False, max_file_size=MAX_REQUEST_BYTES,
         run_history=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, footer_links=[],
     )  # fmt: skip
-    return AccessGuard(RequestFilter(app, uploads, listeners), token, name)
+    return AccessGuard(RequestFilter(app, uploads, listeners, blocks._queue.pending_messages_per_session), token, name)
