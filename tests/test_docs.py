@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import masked
+import noisette
 from cli.conftest import call
 from noisette.report.explain import solvers
 
@@ -103,11 +105,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(home: Path) -> Path:
-    """runs/mine, small but complete."""
+    """runs/mine, small but complete; its samples take 4 steps unless a command says otherwise."""
     from commands import run as typed
 
     done = typed("train", "my-sprites", "--out", "runs/mine", *(w for pair in TRAIN.items() for w in pair), cwd=home)
     assert done.returncode == 0, done.stderr
+    model = noisette.load(home / "runs" / "mine")
+    model.save_sampling(home / "runs" / "mine", replace(model.config.sampling, steps=4))
     return home / "runs" / "mine"
 
 
