@@ -34,7 +34,7 @@ from .mutation import HANG_SECONDS, stop_hang
 
 RECIPE = {"model": {"net": {"channels": [16, 16], "blocks": 1, "groups": 4, "time_channels": 16}}}
 OPTIONS = TrainOptions(
-    images=48, batch=8, preset="tiny", precision="fp32", recipe=RECIPE, save_every=1e-9, evaluations=0
+    images=24, batch=8, preset="tiny", precision="fp32", recipe=RECIPE, save_every=1e-9, evaluations=0
 )
 IGNORED = ("samples",)  # of a run, what nothing is made of: sheets that people look at
 
