@@ -85,8 +85,8 @@ def _are_blank(pixels: Pixels, cell: tuple[int, int], tops: list[int], lefts: li
     inside = rows[:, None] & columns[None, :]
     if inside.all():
         return False
-    if pixels.shape[2] in (2, 4):
-        return not pixels[..., -1][~inside].any() and bool(pixels[..., -1][inside].any())
+    if pixels.shape[2] in (2, 4) and not pixels[..., -1][~inside].any():
+        return bool(pixels[..., -1][inside].any())
     outside = pixels[~inside]
     return bool((outside == outside[0]).all()) and bool((pixels[inside] != outside[0]).any())
 
