@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -97,6 +98,17 @@ def test_palettes_with_transparency() -> None:
     assert found.pixels[0, :3].tolist() == [[0, 0, 0, 0], [0, 255, 0, 128], [0, 0, 255, 255]]
     opaque = decode(png(9, 9, 8, 3, rows, chunk(b"PLTE", palette)))
     assert opaque.pixels[0, :3].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+
+
+def test_a_large_palette_picture_takes_memory_in_proportion() -> None:
+    picture = image(noise(0, 1024, 1024, 1)).convert("P")
+    data = encoded(picture, transparency=bytes([0] * 3 + [255] * 253))
+    tracemalloc.start()
+    try:
+        assert decode(data).pixels.shape == (1024, 1024, 4)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20  # bytes: 4 per pixel are the result
+    finally:
+        tracemalloc.stop()
 
 
 def test_color_under_alpha_0_is_gone() -> None:

@@ -1,19 +1,23 @@
 """Requests that the studio passes on to Gradio, and uploaded files."""
 
+import asyncio
 import io
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from noisette.errors import InputError
 from noisette.io.lock import RunLock
 from noisette.studio import temporary
-from noisette.studio.request_checks import check_body, is_allowed_route
+from noisette.studio.application import MAX_DIRECT, MAX_DIRECT_WAITING, RequestFilter
+from noisette.studio.request_checks import DIRECT_ROUTE, check_body, is_allowed_route
 from noisette.studio.temporary import remove_abandoned, temporary_folder
 from noisette.studio.upload_store import UploadStore
 from noisette.studio.uploads import clean_name
@@ -173,3 +177,32 @@ def test_a_signal_ends_the_process_even_if_it_is_stuck(state: str) -> None:
             -2 if state == "well" and signal_number == 2 else 128 + signal_number
         )  # -2: an uncaught KeyboardInterrupt
         assert (process.returncode, rest) == (expected, "cleaned\n" if state == "stuck" else "")
+
+
+def test_direct_calls_wait_for_each_other_and_then_are_refused(tmp_path: Path) -> None:
+    """Calls that do not go through the queue: a few run at once, some wait, and more are told to come again."""
+    running, most, answers = 0, 0, []
+
+    async def slow(scope: object, receive: object, send: object) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+
+    async def call(app: RequestFilter) -> None:
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            answers.append(message.get("status"))
+
+        await app({"type": "http", "method": "POST", "path": f"{DIRECT_ROUTE}predict", "headers": []}, receive, send)
+
+    async def call_all() -> None:
+        app = RequestFilter(slow, UploadStore(tmp_path), Listeners(), frozenset())
+        await asyncio.gather(*(call(app) for _ in range(MAX_DIRECT_WAITING + 36)))
+        await call(app)
+
+    asyncio.run(call_all())
+    assert most == MAX_DIRECT and answers.count(503) == 36
