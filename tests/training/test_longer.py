@@ -73,14 +73,14 @@ def test_what_a_watcher_raises_ends_the_run_after_it_was_saved(sprites: Path, tm
 
 
 def test_more_time_for_a_run_with_a_time_box(sprites: Path, tmp_path: Path):
-    told = replace(options(), images=None, seconds=3.0)
+    told = replace(options(), images=None, seconds=2.0)
     train(sprites, tmp_path / "run", told)
     before = json.loads((tmp_path / "run" / "config.json").read_text())["plan"]
     seen: list[Progress] = []
-    train(sprites, tmp_path / "run", replace(told, seconds=6.0), on_progress=seen.append)
+    train(sprites, tmp_path / "run", replace(told, seconds=4.0), on_progress=seen.append)
     plan = json.loads((tmp_path / "run" / "config.json").read_text())["plan"]
-    assert seen and plan["seconds"] == 6.0 and plan["extended_at"] < plan["images"] and "extended_at" in before
-    with pytest.raises(InputError, match="with --for 6s, not with --images 96"):
+    assert seen and plan["seconds"] == 4.0 and plan["extended_at"] < plan["images"] and "extended_at" in before
+    with pytest.raises(InputError, match="with --for 4s, not with --images 96"):
         train(sprites, tmp_path / "run", options())
 
 
