@@ -21,7 +21,6 @@ from noisette.errors import InputError
 from noisette.io import checkpoint
 from noisette.io.files import atomic_folder, atomic_write
 from noisette.models import shipped
-from noisette.models.config import to_json
 from noisette.models.initialize import initialize
 from noisette.models.picture_model import PictureModel, load
 from noisette.report.card import NUM_SAMPLES, SAMPLES_FILE, Licenses, card_sections, find_run, front_matter
@@ -103,7 +102,7 @@ def drop_captions(model: PictureModel) -> PictureModel:
     """A model without captions that computes what `model` computes without one."""
     config = model.config
     pictures, net = replace(config.pictures, text_encoder=None), replace(config.net, tokens=0)
-    other = PictureModel(replace(config, pictures=pictures, net=net)).eval().requires_grad_(False)
+    other = PictureModel(replace(config, pictures=pictures, net=net), model.prior).eval().requires_grad_(False)
     weights = initialize(model.net.state_dict(), config, other.net.state_dict(), other.config)
     other.net.load_state_dict(weights.state)
     return other
@@ -111,8 +110,8 @@ def drop_captions(model: PictureModel) -> PictureModel:
 
 def save_half(model: PictureModel, folder: Path) -> int:
     """Write the model with weights of 16 bits, which loading turns into 32. Returns the bytes of the weights file."""
-    tensors = {key: halved(tensor) for key, tensor in model.net.state_dict().items()}
-    checkpoint.save_model(folder, {"model": to_json(model.config)}, tensors)
+    tensors = {key: halved(tensor) for key, tensor in model.tensors().items()}
+    checkpoint.save_model(folder, model.config_json(), tensors)
     if (size := (folder / "model.safetensors").stat().st_size) > MAX_BYTES:
         raise InputError(f"weights that come with the package take {MAX_BYTES:,} bytes at most, these {size:,}")
     return size

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import noisette
 from commands import SMALL
 from masked import folder
 from noisette.data import Dataset
+from noisette.diffusion.gaussian_prior import SHRINKAGE
 from noisette.io.metrics_log import read_metrics
 from noisette.models.config import SamplingDefaults
 from noisette.models.task import Segment, Task, Upscale
 from noisette.sampling.candidates import GRID_STEP_COUNTS, SAMPLER, STEPS, TEMPERATURES
 from noisette.training import TrainOptions, train
+from noisette.training.prior import fit_prior
+from noisette.training.recipes.recipe import Recipe, TrainingConfig
 from noisette.training.sampling_tuner import (
     MAX_PICTURES,
     OVERHEAD_SECONDS,
@@ -110,9 +114,45 @@ def test_models_that_are_given_a_picture_end_alike(task: Task, tmp_path: Path):
     train(folder(tmp_path / "set", 160), tmp_path / "run", options(tmp_path, task=task))
     model, data = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run")
     sampling = model.config.sampling
-    assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS)
+    assert (sampling.sampler, sampling.grid, sampling.steps) == (SAMPLER, "fitted", STEPS) and model.prior is None
     held = torch.arange(len(data.held_out))
     x0, cond = model.config.task.make_example(data.held_out.images_and_masks(held), data.held_out.condition(held))
     noisy = x0 + 0.1 * torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
     score = make_score(model, cond, measure_reference(model, data.train, data.held_out, 0))
     assert score(x0)[0] < score(noisy)[0]
+
+
+def test_a_run_has_a_closed_form_for_high_noise(fitted: tuple[Path, TrainOptions], sprites: Path, tmp_path: Path):
+    prior, data = noisette.load(fitted[0]).prior, Dataset.open(fitted[0])
+    assert prior is not None and prior.config.groups == len(data.pictures.labels) + 1
+    x0 = data.train.x0(torch.arange(len(data.train)))
+    own = x0[data.train.labels == 0] if data.train.labels is not None else x0
+    shrunk = (own.sum(0) + SHRINKAGE * x0.mean(0)) / (len(own) + SHRINKAGE)
+    torch.testing.assert_close(prior.means[0], shrunk, atol=1e-4, rtol=0)
+    plain = options(tmp_path, seed=3)
+    path = Path(str(plain.recipe))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"training": {"grid_fit_share": 0.0}}))
+    train(sprites, tmp_path / "plain", plain)
+    assert noisette.load(tmp_path / "plain").prior is None
+
+
+def test_mirrored_pictures_count_as_pictures(fitted: tuple[Path, TrainOptions]):
+    model, data = noisette.load(fitted[0]), Dataset.open(fitted[0])
+    priors = [
+        fit_prior(Recipe(model.config, TrainingConfig(grid_fit_share=0.02, flip=flip)), data.train, 0)
+        for flip in (False, True)
+    ]
+    assert priors[0] is not None and priors[1] is not None
+    torch.testing.assert_close(priors[1].means, (priors[0].means + priors[0].means.flip(-1)) / 2, atol=0.05, rtol=0)
+    assert priors[1].means[-1].allclose(priors[1].means[-1].flip(-1), atol=1e-5)
+
+
+def test_what_the_closed_form_ignores_raises_its_noise_level(fitted: tuple[Path, TrainOptions]):
+    model, data = noisette.load(fitted[0]), Dataset.open(fitted[0])
+    config = replace(model.config, net=replace(model.config.net, vector=2))
+    ratios = []
+    for changed in (model.config, config):
+        prior = fit_prior(Recipe(changed, TrainingConfig(grid_fit_share=0.02)), data.train, 0)
+        assert prior is not None
+        ratios.append(prior.config.min_ratio)
+    assert ratios[1] > 1.5 * ratios[0]

@@ -98,6 +98,15 @@ class DiffusionModel(nn.Module):
         label = self.schedule.noise_label(t).to(x).expand(len(x))
         return self.net(self.parametrization.input_scale(alpha, sigma) * x, label, cond).to(x.dtype)
 
+    def predict(self, x: Images, t: Time, cond: Condition | None = None) -> Prediction:
+        """x0 and ε from x_t, and the variance of a network that has learned one."""
+        out = self(x, t, cond)
+        variance = None
+        if out.shape[1] == 2 * x.shape[1]:
+            out, variance = out.chunk(2, dim=1)
+        x0, eps = self.parametrization.solve(out, x, *self.schedule.at(t, x))
+        return Prediction(x0, eps, variance)
+
     def given(self, cond: Condition | None = None) -> "ConditionalDenoiser":
         """This model as a denoiser with a fixed condition; None: unconditional."""
         return ConditionalDenoiser(self, cond)
@@ -115,12 +124,7 @@ class ConditionalDenoiser:
         return self.model.schedule
 
     def __call__(self, x: Images, t: Time) -> Prediction:
-        out = self.model(x, t, self.cond)
-        variance = None
-        if out.shape[1] == 2 * x.shape[1]:
-            out, variance = out.chunk(2, dim=1)
-        x0, eps = self.model.parametrization.solve(out, x, *self.schedule.at(t, x))
-        return Prediction(x0, eps, variance)
+        return self.model.predict(x, t, self.cond)
 
 
 def predict_both(

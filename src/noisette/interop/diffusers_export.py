@@ -28,7 +28,7 @@ from ..io.files import atomic_folder
 from ..io.json_files import json_bytes
 from ..io.tensors import prepare_tensors
 from ..models.config import ModelConfig, to_json
-from ..models.picture_model import PictureModel
+from ..models.picture_model import NO_PRIOR_NOTE, PictureModel
 from ..nn.unet import UNetConfig
 from .diffusers import CONFIG_FILE, to_diffusers_names
 
@@ -76,9 +76,8 @@ def to_diffusers(model: PictureModel, label: str | None = None) -> DiffusersFold
     }
     noisette_config = {"model": to_json(config), "label": label}
     unet = make_unet_config(net, config.pictures, has_labels)
-    return DiffusersFolder(
-        index, scheduler, unet, rename_weights(weights), noisette_config, tuple(collect_notes(config, net, has_labels))
-    )
+    notes = (*collect_notes(config, net, has_labels), *((NO_PRIOR_NOTE,) if model.prior is not None else ()))
+    return DiffusersFolder(index, scheduler, unet, rename_weights(weights), noisette_config, notes)
 
 
 def write(folder: DiffusersFolder, path: Path) -> None:

@@ -37,7 +37,7 @@ from ..io.files import atomic_folder, read_bytes
 from ..io.json_files import json_bytes
 from ..io.version import __version__
 from ..models.config import to_json
-from ..models.picture_model import PictureModel
+from ..models.picture_model import NO_PRIOR_NOTE, PictureModel
 from ..nn.kernels.library import without_kernels
 from .sampler_table import HISTORY_SIZE, NetworkCall, unroll_sampler
 
@@ -199,7 +199,9 @@ def measure_max_error(model: PictureModel, path: Path) -> float:
 
 
 def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, Any]:
-    """The contents of model.json. Adds a note to `notes` if the sampler had to be replaced."""
+    """The contents of model.json. Adds to `notes` what differs from sampling the model itself."""
+    if model.prior is not None:
+        notes.append(NO_PRIOR_NOTE)
     config, net = model.config, model.config.net
     if net.tokens:
         raise InputError("this network takes text, which the ONNX export does not support")

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..data.pictures import Pictures
 from ..data.text import CachedTextEncoder
 from ..diffusion.condition import Condition
-from ..diffusion.denoiser import DiffusionModel
+from ..diffusion.denoiser import DiffusionModel, Prediction
+from ..diffusion.gaussian_prior import GaussianPrior, PriorConfig
 from ..diffusion.posterior import LearnedRange
 from ..diffusion.sampler import DDPM, Sampler, scale_noise
 from ..display import Displayed
@@ -21,19 +22,24 @@ from ..io import checkpoint, hub
 from ..io.json_files import read_object, write_json
 from ..io.json_types import get_field, get_only
 from ..io.run_config import is_run_config, read_run_config
+from ..shapes import Images, Time
 from . import shipped
 from .config import ModelConfig, SamplingDefaults, build, describe_network, from_json, to_json
 from .context import Attributes, Label, encode_attributes, encode_labels
 from .registry import GRIDS, SAMPLERS
 from .task import InputImages
 
+PRIOR_PREFIX = "prior."  # of its tensors in model.safetensors
+NO_PRIOR_NOTE = "at high noise the network is called, too: the closed form of this model is not exported"
+
 
 class PictureModel(DiffusionModel, Displayed):
     """A diffusion model with its config: size and mode of its pictures, their labels, its sampling defaults."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, prior: GaussianPrior | None = None) -> None:
+        """An untrained model. prior: what predicts x0 in place of the network where noise hides almost everything."""
         super().__init__(build(config.net), config.schedule, config.parametrization)
-        self.config = config
+        self.config, self.prior = config, prior
         self.folder: Path | None = None  # that it was read from
         self.text_encoder = (
             None if config.pictures.text_encoder is None else CachedTextEncoder(config.pictures.text_encoder)
@@ -43,6 +49,16 @@ class PictureModel(DiffusionModel, Displayed):
     @property
     def pictures(self) -> Pictures:
         return self.config.pictures
+
+    def predict(self, x: Images, t: Time, cond: Condition | None = None) -> Prediction:
+        """x0 and ε from x_t: by the network, or at high noise by the prior, if the model has one."""
+        if self.prior is None:
+            return super().predict(x, t, cond)
+        is_high = self.schedule.ratio(t) >= self.prior.config.min_ratio
+        if not is_high.any():
+            return super().predict(x, t, cond)
+        closed = self.prior.predict(x, *self.schedule.at(t, x), None if cond is None else cond.label)
+        return closed if is_high.all() else closed.where(is_high, super().predict(x, t, cond))
 
     def condition(
         self,
@@ -121,7 +137,16 @@ class PictureModel(DiffusionModel, Displayed):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically."""
-        checkpoint.save_model(Path(folder), {"model": to_json(self.config)}, self.net.state_dict())
+        checkpoint.save_model(Path(folder), self.config_json(), self.tensors())
+
+    def config_json(self) -> dict[str, Any]:
+        """The content of config.json."""
+        return {"model": to_json(self.config)} | ({} if self.prior is None else {"prior": to_json(self.prior.config)})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The content of model.safetensors."""
+        prior = {} if self.prior is None else self.prior.state_dict(prefix=PRIOR_PREFIX)
+        return self.net.state_dict() | prior
 
     def save_sampling(self, folder: str | Path, sampling: SamplingDefaults) -> None:
         """Make `sampling` the default of this model, in memory and in `folder`, from which it was read.
@@ -150,7 +175,10 @@ class PictureModel(DiffusionModel, Displayed):
             if path.exists() or not hub.REPO_ID.fullmatch(str(folder)):
                 raise
             raise InputError(f"there is no folder {folder}: a model of the hub would be hf://{folder}") from error
-        model = cls(_parse_config(data, path / "config.json"))
+        model = cls(*_parse_config(data, path / "config.json"))
+        if model.prior is not None:
+            numbers = {name: tensors.pop(PRIOR_PREFIX + name).float() for name in model.prior.state_dict()}
+            model.prior.load_state_dict(numbers, assign=True)
         model.net.load_state_dict(tensors)
         model.hash, model.folder = checkpoint.model_hash(path, ("model", "sampling")), path
         if model.text_encoder is not None:
@@ -175,17 +203,26 @@ class PictureModel(DiffusionModel, Displayed):
         return model.eval().requires_grad_(False)
 
 
-def _parse_config(data: Mapping[str, Any], path: Path) -> ModelConfig:
-    """The config in the content of a model folder's config.json."""
+def _parse_config(data: Mapping[str, Any], path: Path) -> tuple[ModelConfig, GaussianPrior | None]:
+    """The config in the content of a model folder's config.json, and a prior of its shape, without its numbers."""
     if "classifier" in data:
         raise InputError(
             f"{path.parent} is a classifier and generates no pictures: open it with PictureClassifier.from_pretrained"
         )
-    return from_json(ModelConfig, get_only(data, "model", path), f"{path}: model")
+    rest = {key: value for key, value in data.items() if key != "prior"}
+    config = from_json(ModelConfig, get_only(rest, "model", path), f"{path}: model")
+    if "prior" not in data:
+        return config, None
+    shape = from_json(PriorConfig, data["prior"], f"{path}: prior")
+    if shape.groups != config.net.classes + 1:
+        raise InputError(f"{path}: prior.groups is {shape.groups}, of a network with {config.net.classes} classes")
+    with torch.device("meta"):
+        return config, GaussianPrior(shape, config.pictures.shape)
 
 
 def _describe(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    return describe_network(_parse_config(data, path).net)
+    config, prior = _parse_config(data, path)
+    return describe_network(config.net) | ({} if prior is None else prior.state_dict(prefix=PRIOR_PREFIX))
 
 
 def _find_model_folder(folder: str | Path) -> Path:

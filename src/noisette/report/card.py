@@ -20,7 +20,7 @@ from ..io import hub
 from ..io.files import atomic_folder, atomic_write
 from ..io.metrics_log import read_metrics
 from ..io.run_config import read_run_config
-from ..models.config import ModelConfig, to_json
+from ..models.config import ModelConfig, SamplingDefaults, to_json
 from ..models.picture_model import PictureModel
 from ..sampling.draw import draw
 from ..shapes import UInt8Images
@@ -115,7 +115,7 @@ def card_sections(config: ModelConfig, num_parameters: int, run: Path | None, li
         "attributes": ", ".join(pictures.attributes) or "none",
         "text encoder": pictures.text_encoder.name if pictures.text_encoder is not None else "none",
         "parameters": f"{num_parameters:,}",
-        "sampler": f"{config.sampling.sampler}, {config.sampling.steps} steps",
+        "sampler": describe_sampling(config.sampling),
     }
     yield "## Samples\n\n" + markdown_table(facts)
     yield "## Training data\n\n" + markdown_table(
@@ -125,6 +125,11 @@ def card_sections(config: ModelConfig, num_parameters: int, run: Path | None, li
     if loss := held_out_loss(run):
         yield "## Held-out loss\n\n" + markdown_table(loss)
     yield f"## License\n\nModel: {licenses.model or NOT_STATED}. Training data: {licenses.data or NOT_STATED}."
+
+
+def describe_sampling(sampling: SamplingDefaults) -> str:
+    """Sampler, steps and temperature."""
+    return f"{sampling.sampler}, {sampling.steps} steps, temperature {sampling.temperature:g}"
 
 
 def markdown_table(rows: dict[str, Any]) -> str:

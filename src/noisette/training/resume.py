@@ -113,7 +113,7 @@ def same_weights(folder: Path, model: PictureModel) -> bool:
         other = PictureModel.from_pretrained(folder)
     except InputError:
         return False
-    ours, theirs = model.net.state_dict(), other.net.state_dict()
+    ours, theirs = model.tensors(), other.tensors()
     if replace(other.config, sampling=model.config.sampling) != model.config or ours.keys() != theirs.keys():
         return False
     return all(torch.equal(ours[name].cpu(), theirs[name]) for name in ours)

@@ -35,6 +35,7 @@ from .metrics_log import CallbackRunner, MetricsLog, make_tracker
 from .origin import load_origin
 from .periodic_evaluation import TIME_SHARE, PeriodicEvaluation
 from .plan import TrainingPlan, TrainOptions, describe_early_end, max_images, micro_batch_size
+from .prior import fit_prior
 from .progress import Diverged, Interrupted, Progress, StopSignals, describe_divergence
 from .progress_schedule import ProgressSchedule, TimeBudget, lr_factor
 from .resume import (
@@ -107,7 +108,8 @@ class TrainingRun:
         training, device = plan.recipe.training, accelerator.device
         torch.manual_seed(derive_seed(plan.seed, "weights"))
         self.micro_batch = micro_batch_size(training.batch, accelerator.num_processes, options.accumulate)
-        self.state = TrainingState(plan.recipe, plan.images, device)
+        prior = fit_prior(plan.recipe, data.train, plan.seed)
+        self.state = TrainingState(plan.recipe, plan.images, device, prior)
         self.criterion, self.optimizer = self.state.criterion, self.state.optimizer
         self.batches = BatchStream(
             TaskDataset(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device

@@ -71,11 +71,13 @@ class SamplingTuner:
             else 0.0
         )
 
-    @torch.no_grad()
     def __call__(self, model: PictureModel, data: Subset, held_out: Subset, images: int) -> SamplingChoice | None:
         """The best sampling defaults of a model that was trained on `data` for `images` images; None: no budget."""
-        if not (count := self.picture_count(images)):
-            return None
+        return self.choose(model, data, held_out, count) if (count := self.picture_count(images)) else None
+
+    @torch.no_grad()
+    def choose(self, model: PictureModel, data: Subset, held_out: Subset, count: int) -> SamplingChoice:
+        """The best sampling defaults by `count` pictures of each setting."""
         rows = torch.randint(len(data), (count,), generator=make_generator(self.seed, "fit"))
         cond, seeds = build_condition(model, data, rows), [derive_seed(self.seed, "fit", i) for i in range(count)]
         reference = measure_reference(model, data, held_out, self.seed)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ..diffusion.gaussian_prior import GaussianPrior
 from ..io import checkpoint
 from ..models.picture_model import PictureModel
 from ..nn.ema import EMA
@@ -13,9 +14,10 @@ from .recipes.recipe import Recipe, build_optimizer
 class TrainingState:
     """A model as a recipe describes it, with fresh weights (from torch's global generator), on a device."""
 
-    def __init__(self, recipe: Recipe, images: int, device: torch.device) -> None:
-        """`images`: training images of the whole run, of which the recipe's EMA half-life is a share."""
-        self.model = PictureModel(recipe.model).to(device)
+    def __init__(self, recipe: Recipe, images: int, device: torch.device, prior: GaussianPrior | None = None) -> None:
+        """`images`: training images of the whole run, of which the recipe's EMA half-life is a share. `prior`: of the
+        model, in what it draws; the loss is the network's."""
+        self.model = PictureModel(recipe.model, prior).to(device)
         self.ema = EMA(self.model, half_life=recipe.training.ema * images)
         self.criterion = build_criterion(recipe, device)
         self.optimizer = build_optimizer(self.model, recipe, self.criterion.parameters.values())

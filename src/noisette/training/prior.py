@@ -1,0 +1,33 @@
+"""The closed form that a run's model uses at high noise (diffusion/gaussian_prior.py), fitted to its pictures."""
+
+import torch
+
+from ..data import Subset
+from ..diffusion.gaussian_prior import DEGREES_OF_FREEDOM, GaussianPrior
+from ..diffusion.noise import make_generator
+from .recipes.recipe import Recipe
+
+MAX_PICTURES = 8192  # that the means are computed from
+UNKNOWN_DEGREES = 1.0  # degrees of freedom where the model has conditions besides labels, which the prior ignores
+MIN_PICTURES = 16
+
+
+def fit_prior(recipe: Recipe, data: Subset, seed: int) -> GaussianPrior | None:
+    """The prior of a model that is trained on `data`.
+
+    None for a model that is given a picture or learns a variance, for too few pictures, and for a recipe whose sampling
+    is not fitted to the data, like a paper's.
+    """
+    config = recipe.model
+    is_fitted = recipe.training.grid_fit_share > 0
+    given_picture = config.task.input_spec(config.pictures) is not None
+    learns_variance = config.net.out_channels == 2 * config.pictures.channels
+    if not is_fitted or given_picture or learns_variance or len(data) < MIN_PICTURES:
+        return None
+    rows = torch.randperm(len(data), generator=make_generator(seed, "prior"))[:MAX_PICTURES]
+    x0, labels = data.images_and_masks(rows), None if data.labels is None else data.labels[rows]
+    if recipe.training.flip:  # mirrored pictures are training pictures
+        x0 = torch.cat([x0, x0.flip(-1)])
+        labels = None if labels is None else torch.cat([labels, labels])
+    degrees = UNKNOWN_DEGREES if config.net.vector or config.net.tokens else DEGREES_OF_FREEDOM
+    return GaussianPrior.fit(x0, labels, config.net.classes, degrees)
