@@ -34,7 +34,7 @@ def refit(name: str, run: Path, pictures: int) -> str:
     model, data = load(folder), Dataset.open(run)
     if model.pictures.shape != data.pictures.shape or model.pictures.labels != data.pictures.labels:
         raise InputError(f"{run} has other pictures than {name} was trained on")
-    training = TrainingConfig(grid_fit_share=1.0)
+    training = TrainingConfig(grid_fit_share=1.0, gaussian_prior=True)
     model.prior = fit_prior(Recipe(model.config, training), data.train, seed=0)
     choice = SamplingTuner(training.grid_fit_share, seed=0).choose(model, data.train, data.held_out, pictures)
     model = model.with_sampling(choice.sampling)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import noisette
-from noisette.diffusion.gaussian_prior import GaussianPrior, PriorConfig, find_ratio
+from noisette.diffusion.gaussian_prior import GaussianPrior, PriorConfig
 from noisette.diffusion.guidance import CallCounter
 from noisette.diffusion.noise import Seeded, make_generator
 from noisette.diffusion.oracle import GaussianMixtureDenoiser
@@ -92,11 +92,12 @@ def test_unlabeled_pictures_are_a_group_of_their_own() -> None:
     assert found.means.mean((1, 2, 3)).tolist() == pytest.approx([0.9, -0.9], abs=0.05)  # drawn to the mean of all
 
 
-def test_the_lowest_noise_level_leaves_few_degrees_of_freedom() -> None:
-    variances = torch.tensor([100.0, 30.0, 10.0, *[1.0] * 50]).double()
-    ratio = find_ratio(variances, 2.0)
-    assert (variances / (variances + ratio**2)).sum().item() == pytest.approx(2.0)
-    assert find_ratio(variances, 1.0) > ratio
+@pytest.mark.parametrize("wanted", [1.0, 3.0])
+def test_the_lowest_noise_level_leaves_few_degrees_of_freedom(wanted: float) -> None:
+    x = random(500, D, name="data") * torch.tensor([10.0, 5.0, 3.0, *[1.0] * (D - 3)])
+    prior = GaussianPrior.fit(x.reshape(-1, *SHAPE).float(), degrees_of_freedom=wanted)
+    variances = torch.linalg.eigvalsh(covariance(prior.double()))
+    assert (variances / (variances + prior.config.min_ratio**2)).sum().item() == pytest.approx(wanted, rel=0.01)
 
 
 def with_prior(ratio: float = 2.0) -> noisette.PictureModel:

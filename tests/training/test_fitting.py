@@ -131,7 +131,7 @@ def test_a_run_has_a_closed_form_for_high_noise(fitted: tuple[Path, TrainOptions
     torch.testing.assert_close(prior.means[0], shrunk, atol=1e-4, rtol=0)
     plain = options(tmp_path, seed=3)
     path = Path(str(plain.recipe))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"training": {"grid_fit_share": 0.0}}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"training": {"gaussian_prior": False}}))
     train(sprites, tmp_path / "plain", plain)
     assert noisette.load(tmp_path / "plain").prior is None
 
@@ -139,7 +139,7 @@ def test_a_run_has_a_closed_form_for_high_noise(fitted: tuple[Path, TrainOptions
 def test_mirrored_pictures_count_as_pictures(fitted: tuple[Path, TrainOptions]):
     model, data = noisette.load(fitted[0]), Dataset.open(fitted[0])
     priors = [
-        fit_prior(Recipe(model.config, TrainingConfig(grid_fit_share=0.02, flip=flip)), data.train, 0)
+        fit_prior(Recipe(model.config, TrainingConfig(gaussian_prior=True, flip=flip)), data.train, 0)
         for flip in (False, True)
     ]
     assert priors[0] is not None and priors[1] is not None
@@ -152,7 +152,7 @@ def test_what_the_closed_form_ignores_raises_its_noise_level(fitted: tuple[Path,
     config = replace(model.config, net=replace(model.config.net, vector=2))
     ratios = []
     for changed in (model.config, config):
-        prior = fit_prior(Recipe(changed, TrainingConfig(grid_fit_share=0.02)), data.train, 0)
+        prior = fit_prior(Recipe(changed, TrainingConfig(gaussian_prior=True)), data.train, 0)
         assert prior is not None
         ratios.append(prior.config.min_ratio)
     assert ratios[1] > 1.5 * ratios[0]

@@ -124,7 +124,7 @@ def test_text_steers_and_guides(run: Path) -> None:
     model = noisette.load(run)
     for parameter in model.parameters():  # it has learned too little to listen
         torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(parameter.numel()))
-    x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.3, dtype=torch.float64)
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.01, dtype=torch.float64)  # below what the closed form predicts
     red, blue, null = (model.given(model.condition(n=2, text=text)) for text in ("a red fish", "a blue fish", None))
     one, other, none = (denoise(x, t).x0 for denoise in (red, blue, null))
     assert not torch.allclose(one, other, atol=1e-4) and not torch.allclose(one, none, atol=1e-4)

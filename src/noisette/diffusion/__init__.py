@@ -32,6 +32,7 @@ A trained model becomes a denoiser by `model.given(condition)`, guidance wraps i
 from . import normal
 from .condition import Condition
 from .denoiser import ConditionalDenoiser, Denoiser, DiffusionModel, Prediction, predict_both
+from .gaussian_prior import GaussianPrior, PriorConfig
 from .grid import (
     grid_from_times,
     karras,
@@ -185,6 +186,7 @@ __all__ = [
     "GammaSigmoid",
     "GaussianDenoiser",
     "GaussianMixtureDenoiser",
+    "GaussianPrior",
     "GivenBetas",
     "GradientGuided",
     "Guided",
@@ -209,6 +211,7 @@ __all__ = [
     "Operator",
     "Parametrization",
     "Prediction",
+    "PriorConfig",
     "Quadratic",
     "QuantileSampler",
     "RectifiedFlow",

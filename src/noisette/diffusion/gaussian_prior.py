@@ -45,8 +45,9 @@ class PriorConfig:
 
 
 class GaussianPrior(nn.Module):
-    """x0 of group g ~ N(means[g], Σ), where Σ has some principal components and the same variance in all other
-    directions. A null label is a mixture of all groups with `weights`; a mixture of labels has the mean of their means.
+    """x0 of group g ~ N(means[g], Σ): Σ has some principal components, and the same variance in all other directions.
+
+    A null label is a mixture of all groups with `weights`; a mixture of labels has the mean of their means.
     """
 
     means: Float[Tensor, "groups c h w"]
@@ -98,7 +99,7 @@ class GaussianPrior(nn.Module):
         components = torch.linalg.qr(centered.T @ vectors)[0].T
         rest = max(total - values.sum().item(), 0.0) / max(x.shape[1] - number, 1)
         spectrum = torch.cat([values, torch.full((x.shape[1] - number,), rest, dtype=x.dtype)])
-        config = PriorConfig(groups, number, find_ratio(spectrum, degrees_of_freedom))
+        config = PriorConfig(groups, number, _find_ratio(spectrum, degrees_of_freedom))
         prior = cls(config, (pictures.shape[1], pictures.shape[2], pictures.shape[3]))
         shape = pictures.shape[1:]
         for name, value in (
@@ -148,7 +149,7 @@ class GaussianPrior(nn.Module):
         return self.weights.log() - squares / 2
 
 
-def find_ratio(variances: Float[Tensor, "d"], degrees_of_freedom: float) -> float:
+def _find_ratio(variances: Float[Tensor, "d"], degrees_of_freedom: float) -> float:
     """The σ/α at which the sum of λ / (λ + (σ/α)²) over these variances λ is `degrees_of_freedom`, by bisection."""
     low, high = -10.0, 20.0  # of ln σ/α
     for _ in range(60):

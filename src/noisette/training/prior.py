@@ -15,14 +15,13 @@ MIN_PICTURES = 16
 def fit_prior(recipe: Recipe, data: Subset, seed: int) -> GaussianPrior | None:
     """The prior of a model that is trained on `data`.
 
-    None for a model that is given a picture or learns a variance, for too few pictures, and for a recipe whose sampling
-    is not fitted to the data, like a paper's.
+    None for a recipe without one, like a paper's, for a model that is given a picture or learns a variance, and for too
+    few pictures.
     """
     config = recipe.model
-    is_fitted = recipe.training.grid_fit_share > 0
     given_picture = config.task.input_spec(config.pictures) is not None
     learns_variance = config.net.out_channels == 2 * config.pictures.channels
-    if not is_fitted or given_picture or learns_variance or len(data) < MIN_PICTURES:
+    if not recipe.training.gaussian_prior or given_picture or learns_variance or len(data) < MIN_PICTURES:
         return None
     rows = torch.randperm(len(data), generator=make_generator(seed, "prior"))[:MAX_PICTURES]
     x0, labels = data.images_and_masks(rows), None if data.labels is None else data.labels[rows]
@@ -30,4 +29,9 @@ def fit_prior(recipe: Recipe, data: Subset, seed: int) -> GaussianPrior | None:
         x0 = torch.cat([x0, x0.flip(-1)])
         labels = None if labels is None else torch.cat([labels, labels])
     degrees = UNKNOWN_DEGREES if config.net.vector or config.net.tokens else DEGREES_OF_FREEDOM
-    return GaussianPrior.fit(x0, labels, config.net.classes, degrees)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the last bits must not depend on how many there are
+    try:
+        return GaussianPrior.fit(x0, labels, config.net.classes, degrees)
+    finally:
+        torch.set_num_threads(threads)

@@ -165,7 +165,8 @@ def dit_tiny(pictures: Pictures, sigma_data: float) -> Recipe:
         tokens=pictures.token_dim,
     )
     model = ModelConfig(net, schedule.VarianceExploding(), parametrization.EDM(sigma_data), pictures)
-    return Recipe(model, TrainingConfig(weighting=loss.EDMWeight(sigma_data), grid_fit_share=0.02))
+    training = TrainingConfig(weighting=loss.EDMWeight(sigma_data), grid_fit_share=0.02, gaussian_prior=True)
+    return Recipe(model, training)
 
 
 PAPER_PRESETS: dict[str, Preset] = {

@@ -40,7 +40,8 @@ def unet_preset(width: int, multipliers: tuple[int, ...], batch: int, patch: int
             pictures=pictures,
             sampling=SamplingDefaults(),
         )
-        training = TrainingConfig(batch, "muon", 5e-3, weighting=loss.EDMWeight(sigma_data), grid_fit_share=0.02)
+        weighting = loss.EDMWeight(sigma_data)
+        training = TrainingConfig(batch, "muon", 5e-3, weighting=weighting, grid_fit_share=0.02, gaussian_prior=True)
         return Recipe(model, training)
 
     return preset

@@ -38,6 +38,7 @@ class TrainingConfig:
     importance: bool = False  # sample timesteps in proportion to their loss (Nichol & Dhariwal 2021, section 3.3)
     uncertainty: bool = False  # weight noise levels by a learned uncertainty (Karras et al. 2024, EDM2)
     grid_fit_share: float = 0.0  # share of the run's work for tuning the sampling grid at the end, 0 to 1; 0: none
+    gaussian_prior: bool = False  # x0 in closed form at high noise (diffusion/gaussian_prior.py) in what is drawn
     max_epochs: float | None = None  # most times that a run with a time limit shows each picture, > 0; None: no limit
 
     def __post_init__(self) -> None:
