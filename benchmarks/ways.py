@@ -14,6 +14,7 @@ rows that are there are not measured again. `--keep` stores the pictures of each
 import argparse
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -98,8 +99,12 @@ class Run:
         }  # fmt: skip
 
 
-def count_calls(way: SamplerSetting) -> int:
-    return 2 * way.steps - 1 if way.sampler == "heun" else way.steps
+def count_calls(model: PictureModel) -> int:
+    """Network calls a picture: predictions at noise levels where the model has no closed form."""
+    grid, sampling = model.grid(), model.config.sampling
+    times = [*grid[:-1], *(grid[1:-1] if sampling.sampler == "heun" else ())]
+    limit = math.inf if model.prior is None else model.prior.config.min_ratio
+    return sum(float(model.schedule.ratio(t)) < limit for t in times)
 
 
 def show(row: dict[str, Any]) -> str:
@@ -130,7 +135,7 @@ def measure_run(run: Run, n: int, seed: int, limit: int, out: Path, keep: Path |
             if keep is not None:
                 keep.mkdir(parents=True, exist_ok=True)
                 np.save(keep / f"{run.name}, {seed}, {name.replace(': ', ' ')}.npy", pixels.numpy())
-            row = key | {"calls": 0 if way is None else count_calls(way)} | run.measure(pixels)
+            row = key | {"calls": 0 if way is None else count_calls(run.model_of(way))} | run.measure(pixels)
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
         rows.append(row)
