@@ -14,7 +14,6 @@ rows that are there are not measured again. `--keep` stores the pictures of each
 import argparse
 import itertools
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,11 +99,10 @@ class Run:
 
 
 def count_calls(model: PictureModel) -> int:
-    """Network calls a picture: predictions at noise levels where the model has no closed form."""
+    """Network calls a picture; none at noise levels where the model has a closed form."""
     grid, sampling = model.grid(), model.config.sampling
     times = [*grid[:-1], *(grid[1:-1] if sampling.sampler == "heun" else ())]
-    limit = math.inf if model.prior is None else model.prior.config.min_ratio
-    return sum(float(model.schedule.ratio(t)) < limit for t in times)
+    return sum(map(model.calls_network, times))
 
 
 def show(row: dict[str, Any]) -> str:

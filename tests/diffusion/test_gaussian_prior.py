@@ -118,6 +118,11 @@ def test_the_network_is_not_called_above_and_alone_below() -> None:
     assert model.prior is not None and cond is not None
     closed = model.prior.predict(x, *model.schedule.at(high, x), cond.label)
     assert torch.equal(model.given(cond)(x, high).x0, closed.x0) and len(calls) == 1
+    assert model.calls_network(low) and not model.calls_network(high) and plain.calls_network(high)
+    counter = CallCounter(model.given(cond), is_counted=model.calls_network)
+    for t in (high, low, low):
+        counter(x, t)
+    assert counter.num_calls == 2
     both = model.given(cond)(x, torch.stack([low, high, high]))  # each image at a time of its own
     assert torch.equal(both.x0[1:], closed.x0[1:])
     torch.testing.assert_close(both.x0[:1], plain.given(cond)(x, low).x0[:1])

@@ -195,15 +195,19 @@ class Rescheduled(DenoiserWrapper):
 
 @dataclass
 class CallCounter:
-    """Counts the calls of a denoiser in `num_calls`; the predictions are not changed."""
+    """Counts the calls of a denoiser in `num_calls`; the predictions are not changed.
+
+    is_counted: of which times; None: all.
+    """
 
     denoiser: Denoiser
     num_calls: int = 0
+    is_counted: Callable[[Time], bool] | None = None
 
     @property
     def schedule(self) -> Schedule:
         return self.denoiser.schedule
 
     def __call__(self, x: Images, t: Time) -> Prediction:
-        self.num_calls += 1
+        self.num_calls += self.is_counted is None or self.is_counted(t)
         return self.denoiser(x, t)

@@ -263,7 +263,9 @@ class SamplerBenchmark:
         sampler, grid = model.sampler(), model.grid()
         parts, calls, seconds = [], 0, 0.0
         for first in range(0, len(self.seeds), self.batch):
-            denoise = CallCounter(self._build_denoiser(self.labels[first : first + self.batch]))
+            denoise = CallCounter(
+                self._build_denoiser(self.labels[first : first + self.batch]), is_counted=model.calls_network
+            )
             begun = time.perf_counter()
             here, noise = initial_state(model, self.seeds[first : first + self.batch], grid)
             for state in trajectory(denoise, sampler, grid, here.x, noise):

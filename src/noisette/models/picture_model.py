@@ -60,6 +60,10 @@ class PictureModel(DiffusionModel, Displayed):
         closed = self.prior.predict(x, *self.schedule.at(t, x), None if cond is None else cond.label)
         return closed if is_high.all() else closed.where(is_high, super().predict(x, t, cond))
 
+    def calls_network(self, t: Time) -> bool:
+        """Whether a prediction at this time, or at any of these times, takes a call of the network."""
+        return self.prior is None or bool((self.schedule.ratio(t) < self.prior.config.min_ratio).any())
+
     def condition(
         self,
         label: Label | Sequence[Label | None] | None = None,
