@@ -136,7 +136,7 @@ class TrainingRun:
         """What evaluates the averaged weights during the run."""
         model, plan, data = self.state.ema.model, self.plan, self.data
         callbacks: list[TrainingCallback] = [
-            ValidationLoss(model, self.state.model, data, self.criterion.base_loss, plan.seed),
+            ValidationLoss(model, self.state.model, data, self.criterion.base_loss, plan.seed, plan.images),
             SampleSheets(self.folder, model, data, plan.seed, self.images),
             AutoguidanceSnapshot(self.folder, model),
         ]

@@ -19,16 +19,18 @@ from ..models.picture_model import PictureModel
 from .batch_stream import TaskDataset
 from .callbacks import Metrics, TrainingStep
 
+PICTURES, MIN_PICTURES, IMAGES_PER_PICTURE = 64, 8, 500  # short runs measure fewer pictures, less often
 NOISE_LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times, by noise
 MILESTONES = tuple(k / 20 for k in range(1, 21))  # progress at which the held-out loss is measured
 COMPARE_MILESTONES, COMPARE_PICTURES = MILESTONES[3::4], 32  # … and two other losses, on so many pictures
+FEW_IMAGES, SOME_IMAGES = 10_000, 30_000  # training images below which six and ten of MILESTONES count
 MAX_PIXELS = 2**16  # of the pictures in one forward pass, where one time takes fewer: 64 pictures of 32×32
 
 
 class FixedBatchLoss:
     """An objective on a fixed batch of pictures × times × noises."""
 
-    def __init__(self, data: TaskDataset, objective: Loss, seed: int, pictures: int = 64, times: int = 8) -> None:
+    def __init__(self, data: TaskDataset, objective: Loss, seed: int, pictures: int = PICTURES, times: int = 8) -> None:
         self.objective = objective
         rows = torch.randperm(len(data), generator=make_generator(seed, "fixed"))[:pictures]
         x0, cond = data.make_batch(rows, ShardedNoise(make_generator(seed, "fixed task"), len(rows)))
@@ -72,34 +74,52 @@ def generalization_gap(held_out: Float[Tensor, "times n"], train: Float[Tensor, 
     return {"value": (a.mean() - b.mean()).item(), "error": error}
 
 
+def milestones_of_run(images: int) -> tuple[float, ...]:
+    """The progress at which a run of so many training images measures its held-out loss."""
+    few = (MILESTONES[0], *COMPARE_MILESTONES)
+    return MILESTONES if images >= SOME_IMAGES else MILESTONES[1::2] if images >= FEW_IMAGES else few
+
+
+def pictures_of_run(images: int) -> int:
+    """How many held-out pictures a run of so many training images measures each time."""
+    return min(PICTURES, max(MIN_PICTURES, images // IMAGES_PER_PICTURE))
+
+
 class ValidationLoss:
     """Measures the held-out loss of the averaged weights at MILESTONES; at COMPARE_MILESTONES also two other losses.
+
+    In short runs fewer pictures are measured, and less often, so that most of the time is left for training.
 
     Rows of metrics.jsonl: "held_out"; "train", the loss on training pictures (a growing "gap" between the two is
     memorization); "raw_weights", the held-out loss of the weights themselves ("all") and of their average ("ema") on
     the same pictures: lower than the average's, the average lags behind; far higher, the learning rate is too high.
     """
 
-    def __init__(self, ema_model: PictureModel, model: PictureModel, data: Dataset, objective: Loss, seed: int) -> None:
+    def __init__(
+        self, ema_model: PictureModel, model: PictureModel, data: Dataset, objective: Loss, seed: int, images: int
+    ) -> None:
+        """images: training images of the whole run."""
+        pictures = pictures_of_run(images)
+        self.milestones, self.compared = milestones_of_run(images), min(COMPARE_PICTURES, pictures)
         self.ema_model, self.model, self.final_seconds, task = ema_model, model, 0.0, ema_model.config.task
         self.held_out, self.train = (
-            FixedBatchLoss(TaskDataset(data.held_out, task), objective, seed),
-            FixedBatchLoss(TaskDataset(data.train, task), objective, seed, COMPARE_PICTURES),
+            FixedBatchLoss(TaskDataset(data.held_out, task), objective, seed, pictures),
+            FixedBatchLoss(TaskDataset(data.train, task), objective, seed, self.compared),
         )
 
     def __call__(self, step: TrainingStep) -> Metrics:
-        if not step.crossed(MILESTONES):
+        if not step.crossed(self.milestones):
             return {}
         start, device = time.monotonic(), next(self.ema_model.parameters()).device
         held_out = self.held_out(self.ema_model, device)
         metrics: Metrics = {"held_out": mean_by_noise_level(held_out)}
         if step.crossed(COMPARE_MILESTONES):
             train = self.train(self.ema_model, device)
-            raw = self.held_out.first(COMPARE_PICTURES)(self.model.eval(), device)
+            raw = self.held_out.first(self.compared)(self.model.eval(), device)
             metrics["train"] = mean_by_noise_level(train)
             if min(held_out.shape[1], train.shape[1]) > 1:  # one picture has no standard error
                 metrics["gap"] = generalization_gap(held_out, train)
-            ema = held_out[:, :COMPARE_PICTURES]
+            ema = held_out[:, : self.compared]
             metrics["raw_weights"] = {"all": raw.mean().item(), "ema": ema.mean().item()}
         self.final_seconds = time.monotonic() - start
         return metrics
