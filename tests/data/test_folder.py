@@ -124,7 +124,7 @@ def test_bad_metadata_is_refused_in_words(tmp_path: Path, rows: list[str], words
     [
         (b"name,label\na.png,x\n", "must name a column file_name: it has name, label"),
         (b"file_name,label\na.png\n", "row 1 of .* does not have 2 cells"),
-        (b"file_name,label\na.png,x,y\n", "row 1 of .* does not have 2 cells"),
+        (b"file_name,label\na.png,x\nb.png,y,z\n", "row 2 of .* does not have 2 cells"),
         (b"file_name,a,a\na.png,1,2\n", "names a column twice"),
         (b'file_name,a\n"a.png,1\n', "cannot be read as CSV"),
         (b"file_name\n\x81\xfe.png\n", "is not UTF-8"),
