@@ -1,6 +1,7 @@
 """The sampling that a run ends with: its model's own, the same after an interruption, paid for out of the run."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,13 @@ import noisette
 from commands import SMALL
 from masked import folder
 from noisette.data import Dataset
-from noisette.diffusion.gaussian_prior import SHRINKAGE
+from noisette.diffusion.gaussian_prior import NUM_COMPONENTS, SHRINKAGE
 from noisette.io.metrics_log import read_metrics
 from noisette.models.config import SamplingDefaults
 from noisette.models.task import Segment, Task, Upscale
 from noisette.sampling.candidates import GRID_STEP_COUNTS, SAMPLER, STEPS, TEMPERATURES
 from noisette.training import TrainOptions, train
-from noisette.training.prior import fit_prior
+from noisette.training.prior import MAX_NUMBERS, fit_prior
 from noisette.training.recipes.recipe import Recipe, TrainingConfig
 from noisette.training.sampling_tuner import (
     MAX_PICTURES,
@@ -156,3 +157,13 @@ def test_what_the_closed_form_ignores_raises_its_noise_level(fitted: tuple[Path,
         assert prior is not None
         ratios.append(prior.config.min_ratio)
     assert ratios[1] > 1.5 * ratios[0]
+
+
+def test_a_closed_form_that_would_be_too_large_is_left_out(fitted: tuple[Path, TrainOptions]):
+    model, data = noisette.load(fitted[0]), Dataset.open(fitted[0])
+    training = TrainingConfig(gaussian_prior=True)
+    numbers = (len(data.pictures.labels) + 1 + NUM_COMPONENTS) * math.prod(data.pictures.shape)
+    many = MAX_NUMBERS // math.prod(data.pictures.shape) - NUM_COMPONENTS  # labels: one more than fits
+    large = replace(model.config, net=replace(model.config.net, classes=many))
+    assert numbers < MAX_NUMBERS and fit_prior(Recipe(model.config, training), data.train, 0) is not None
+    assert fit_prior(Recipe(large, training), data.train, 0) is None

@@ -1,13 +1,16 @@
 """The closed form that a run's model uses at high noise (diffusion/gaussian_prior.py), fitted to its pictures."""
 
+import math
+
 import torch
 
 from ..data import Subset
-from ..diffusion.gaussian_prior import DEGREES_OF_FREEDOM, GaussianPrior
+from ..diffusion.gaussian_prior import DEGREES_OF_FREEDOM, NUM_COMPONENTS, GaussianPrior
 from ..diffusion.noise import make_generator
 from .recipes.recipe import Recipe
 
-MAX_PICTURES = 8192  # that the means are computed from
+MAX_PICTURES, MAX_PIXEL_VALUES = 8192, 2**25  # that the means are computed from; the latter takes 256 MiB
+MAX_NUMBERS = 2**23  # of the prior, at most: 32 MiB
 UNKNOWN_DEGREES = 1.0  # degrees of freedom where the model has conditions besides labels, which the prior ignores
 MIN_PICTURES = 16
 
@@ -15,15 +18,20 @@ MIN_PICTURES = 16
 def fit_prior(recipe: Recipe, data: Subset, seed: int) -> GaussianPrior | None:
     """The prior of a model that is trained on `data`.
 
-    None for a recipe without one, like a paper's, for a model that is given a picture or learns a variance, and for too
-    few pictures.
+    None for a recipe without one, like a paper's, for a model that is given a picture or learns a variance, for too few
+    pictures, and where it would be too large: very large pictures, or many labels of large ones.
     """
     config = recipe.model
     given_picture = config.task.input_spec(config.pictures) is not None
     learns_variance = config.net.out_channels == 2 * config.pictures.channels
-    if not recipe.training.gaussian_prior or given_picture or learns_variance or len(data) < MIN_PICTURES:
+    values = math.prod(config.pictures.shape)  # of a picture
+    is_too_large = (config.net.classes + 1 + NUM_COMPONENTS) * values > MAX_NUMBERS
+    if not recipe.training.gaussian_prior or given_picture or learns_variance or is_too_large:
         return None
-    rows = torch.randperm(len(data), generator=make_generator(seed, "prior"))[:MAX_PICTURES]
+    if len(data) < MIN_PICTURES:
+        return None
+    number = min(MAX_PICTURES, MAX_PIXEL_VALUES // values)
+    rows = torch.randperm(len(data), generator=make_generator(seed, "prior"))[:number]
     x0, labels = data.images_and_masks(rows), None if data.labels is None else data.labels[rows]
     if recipe.training.flip:  # mirrored pictures are training pictures
         x0 = torch.cat([x0, x0.flip(-1)])

@@ -98,8 +98,9 @@ def require_run_space(run: Path, state: TrainingState, has_evaluations: bool) ->
     """Raise InputError if the disk has no room for all that the run will write, what is there already not counted."""
     weights = sum(p.nbytes for p in state.parameters.values())
     checkpoint_bytes = 4 * weights  # weights, average, two numbers per weight of the optimizer
+    prior = 0 if state.model.prior is None else sum(b.nbytes for b in state.model.prior.buffers())
     models = 2 + 1 + (KEPT_SNAPSHOTS if has_evaluations else 0)  # model/ and its replacement, early/, snapshots/
-    needed = (KEPT_CHECKPOINTS + 1) * checkpoint_bytes + models * weights + SHEETS_BYTES
+    needed = (KEPT_CHECKPOINTS + 1) * checkpoint_bytes + models * (weights + prior) + SHEETS_BYTES
     there = sum(folder_bytes(run / name) for name in ("checkpoints", "model", "early", snapshots.FOLDER))
     require_space(run, max(needed - there, 0))
 
