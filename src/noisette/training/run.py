@@ -115,7 +115,7 @@ class TrainingRun:
             TaskDataset(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device
         )
         self.threads = ThreadTuner(thread_choices(plan, accelerator, self.micro_batch), plan.threads)
-        self.tuner = SamplingTuner(training.grid_fit_share, plan.seed)
+        self.tuner = SamplingTuner(training.grid_fit_share, plan.seed, len(data.train))
 
         self.notes: tuple[str, ...] = ()  # messages for the next Progress
         self.images = 0  # training images seen

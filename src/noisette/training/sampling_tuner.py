@@ -56,6 +56,7 @@ class SamplingTuner:
 
     budget_share: float  # of the run's work, 0 to 1; 0: nothing is tuned
     seed: int
+    pictures: int = MAX_COMPARED  # training pictures that there are: with fewer, the comparison takes less time
 
     def picture_count(self, images: int) -> int:
         """How many pictures the budget of a run of `images` images allows; 0 if that is below MIN_PICTURES."""
@@ -66,7 +67,8 @@ class SamplingTuner:
         """Expected duration in seconds, from the training speed."""
         pictures = self.picture_count(images)
         return (
-            OVERHEAD_SECONDS + pictures * CALLS_PER_PICTURE * FORWARD_COST / images_per_second
+            OVERHEAD_SECONDS * (0.5 + 0.5 * min(1.0, self.pictures / MAX_COMPARED))
+            + pictures * CALLS_PER_PICTURE * FORWARD_COST / images_per_second
             if pictures and images_per_second > 0
             else 0.0
         )
