@@ -52,17 +52,18 @@ class PictureModel(DiffusionModel, Displayed):
 
     def predict(self, x: Images, t: Time, cond: Condition | None = None) -> Prediction:
         """x0 and ε from x_t: by the network, or at high noise by the prior, if the model has one."""
-        if self.prior is None:
-            return super().predict(x, t, cond)
-        is_high = self.schedule.ratio(t) >= self.prior.config.min_ratio
-        if not is_high.any():
+        if self.prior is None or not (is_high := self._is_high(t, self.prior)).any():
             return super().predict(x, t, cond)
         closed = self.prior.predict(x, *self.schedule.at(t, x), None if cond is None else cond.label)
         return closed if is_high.all() else closed.where(is_high, super().predict(x, t, cond))
 
     def calls_network(self, t: Time) -> bool:
         """Whether a prediction at this time, or at any of these times, takes a call of the network."""
-        return self.prior is None or bool((self.schedule.ratio(t) < self.prior.config.min_ratio).any())
+        return self.prior is None or not self._is_high(t, self.prior).all()
+
+    def _is_high(self, t: Time, prior: GaussianPrior) -> Tensor:
+        """Which times are at noise levels where the prior predicts: bool, of the shape of t."""
+        return self.schedule.ratio(t) >= prior.config.min_ratio
 
     def condition(
         self,
