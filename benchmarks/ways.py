@@ -1,14 +1,20 @@
 """The run's own sampling defaults against many other ways of drawing with the same weights.
 
-    python benchmarks/ways.py RUN [RUN …] [--n 300] [--seeds 0 1] [--ways 45] [--out FILE] [--keep FOLDER]
+    python benchmarks/ways.py RUN [RUN …] [--n 300] [--seeds 0 1] [--ways 45] [--again 1000] [--out FILE] [--keep F]
 
 RUN is a run folder: a model with its training and held-out pictures; MODEL=RUN is another model, compared with the
 pictures of a run. Each way draws the same number of pictures, with
 the labels of training pictures, and one row of Markdown says how they compare with the held-out pictures: network calls
 a picture, KID × 10³, recall, coverage, copies of training pictures, the shares of alpha 0, 1–8, 9–246, 247–254 and 255,
-and mean and deviation of each premultiplied channel in levels of 255. The first row is the training pictures', the
-second the run's own way; the last line compares the latter with the lowest KID. `--out` gets a line of JSON a row, and
-rows that are there are not measured again. `--keep` stores the pictures of each row as an .npy file.
+and mean and deviation of each premultiplied channel in levels of 255. The first row is of training pictures, as many
+as are drawn (the last three columns: of all of them), the second is the run's own way; the last line compares it with
+the lowest KID.
+
+The lowest of many KIDs is low by chance, too. With `--again N`, the own way and the five lowest draw N pictures more
+with other seeds, and these are compared, in rows of their own.
+
+`--out` gets a line of JSON a row, and rows that are there are not measured again. `--keep` stores the pictures of each
+row as an .npy file.
 """
 
 import argparse
@@ -48,6 +54,7 @@ SETTINGS = (  # sampler, steps, temperatures
     ("ddim", 16, (0.93,)),
 )
 FIT_PICTURES, BATCH = 16, 50
+FINALISTS, AGAIN = 5, 1000  # ways that are drawn again, and what is added to their seeds
 
 
 def list_ways() -> Iterator[SamplerSetting]:
@@ -117,28 +124,54 @@ def describe(way: SamplerSetting) -> str:
     return f"{way.sampler}, {way.grid} {way.steps}, {way.temperature:g}"
 
 
-def measure_run(run: Run, n: int, seed: int, limit: int, out: Path, keep: Path | None = None) -> list[dict[str, Any]]:
-    """The rows of a run and a seed; the first two are the training pictures and the run's own way."""
-    known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    own = run.model.config.sampling
-    ways = [SamplerSetting(own.sampler, own.grid, own.steps, own.temperature), *itertools.islice(list_ways(), limit)]
-    names = ["training pictures", f"own: {describe(ways[0])}", *map(describe, ways[1:])]
-    rows = []
-    for name, way in zip(names, [None, *ways], strict=True):
-        key = {"run": run.name, "model": run.model.hash, "seed": seed, "n": n, "way": name}
-        row = next((row for row in known if key.items() <= row.items()), None)
+def measure_training_pictures(run: Run, n: int, seed: int) -> dict[str, Any]:
+    """The row of n training pictures; mean, deviation and alpha are those of all."""
+    some = torch.randperm(len(run.train), generator=make_generator("ways floor", seed))[:n]
+    mean, deviation = channel_statistics(run.train)
+    alpha = alpha_shares(run.train) if run.model.pictures.has_alpha else ()
+    return {"calls": 0} | run.measure(run.train[some]) | {"mean": mean, "deviation": deviation, "alpha": alpha}
+
+
+class Table:
+    """Rows of a run, its number of pictures and a seed, printed as they are measured, and kept in a file."""
+
+    def __init__(self, run: Run, n: int, seed: int, out: Path, keep: Path | None) -> None:
+        self.run, self.n, self.seed, self.out, self.keep = run, n, seed, out, keep
+        self.known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+        print(f"\n{run.name}, seed {seed}, {n} pictures\n")
+        print("| way | calls | KID × 10³ | recall | coverage | memorized, % | alpha, % | mean | deviation |")
+        print("|---|---|---|---|---|---|---|---|---|")
+
+    def add(self, name: str, way: SamplerSetting | None) -> dict[str, Any]:
+        """The row of a way, measured unless the file has it; None: of the training pictures."""
+        key = {"run": self.run.name, "model": self.run.model.hash, "seed": self.seed, "n": self.n, "way": name}
+        row = next((row for row in self.known if key.items() <= row.items()), None)
         if row is None:
-            some = torch.randperm(len(run.train), generator=make_generator("ways floor", seed))[:n]
-            pixels = run.train[some] if way is None else run.draw(run.model_of(way), n, seed)
-            if keep is not None:
-                keep.mkdir(parents=True, exist_ok=True)
-                np.save(keep / f"{run.name}, {seed}, {name.replace(': ', ' ')}.npy", pixels.numpy())
-            row = key | {"calls": 0 if way is None else count_calls(run.model_of(way))} | run.measure(pixels)
-            with out.open("a") as file:
+            row = key | self._measure(name, way)
+            with self.out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-        rows.append(row)
         print(show(row), flush=True)
-    return rows
+        return row
+
+    def _measure(self, name: str, way: SamplerSetting | None) -> dict[str, Any]:
+        if way is None:
+            return measure_training_pictures(self.run, self.n, self.seed)
+        model = self.run.model_of(way)
+        pixels = self.run.draw(model, self.n, self.seed)
+        if self.keep is not None:
+            self.keep.mkdir(parents=True, exist_ok=True)
+            np.save(self.keep / f"{self.run.name}, {self.seed}, {name.replace(': ', ' ')}.npy", pixels.numpy())
+        return {"calls": count_calls(model)} | self.run.measure(pixels)
+
+
+def compare(table: Table, ways: dict[str, SamplerSetting]) -> list[str]:
+    """Adds the rows of the training pictures and of all ways, the first of which is the run's own, and says how the
+    latter compares with the lowest. Returns the names of the others, the lowest first."""
+    table.add("training pictures", None)
+    own, *others = [table.add(name, way) for name, way in ways.items()]
+    best = min([own, *others], key=lambda row: row["kid"])
+    print(f"\nown {own['kid']:.1f}, lowest of {len(ways)}: {best['kid']:.1f} ({best['way']})")
+    return [str(row["way"]) for row in sorted(others, key=lambda row: row["kid"])]
 
 
 def main() -> None:
@@ -147,6 +180,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=300, help="pictures a way")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--ways", type=int, default=len(list(list_ways())), help="how many ways, in their order")
+    parser.add_argument("--again", type=int, help="pictures of the own way and the lowest ones, drawn again")
     parser.add_argument("--out", type=Path, default=Path("ways.jsonl"))
     parser.add_argument("--keep", type=Path, help="folder for the pictures of each row")
     args = parser.parse_args()
@@ -155,13 +189,15 @@ def main() -> None:
         run = Run(name, extractor)
         if run.model.config.task.input_spec(run.model.pictures) is not None:
             raise InputError(f"{name} holds a model that needs an input picture: give one that draws from noise")
+        default = run.model.config.sampling
+        own = SamplerSetting(default.sampler, default.grid, default.steps, default.temperature)
+        ways = {f"own: {describe(own)}": own}
+        ways |= {describe(way): way for way in itertools.islice(list_ways(), args.ways)}
         for seed in args.seeds:
-            print(f"\n{run.name}, seed {seed}, {args.n} pictures\n")
-            print("| way | calls | KID × 10³ | recall | coverage | memorized, % | alpha, % | mean | deviation |")
-            print("|---|---|---|---|---|---|---|---|---|")
-            _, own, *others = measure_run(run, args.n, seed, args.ways, args.out, args.keep)
-            best = min([own, *others], key=lambda row: row["kid"])
-            print(f"\nown {own['kid']:.1f}, best of {1 + len(others)}: {best['kid']:.1f} ({best['way']})")
+            order = compare(Table(run, args.n, seed, args.out, args.keep), ways)
+            if args.again:
+                again = {name: ways[name] for name in (next(iter(ways)), *order[:FINALISTS])}
+                compare(Table(run, args.again, AGAIN + seed, args.out, args.keep), again)
 
 
 if __name__ == "__main__":
