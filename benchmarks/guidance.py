@@ -1,8 +1,8 @@
 """The effect of guidance: label agreement, KID, precision and recall at several scales.
 
     python benchmarks/guidance.py runs/digits --n 1000 --work DIR
-    python benchmarks/guidance.py runs/emoji16 --n 500 --guide-with runs/emoji16/early --classifier runs/emoji16-judge \
-        --work DIR
+    python benchmarks/guidance.py runs/emoji16 --n 500 --guide-with runs/emoji16/early \
+        --classifier runs/emoji16-classifier --work DIR
 
 A classifier trained on the training split alone measures label agreement (metrics/label_agreement.py). KID is to the
 held-out pictures; precision and recall are between equal numbers of training pictures (two thirds of them at most) and

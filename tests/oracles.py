@@ -58,7 +58,7 @@ def exact(scheduler: Any, schedule: VariancePreserving) -> Any:
     return scheduler
 
 
-def walked(scheduler: Any, net: nn.Module, x: Tensor, **step: Any) -> Tensor:
+def run_scheduler(scheduler: Any, net: nn.Module, x: Tensor, **step: Any) -> Tensor:
     """Sample with a diffusers scheduler whose steps are set, as their pipelines do; its sigmas widened to float64."""
     if hasattr(scheduler, "sigmas"):
         scheduler.sigmas = scheduler.sigmas.double()

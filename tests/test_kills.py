@@ -12,6 +12,6 @@ SCRIPT = Path(__file__).with_name("kills.py")
 
 
 @pytest.mark.parametrize("words", [("train", "6"), ("commands", "2", "sample", "hub", "convert")], ids=lambda w: w[0])
-def test_kills_lose_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_kills_lose_no_checkpoint(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = forking.shared().run(SCRIPT, tmp_path, *words)
     assert done.returncode == 0 and "kills" in done.stdout, done.stdout + done.stderr

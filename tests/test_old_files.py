@@ -274,7 +274,7 @@ def test_a_finished_run_has_nothing_left_to_do(own: Path, call: Call) -> None:
 
 
 @pytest.mark.parametrize("name", UNFINISHED)
-def test_a_run_goes_on_where_it_stopped(own: Path, tmp_path: Path, call: Call, name: str) -> None:
+def test_a_run_continues_where_it_stopped(own: Path, tmp_path: Path, call: Call, name: str) -> None:
     """Stopped by SIGTERM, by a loss that learns or remembers beside the model, or before the first checkpoint."""
     entry = UNFINISHED[name]
     call(*words_of(entry["made"]))

@@ -34,7 +34,7 @@ def doubled(x: Tensor, times: float = 2) -> Tensor:
     return outer(x, x)[:, 0] if times == 1 else x * times
 
 
-def test_a_letter_is_one_number_in_a_call_and_in_its_value() -> None:
+def test_a_symbol_is_one_number_in_a_call_and_in_its_value() -> None:
     assert outer(torch.ones(2, 3), torch.ones(2, 4)).shape == (2, 3, 4)
     for x, y in (((2, 3), (3, 4)), ((2, 3), (4,)), ((2, 7), (2, 3))):
         with pytest.raises(WRONG):
@@ -45,7 +45,7 @@ def test_a_letter_is_one_number_in_a_call_and_in_its_value() -> None:
         outer(torch.ones(2, 3), y=3)
 
 
-def test_each_call_has_letters_of_its_own() -> None:
+def test_each_call_has_symbols_of_its_own() -> None:
     """Also within another, and after one that was refused."""
 
     @of
@@ -173,7 +173,7 @@ def test_what_a_dataclass_refuses_itself_comes_first() -> None:
         Word(8)
 
 
-def test_letters_are_found_however_deep() -> None:
+def test_symbols_are_found_at_any_depth() -> None:
     shaped = Float[Tensor, "b"]
     for hint in (shaped, shaped | None, dict[str, list[shaped]], Callable[[shaped], int], tuple[int | Int[Tensor, ""]]):
         assert has_shape(hint), hint

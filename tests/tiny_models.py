@@ -51,7 +51,7 @@ def tiny(
     return model.eval().requires_grad_(False)
 
 
-def judge_of(model: PictureModel, labels: tuple[str, ...] | None = None) -> PictureClassifier:
+def make_classifier(model: PictureModel, labels: tuple[str, ...] | None = None) -> PictureClassifier:
     """A classifier of random weights that reads a model's pictures."""
     pictures = replace(model.pictures, labels=model.pictures.labels if labels is None else labels)
     encoder = UNetConfig(

@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,19 @@ def shorten(text: object, limit: int = 80) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of a library's error message, without its full stop; its class if it has no message."""
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
+def check_range(name: str, value: float, low: float, high: float = math.inf, *, above: bool = False) -> None:
+    """Raise `InputError` unless `value` is finite and low ≤ value ≤ high. above: `low` itself is refused, too."""
+    if math.isfinite(value) and (low < value if above else low <= value) and value <= high:
+        return
+    if low == -math.inf:
+        allowed = "finite"
+    elif above:
+        allowed = f"above {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
+    else:
+        allowed = f"between {low:g} and {high:g}" if high < math.inf else f"{low:g} or more"
+    raise InputError(f"{name} must be {allowed}, got {value:g}")
 
 
 class OutOfMemory(InputError):
@@ -69,11 +83,14 @@ def explain_out_of_memory(advice: str) -> Iterator[None]:
         raise OutOfMemory(f"the memory does not suffice{size}: {advice}") from error
 
 
-def lookup(name: str, table: Mapping[str, T], kind: str) -> T:
-    """table[name]; an unknown name raises an `InputError` that suggests similar names. kind: such as "sampler"."""
+def lookup(name: str, table: Mapping[str, T], kind: str, hint: str = "") -> T:
+    """table[name]; an unknown name raises an `InputError` that suggests similar names and ends in `hint`.
+
+    kind: such as "sampler".
+    """
     if name in table:
         return table[name]
-    raise InputError(f"no {kind} is called {shorten(name)!r}{suggest_names(name, table)}")
+    raise InputError(f"no {kind} is called {shorten(name)!r}{suggest_names(name, table)}{hint}")
 
 
 def suggest_names(name: str, names: Collection[str]) -> str:

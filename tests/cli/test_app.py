@@ -141,6 +141,18 @@ def test_import_makes_one_s_own_names_known_in_any_position(call, refused, model
     assert tmp_path.as_posix() not in sys.path
 
 
+@pytest.mark.usefixtures("tables_as_they_were")
+def test_a_file_that_python_finds_as_a_module_is_that_module(call, model, tmp_path, monkeypatch) -> None:
+    """`python -m noisette` has the current folder on its path, so a file in it can be found in both ways."""
+    (tmp_path / "own_three.py").write_text(OWN.format(name="Three"))
+    monkeypatch.syspath_prepend(tmp_path)
+    result = call(
+        *("--import", tmp_path / "own_three.py", "--import", "own_three", "sample", model, "-n", 1, "--steps", 2),
+        *("--out", tmp_path / "out", "--sampler", "Three"),
+    )
+    assert result.code == 0, result.err
+
+
 def test_what_cannot_be_imported(refused, tmp_path) -> None:
     broken = tmp_path / "broken_module.py"
     broken.write_text("x = 1\n1 / 0\n")
@@ -152,7 +164,7 @@ def test_what_cannot_be_imported(refused, tmp_path) -> None:
     assert "needs a module's name" in refused("doctor", "--import")
 
 
-def test_defects_of_ours_show_everything(call, monkeypatch) -> None:
+def test_internal_errors_print_a_traceback(call, monkeypatch) -> None:
     _raising(monkeypatch, ZeroDivisionError("oh"))
     result = call("boom")
     assert result.code == 1

@@ -27,8 +27,8 @@ def test_scan_and_doctor_name_the_base(
     assert "training pictures are few: start from a model of many pictures" in before and "it starts" not in before
     tiny(height=16, width=16).save_pretrained(tmp_path / "base")
     shutil.copytree(tmp_path / "base", tmp_path / "home" / "base-16")
-    told = call("scan", source).out
-    assert "training pictures are few: training starts from base-16" in told and "; it starts from base-16" in told
+    out = call("scan", source).out
+    assert "training pictures are few: training starts from base-16" in out and "; it starts from base-16" in out
     assert json.loads(call("scan", source, "--json").out)["start_from"] == "base-16"
     assert "starts from" not in call("scan", sprites).out  # 8×8
     options = TrainOptions(images=8, batch=8, precision="fp32", evaluations=0, start_from=str(tmp_path / "base"))

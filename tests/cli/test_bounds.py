@@ -62,9 +62,9 @@ def test_a_count_above_its_bound_is_refused_first(
     most = find_maximum(path[-1], option)
     assert most is not None
     for number in (most + 1, 10**30):
-        said = refused(*path, *required(ALL[path]), option, number)
+        message = refused(*path, *required(ALL[path]), option, number)
         if option != "--port":  # whose own check says it
-            assert f"{option} must be at most {most:,}, got {number:,}" in said
+            assert f"{option} must be at most {most:,}, got {number:,}" in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,8 +73,8 @@ def test_counts_with_units_have_bounds_too(
     words: tuple[str, str], refused: Refused, sprites: Path, tmp_path: Path
 ) -> None:
     out = () if words[0] == "plan" else ("--out", tmp_path / "out")
-    said = refused(words[0], sprites, *out, words[1], "9" * 19)
-    assert "images must be above 0 and at most 1,000,000,000,000" in said and not (tmp_path / "out").exists()
+    message = refused(words[0], sprites, *out, words[1], "9" * 19)
+    assert "images must be above 0 and at most 1,000,000,000,000" in message and not (tmp_path / "out").exists()
 
 
 def test_the_bounds_of_the_command_line_are_those_of_the_package() -> None:

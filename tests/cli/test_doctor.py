@@ -62,19 +62,19 @@ def test_recommends_the_faster_precision(monkeypatch, half: float, best: str) ->
     assert machine.measure_precision().value.startswith(best)
 
 
-def exams(*losses: float) -> list[dict]:
+def held_out_rows(*losses: float) -> list[dict]:
     level = ("low", "middle", "high", "highest")
     return [{"images": i, "held_out": {"all": loss} | dict.fromkeys(level, loss)} for i, loss in enumerate(losses)]
 
 
 def test_trends_in_words() -> None:
-    (falling,) = describe_trends(exams(*(1.0 / k for k in range(1, 21))))
+    (falling,) = describe_trends(held_out_rows(*(1.0 / k for k in range(1, 21))))
     assert "still falling at low noise" in falling.value
-    (flat,) = describe_trends(exams(*([1.0, 0.6] + [0.5] * 18)))
+    (flat,) = describe_trends(held_out_rows(*([1.0, 0.6] + [0.5] * 18)))
     assert "flat at high noise" in flat.value
-    (rising,) = describe_trends(exams(*(1.0 - 0.1 * min(k, 5) + 0.05 * max(k - 5, 0) for k in range(20))))
+    (rising,) = describe_trends(held_out_rows(*(1.0 - 0.1 * min(k, 5) + 0.05 * max(k - 5, 0) for k in range(20))))
     assert "rising at highest noise" in rising.value
-    (few,) = describe_trends(exams(1.0, 0.5))
+    (few,) = describe_trends(held_out_rows(1.0, 0.5))
     assert "too few" in few.value
 
 

@@ -69,7 +69,7 @@ def test_vary(call, model, picture, tmp_path) -> None:
     assert far[0] < far[1]
 
 
-def test_edits_are_led_as_drawings_are(call, refused, model, picture, tmp_path) -> None:
+def test_edits_are_guided_as_samples_are(call, refused, model, picture, tmp_path) -> None:
     """By all that noisette sample has; what led them is in the files. What would lead nowhere is refused."""
     ways = {
         "vary": (picture, "--strength", 1.0),
@@ -292,7 +292,7 @@ def test_files_say_the_temperature_that_was_used(call, tmp_path) -> None:
         assert read_png(tmp_path / edit / file)[1]["temperature"] == wanted
 
 
-def test_a_walk_is_led_as_pictures_are(call, model, tmp_path) -> None:
+def test_a_walk_is_guided_as_samples_are(call, model, tmp_path) -> None:
     """The keyframes equal what noisette sample generates with the same options."""
     options = ("--label", "sword", "--label", "bread", "--guidance", 2, "--seed", 3, "--steps", 3)
     led = (
@@ -443,7 +443,7 @@ def test_directions_belong_to_one_model(call, refused, model, other_model, tmp_p
     assert not out.exists()
 
 
-def test_an_edit_is_not_drawn_again_as_if_it_were_a_sample(call, refused, model, picture, tmp_path) -> None:
+def test_like_refuses_a_picture_of_an_edit(call, refused, model, picture, tmp_path) -> None:
     call("edit", "vary", model, picture, "--out", tmp_path / "a", *FAST)
     mine = tmp_path / "a" / "knife-000001.png"
     assert "was written by noisette edit vary" in refused("sample", model, "--out", tmp_path / "b", "--like", mine)

@@ -40,7 +40,7 @@ def test_pictures_come_out_of_their_noise(call, model, tmp_path) -> None:
         assert shown.width > 4 * 8
 
 
-def test_a_run_grows(call, trained, tmp_path) -> None:
+def test_a_growth_film_of_a_run(call, trained, tmp_path) -> None:
     run, _ = trained
     out = tmp_path / "growth.gif"
     assert call("film", run, "--kind", "growth", "--out", out, "--caption", "--strip", tmp_path / "a.png").code == 0

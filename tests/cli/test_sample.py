@@ -117,7 +117,7 @@ def test_a_model_without_labels(call, other_model, tmp_path) -> None:
     assert again.code == 0 and (tmp_path / "b" / "000001.png").read_bytes() == Path(rows[1]["path"]).read_bytes()
 
 
-def test_from_a_copied_folder_in_another_process(call, model, tmp_path) -> None:
+def test_a_copied_run_folder_samples_in_another_process(call, model, tmp_path) -> None:
     """Offline, as always; the same bytes."""
     shutil.copytree(model, tmp_path / "copied")
     done = python("sample", tmp_path / "copied", "--out", tmp_path / "a", "-n", 2, "--steps", 2)

@@ -54,7 +54,7 @@ def test_promises_what_training_does(call, tmp_path) -> None:
     for i in range(10):
         Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "same" / f"{i}.png")
     result = call("scan", tmp_path / "same")
-    told = json.loads(call("scan", tmp_path / "same", "--json").out)
-    assert told["held_out"] == 0 and told["refused"].startswith("there is only one picture")
+    report = json.loads(call("scan", tmp_path / "same", "--json").out)
+    assert report["held_out"] == 0 and report["refused"].startswith("there is only one picture")
     assert json.loads(call("scan", tmp_path / "sprites", "--json").out)["held_out"] == 12
     assert result.code == 0 and "training refuses this set: there is only one picture" in " ".join(result.out.split())

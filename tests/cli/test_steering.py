@@ -46,7 +46,7 @@ def test_every_flag_is_recorded_and_reproduced(call, run, tmp_path, flags, recor
     assert Image.open(first).tobytes() != Image.open(plain).tobytes()
 
 
-def test_an_interval_and_an_earlier_self(call, refused, run, tmp_path) -> None:
+def test_an_interval_and_an_early_snapshot(call, refused, run, tmp_path) -> None:
     """`--like` finds RUN/early by itself, and takes it from elsewhere."""
     options = ("-n", 1, *STEPS, "--label", "sword", "--guidance", 2, "--guidance-interval", "0.001,0.5")
     assert call("sample", run, "--out", tmp_path / "a", *options, "--guide-with", run / "early").code == 0

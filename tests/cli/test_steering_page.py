@@ -13,7 +13,7 @@ from PIL import Image
 import noisette
 from noisette.diffusion.guidance import GradientGuided, Guided
 from noisette.models.config import Origin
-from tiny_models import judge_of, tiny
+from tiny_models import make_classifier, tiny
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "steering.md").read_text("utf8")
@@ -31,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     origin = Origin("emoji", noisette.load(tmp_path / "runs" / "emoji").hash, "16×16 RGBA")
     model.config = replace(model.config, origins=(origin,))
     model.save_pretrained(tmp_path / "runs" / "mine" / "model")
-    judge_of(model).save_pretrained(tmp_path / "judge")
+    make_classifier(model).save_pretrained(tmp_path / "classifier")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "pictures").symlink_to(ROOT / "docs" / "pictures")
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_the_commands_do_what_they_say(call, place: Path) -> None:
         assert picture.size == (16, 16)
 
 
-def test_the_code_steers(place: Path) -> None:
+def test_the_code_of_the_page_guides(place: Path) -> None:
     model = noisette.load("runs/mine")
     cat, dog = model.condition("potion", 2), model.condition("weapon", 2)
     names = {"model": model, "cat": cat, "dog": dog, "noisette": noisette, "Guided": Guided}

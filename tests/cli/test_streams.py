@@ -92,8 +92,8 @@ def test_commands_print_in_any_encoding(pictures: Path, encoding: str) -> None:
     server.close()
 
 
-def test_training_goes_on_when_nobody_can_be_told(pictures: Path, tmp_path: Path) -> None:
-    """A full disk under the log: said at the end. A reader that has left: not a word. A closed terminal: the same."""
+def test_training_continues_without_a_readable_stdout(pictures: Path, tmp_path: Path) -> None:
+    """A full disk under the log: reported at the end. A closed pipe: no message. A closed terminal: none either."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = shared().run("train", pictures, "--out", tmp_path / "full", *WORDS, stdout=full.fileno())
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "could not be written to stdout" in done.stderr
@@ -116,7 +116,7 @@ def test_an_error_has_its_exit_code_with_stderr_closed() -> None:
     assert done.returncode == 2
 
 
-def test_a_leftover_rank_silences_nobody(pictures: Path) -> None:
+def test_a_leftover_rank_in_the_environment_is_ignored(pictures: Path) -> None:
     for left in ({"RANK": "3"}, {"RANK": "1", "WORLD_SIZE": "2"}, {"RANK": "x", "LOCAL_RANK": "y"}):
         done = shared().run("scan", pictures, **left)
         assert done.returncode == 0 and "24" in done.stdout, left

@@ -10,7 +10,7 @@ import pytest
 from noisette.studio.serve import is_loopback
 
 
-def test_what_cannot_be_opened_is_said_before_anything_is(
+def test_an_encoder_that_cannot_be_opened_is_reported_first(
     refused: Callable[..., str], model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

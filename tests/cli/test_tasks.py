@@ -123,10 +123,10 @@ def test_like_draws_as_what_enlarged_drew_then(call, refused, runs, tmp_path, wa
     assert done.code == 0, done.err
     picture = tmp_path / "a" / "tool-000001.png"
     pixels, metadata = read_png(picture)
-    walked = [list(way.fitted[0])] if way.fitted else []
+    fitted = [list(way.fitted[0])] if way.fitted else []
     assert metadata["upscaler_sampling"] == [{
         "sampler": way.sampler, "grid": way.grid, "steps": way.steps, "guidance": way.guidance,
-        "temperature": way.temperature, "fitted": walked,
+        "temperature": way.temperature, "fitted": fitted,
     }]  # fmt: skip
 
     changed = PictureModel.from_pretrained(up)

@@ -80,7 +80,7 @@ def test_texts_and_labels_together(call, model: Path, tmp_path: Path) -> None:
     assert all(not torch.allclose(a, b, atol=1e-4) for i, a in enumerate(answers) for b in answers[i + 1 :])
 
 
-def test_goes_away_from_words(call, model: Path, tmp_path: Path) -> None:
+def test_text_can_be_negative(call, model: Path, tmp_path: Path) -> None:
     options = ("-n", 1, "--steps", 2, "--text", "a red fish", "--guidance", 2)
     pictures = []
     for i, negative in enumerate(((), ("--negative-text", "red"), ("--negative-text", "big blue"))):

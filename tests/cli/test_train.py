@@ -32,7 +32,7 @@ def test_its_run_folder_is_enough_to_draw(call, trained, tmp_path) -> None:
     assert (tmp_path / "tool-000001.png").is_file()
 
 
-def test_doctor_knows_the_run(call, trained) -> None:
+def test_doctor_recognizes_a_run(call, trained) -> None:
     run, _ = trained
     result = call("doctor", run)
     text = " ".join(result.out.split())
@@ -123,7 +123,7 @@ def test_an_evaluation_in_every_format(capsys, tmp_path) -> None:
     assert "evaluation: copies 3 % (64 samples)" in capsys.readouterr().out
 
 
-def test_lines_for_logs(capsys, tmp_path, monkeypatch) -> None:
+def test_progress_lines_without_a_terminal(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     show = LineReporter(tmp_path)
     for images in range(100, 1001, 100):
@@ -138,7 +138,7 @@ def test_lines_for_logs(capsys, tmp_path, monkeypatch) -> None:
     ]  # the others came too soon after another
 
 
-def test_json_for_machines(capsys) -> None:
+def test_json_output(capsys) -> None:
     show = JsonReporter()
     show(progress(100))
     show(progress(200))
@@ -148,7 +148,7 @@ def test_json_for_machines(capsys) -> None:
     assert rows[1]["held_out"] == FIXED and rows[1]["seconds_left"] == 14.0 and rows[1]["total"] == 1000
 
 
-def test_a_bar_for_people(monkeypatch) -> None:
+def test_a_progress_bar_on_a_terminal(monkeypatch) -> None:
     """On a terminal: share, images/s, time left, loss; held-out losses stay above it."""
     import io
 

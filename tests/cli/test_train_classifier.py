@@ -8,30 +8,30 @@ from noisette.data.png import read_metadata
 
 def test_of_a_run_and_used(call, trained, other_model, tmp_path: Path) -> None:
     """It reads the run's pictures and noise, says how well, and steers; the picture is drawn again with it."""
-    run, judge = trained[0], tmp_path / "judge"
-    made = call("train-classifier", run, "--out", judge, "--images", 128)
+    run, folder = trained[0], tmp_path / "classifier"
+    made = call("train-classifier", run, "--out", folder, "--images", 128)
     assert made.code == 0, made.err
-    assert "held-out pictures, 2 labels" in made.out and str(judge) in made.out
-    accuracy = json.loads((judge / "accuracy.json").read_text())
+    assert "held-out pictures, 2 labels" in made.out and str(folder) in made.out
+    accuracy = json.loads((folder / "accuracy.json").read_text())
     assert all(
         0 <= row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"] <= 1 for row in accuracy
     )
-    options = ("-n", 2, "--steps", 2, "--label", "food", "--classifier", judge, "--classifier-scale", 3)
+    options = ("-n", 2, "--steps", 2, "--label", "food", "--classifier", folder, "--classifier-scale", 3)
     drawn = call("sample", run, "--out", tmp_path / "a", *options)
     assert drawn.code == 0, drawn.err
     first = tmp_path / "a" / "food-000001.png"
     steering = read_metadata(first)["steering"]
     assert steering["classifier_scale"] == 3.0 and len(steering["classifier"]) == 64
-    again = call("sample", run, "--out", tmp_path / "b", "--like", first, "--classifier", judge)
+    again = call("sample", run, "--out", tmp_path / "b", "--like", first, "--classifier", folder)
     assert again.code == 0, again.err
     assert (tmp_path / "b" / first.name).read_bytes() == first.read_bytes()
     assert "with the classifier" in call("sample", run, "--out", tmp_path / "b", "--like", first).err
-    wrong = call("sample", other_model, "--out", tmp_path / "c", "-n", 1, "--classifier", judge)
+    wrong = call("sample", other_model, "--out", tmp_path / "c", "-n", 1, "--classifier", folder)
     assert wrong.code == 2 and "of the model's mode and size" in wrong.err
 
 
 def test_of_a_folder_as_json(call, sprites, tmp_path: Path) -> None:
-    made = call("train-classifier", sprites, "--out", tmp_path / "judge", "--images", 64, "--json")
+    made = call("train-classifier", sprites, "--out", tmp_path / "classifier", "--images", 64, "--json")
     assert made.code == 0, made.err
     rows = [json.loads(line) for line in made.out.splitlines()]
     assert [row["noise"] for row in rows] == [0.001, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0]

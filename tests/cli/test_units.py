@@ -58,7 +58,7 @@ def test_what_is_no_size(text: str) -> None:
         parse_size(text)
 
 
-def test_for_people() -> None:
+def test_durations_counts_and_sizes_as_text() -> None:
     assert [format_duration(s) for s in (0.4, 59.4, 59.6, 185, 3599.6, 7830)] == [
         "0 s", "59 s", "1 min 00 s", "3 min 05 s", "1 h 00 min", "2 h 10 min",
     ]  # fmt: skip

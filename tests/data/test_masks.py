@@ -252,10 +252,10 @@ def test_masks_of_numbers_are_refused(masked: Path, tmp_path: Path, values, writ
     with pytest.raises(InputError, match=f"hold {words}, ids of classes or objects, not black and white") as raised:
         prepare(source, tmp_path / "run", masks=True)
     # the commands that the message names, one for each class, are those that work
-    said = str(raised.value)
-    named = [shlex.split(part)[0] for part in said.split("--mask-value ")[1:]]
-    assert named[-1] == "any" and said.count(" --out RUN-") == len(named) - 1 == min(len(values), 4)
-    assert ("and so on" in said) == (len(values) > 4)
+    message = str(raised.value)
+    named = [shlex.split(part)[0] for part in message.split("--mask-value ")[1:]]
+    assert named[-1] == "any" and message.count(" --out RUN-") == len(named) - 1 == min(len(values), 4)
+    assert ("and so on" in message) == (len(values) > 4)
     for value, count in zip(named[:-1], itertools.repeat(24 * 5)):
         one = prepare(source, tmp_path / f"RUN-{value}", masks=True, mask_value=parse_mask_value(value))
         assert (np.asarray(one.masks) == 255).sum() == count

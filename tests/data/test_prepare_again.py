@@ -13,7 +13,7 @@ from noisette.io.json_files import read_json
 from .build import folder, noise, put
 
 
-def test_the_same_again_is_opened_and_not_made(source: Path, tmp_path: Path) -> None:
+def test_the_same_data_set_is_reopened_and_not_rebuilt(source: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = prepare(source, run, size=16)
     stamp = (run / "data/pixels.npy").stat().st_mtime_ns
@@ -114,13 +114,13 @@ def test_pixels_made_again_keep_the_pictures_and_the_split_of_an_earlier_version
     """An earlier version left a picture out, and held out others."""
     prepare(source, tmp_path / "run")
     path = tmp_path / "run" / "data.json"
-    told = read_json(path)
-    gone = told["files"].pop()
-    told["quarantined"] = [{"name": gone["name"], "reason": "has a damaged header", "sha256": gone["sha256"]}]
-    for i, file in enumerate(told["files"]):
+    manifest = read_json(path)
+    gone = manifest["files"].pop()
+    manifest["quarantined"] = [{"name": gone["name"], "reason": "has a damaged header", "sha256": gone["sha256"]}]
+    for i, file in enumerate(manifest["files"]):
         file["split"] = "held_out" if i % 5 == 0 else "train"
-    path.write_text(json.dumps(told), "utf8")
+    path.write_text(json.dumps(manifest), "utf8")
     (tmp_path / "run" / "data" / "pixels.npy").unlink()
     again = prepare(source, tmp_path / "run")
-    assert {f.name: f.split for f in again.manifest.files} == {f["name"]: f["split"] for f in told["files"]}
-    assert again.manifest.rows == len(told["files"])
+    assert {f.name: f.split for f in again.manifest.files} == {f["name"]: f["split"] for f in manifest["files"]}
+    assert again.manifest.rows == len(manifest["files"])

@@ -54,7 +54,7 @@ def test_the_mean_of_a_picture_is_kept(pixels: np.ndarray, height: int, width: i
 
 @settings(deadline=None)
 @given(pictures(), sides, sides)
-def test_it_is_what_fractions_give(pixels: np.ndarray, height: int, width: int) -> None:
+def test_it_equals_exact_fractions(pixels: np.ndarray, height: int, width: int) -> None:
     """One new pixel, by the definition, in rational numbers."""
     h, w, channels = pixels.shape
     i, j = height // 2, width // 3

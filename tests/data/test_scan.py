@@ -134,7 +134,7 @@ def test_progress_is_reported() -> None:
 # ── copies and labels ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_copies_are_the_same_however_they_are_stored() -> None:
+def test_copies_are_found_in_any_file_format() -> None:
     gray = noise(0, channels=1)
     opaque = np.concatenate([gray, np.full_like(gray, 255)], axis=2)
     found = of(gray, gray.repeat(3, axis=2), opaque, noise(1), noise(1, channels=4))

@@ -42,7 +42,7 @@ def assert_cut(root: Path, pixels: np.ndarray, rows: int, columns: int) -> tuple
 @pytest.mark.parametrize(("spacing", "margin"), [(1, 0), (2, 0), (2, 1), (1, 1), (0, 3), (4, 2)])
 @pytest.mark.parametrize(("rows", "columns"), [(4, 6), (9, 9), (1, 9), (8, 17)])
 @pytest.mark.parametrize(("channels", "fill"), [(4, 0), (3, (255, 0, 255)), (4, (255, 0, 255, 255))])
-def test_gaps_are_found_and_said(tmp_path: Path, spacing, margin, rows, columns, channels, fill) -> None:
+def test_gaps_are_found_and_reported(tmp_path: Path, spacing, margin, rows, columns, channels, fill) -> None:
     notes = assert_cut(tmp_path, sheet(rows, columns, spacing, margin, fill, channels), rows, columns)
     assert notes[0].startswith(f"the sheet was cut with {spacing} pixels between cells and a margin of {margin}")
 

@@ -51,7 +51,7 @@ CASES = [(m, p) for m in MODES for p in PACKINGS if p != "jpeg" or m in ("L", "R
 
 @pytest.mark.parametrize("big", [False, True], ids=["classic", "BigTIFF"])
 @pytest.mark.parametrize(("mode", "packing"), CASES)
-def test_a_page_taken_out_is_the_page(mode: str, packing: str | None, big: bool) -> None:
+def test_an_extracted_page_equals_the_page(mode: str, packing: str | None, big: bool) -> None:
     def page(seed: int) -> Image.Image:
         if mode == "I;16":
             return Image.fromarray(np.random.default_rng(seed).integers(0, 2**16, (70, 9), np.uint16))

@@ -128,7 +128,7 @@ def test_the_network_is_not_called_above_and_alone_below() -> None:
     torch.testing.assert_close(both.x0[:1], plain.given(cond)(x, low).x0[:1])
 
 
-def test_a_walk_through_the_closed_form_ends_in_the_gaussian() -> None:
+def test_sampling_with_the_closed_form_gives_the_gaussian() -> None:
     """From noise to σ/α 2 by Heun: mean and covariance of x_t are those of the data with that noise."""
     true, schedule = make_prior(1, (9.0, 4.0), 0.5), VarianceExploding()
 

@@ -230,7 +230,7 @@ def test_rescaled_guidance_keeps_the_contrast(share):
 
 @pytest.mark.parametrize("sampler", [DDIM(), DDIM(1.0), DDPM(), Heun(), DPMSolver2M(), UniPC(3)], ids=name)
 @pytest.mark.parametrize("schedule", [LinearBeta(), RectifiedFlow(), VarianceExploding(20.0)], ids=name)
-def test_a_consistent_walk_ends_in_what_was_measured(sampler, schedule):
+def test_sampling_with_consistent_ends_in_the_measurement(sampler, schedule):
     truth = torch.randn(1, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     known = (torch.arange(16).reshape(1, 1, 4, 4) % 3 > 0).double()
     for operator in (AveragePool(2), Mask(known)):
@@ -243,7 +243,7 @@ def test_a_consistent_walk_ends_in_what_was_measured(sampler, schedule):
         torch.testing.assert_close(operator.pinv(operator(free)), free)
 
 
-def test_a_consistent_walk_fills_in_what_belongs_there():
+def test_sampling_with_consistent_fills_in_the_conditional_mean():
     """Two pixels of correlation 0.9: the mean of the unknown one is 0.9 times the known one."""
     cov = torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=torch.float64)
     schedule, n = Cosine(), 4000

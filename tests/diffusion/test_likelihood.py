@@ -132,7 +132,7 @@ def test_the_training_loss_is_the_bound():
     torch.testing.assert_close(torch.stack(terms).mean(0), bound.step_terms.sum(1) + bound.decoder)
 
 
-def test_a_bound_needs_a_way_to_the_data():
+def test_a_bound_needs_a_grid_that_ends_at_0():
     for grid in (trailing(5)[:-1], trailing(5).flip(0), times(0.0)):
         with pytest.raises(InputError, match="decreases to t = 0"):
             variational_bound(gaussian(Cosine()), bytes_like(), grid, Seeded(range(4)))

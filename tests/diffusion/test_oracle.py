@@ -21,7 +21,7 @@ def all_of(schedule):
 
 
 @given(some_schedule, st.floats(0.05, 0.99), st.sampled_from([gaussian, mixture]))
-def test_x0_and_eps_are_tweedies(schedule, t, make):
+def test_x0_and_eps_follow_tweedies_formula(schedule, t, make):
     """ε̂ = −σ ∇ ln q(x_t) (Vincent 2011), and the pair is consistent."""
     d, t = make(schedule), times(t)[0]
     x = (X * schedule(t)[1]).requires_grad_()

@@ -112,7 +112,7 @@ def test_the_direction_of_the_nearest_time() -> None:
         assert direction.at_time(torch.tensor(t, dtype=torch.float64)).item() == right
 
 
-def test_measures_of_what_is_known() -> None:
+def test_linearity_homogeneity_and_composition_of_known_effects() -> None:
     strengths = torch.linspace(-2, 2, 5)
     slopes = torch.tensor([1.0, 3.0])
     assert linearity(strengths, strengths[:, None] * slopes + 7) == pytest.approx((2.0, 1.0))
@@ -137,7 +137,7 @@ def some(place: Layer = "decoder") -> list[Direction]:
 
 
 @pytest.mark.parametrize("place", LAYERS)
-def test_directions_come_back_as_they_were(tmp_path, place) -> None:
+def test_directions_round_trip(tmp_path, place) -> None:
     saved = some(place)
     save_directions(tmp_path / "d.safetensors", saved, "f" * 64, "of 16 pictures")
     found = load_directions(tmp_path / "d.safetensors", "f" * 64)
@@ -225,8 +225,8 @@ def test_a_label_s_direction_leads_to_its_pictures() -> None:
 
     def ends(strength: float, label: str | None = None) -> torch.Tensor:
         d = model.given(model.condition(label, n))
-        walked = HSpaceEdit(d, find_layer(model.net), [(found[0], strength)]) if strength else d
-        return sample(walked, DDIM(), grid, x, noise)
+        edited = HSpaceEdit(d, find_layer(model.net), [(found[0], strength)]) if strength else d
+        return sample(edited, DDIM(), grid, x, noise)
 
     flag = ends(0.0, "Flags").mean(0)
     far = [(ends(s) - flag).square().mean((1, 2, 3)) for s in (0.0, 1.0, 2.0)]

@@ -10,7 +10,7 @@ from noisette.errors import InputError
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), RectifiedFlow(), VarianceExploding(80.0)])
-def test_redrawn_from_its_noise_a_picture_comes_back(schedule) -> None:
+def test_a_picture_is_reconstructed_from_its_noise(schedule) -> None:
     """The better, the more steps; what it was turned into is as large as noise is."""
     d = mixture(schedule, (1, 4, 4))
     pictures, errors = d.means + d.stds[:, None, None, None] * torch.randn_like(d.means), {}
@@ -32,7 +32,7 @@ def test_psnr_is_what_it_is_everywhere() -> None:
     assert psnr(3 * gray - 2, black).min() > 100  # outside of the range is clipped
 
 
-def test_a_sampler_that_draws_noise_is_no_way_back() -> None:
+def test_inversion_refuses_a_stochastic_sampler() -> None:
     d = mixture(Cosine(), (1, 2, 2))
     for sampler in (DDPM(), DDIM(1.0)):
         with pytest.raises(InputError, match="needs a deterministic sampler"):

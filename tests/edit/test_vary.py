@@ -22,7 +22,7 @@ def test_the_last_share_of_a_grid() -> None:
 
 
 @pytest.mark.parametrize("sampler", [DDIM(), Heun(), UniPC()])
-def test_a_little_strength_changes_little_and_all_of_it_forgets_the_picture(sampler) -> None:
+def test_low_strength_changes_little_and_strength_1_ignores_the_picture(sampler) -> None:
     """Of two far blobs a picture stays near its own until the noise is as large as the way between them."""
     d = mixture(VarianceExploding(80.0), (1, 4, 4))
     grid, pictures = karras(d.schedule, 20), d.means[:1].expand(400, -1, -1, -1).contiguous()

@@ -43,7 +43,7 @@ def test_equal_weights_are_equal_angles() -> None:
     torch.testing.assert_close(cos, cos[:1].expand(5), rtol=1e-5, atol=1e-6)
 
 
-def test_places_of_closed_and_open_walks() -> None:
+def test_positions_of_closed_and_open_walks() -> None:
     assert walk_positions(2, 4) == [
         WalkPosition(0, 1, 0.0),
         WalkPosition(0, 1, 0.5),
@@ -79,7 +79,7 @@ def test_a_loop_closes_to_the_last_bit_and_moves_by_small_steps(sampler) -> None
     assert step.max() < (drawn[0] - drawn[20]).norm()
 
 
-def test_a_draw_in_the_middle_is_turned_too() -> None:
+def test_noise_in_the_middle_of_a_trajectory_is_rotated_too() -> None:
     noise = InterpolatedNoise(Seeded([1]), Seeded([2]), torch.tensor([0.5]))
     one, other = Seeded([1]), Seeded([2])
     like = torch.empty(1, 3, 8, 8)

@@ -28,14 +28,14 @@ def verdict(model: SetScore, bits: BitsPerDim = SAME) -> str:
     return "\n".join(summarize(Evaluation(scores, bits, None, None, {})))
 
 
-def test_a_good_model() -> None:
+def test_a_good_model_has_a_good_verdict() -> None:
     text = verdict(score("model", 4))
     assert "as close to the held-out pictures as other real pictures" in text
     assert "coverage is 100 %" in text and "as far from the training pictures as held-out pictures are" in text
     assert "no sign of memorization" in text and "Labels" not in text and "Colors" not in text
 
 
-def test_every_fault_is_named() -> None:
+def test_every_problem_is_named() -> None:
     assert "between real pictures and noise" in verdict(score("model", 200))
     assert "nearer to noise" in verdict(score("model", 500))
     assert "the model memorizes them" in verdict(score("model", 4, memorized=0.4))

@@ -81,7 +81,7 @@ def row(sampler: str, calls: int, kid: float, noise: float = 0.0, recall: float 
     )
 
 
-def test_the_rule() -> None:
+def test_the_recommendation_rule() -> None:
     """Within 10 %; or within one standard error of the difference, however wide both intervals are; then the lowest."""
     best, near, cheap = row("ddim", 50, 20.0), row("heun", 11, 21.9), row("unipc", 4, 22.1)
     assert recommend([best, near, cheap]) is near
@@ -134,7 +134,7 @@ def test_samples_equal_generate_and_calls_are_counted() -> None:
     assert [it.draw(SamplerSetting(s, "karras", 4))[1] for s in ("ddim", "unipc", "ipndm", "heun")] == [4, 4, 4, 7]
 
 
-def test_a_measurement_goes_on_where_it_was(tmp_path) -> None:
+def test_an_interrupted_measurement_continues(tmp_path) -> None:
     path, compared = tmp_path / "steps.json", SearchSpace(("ddim",), ("karras", "fitted"), (2, 3), (None,), None)
     whole = bench()
     *_, report = compare_settings(whole, compared.list_settings(whole.model), path)
@@ -222,7 +222,7 @@ def test_the_run_s_own_side(tmp_path) -> None:
         load_held_out(replace(data.pictures, mode="RGB"), tmp_path / "run")
 
 
-def test_about_is_all_that_must_agree() -> None:
+def test_reports_of_other_settings_are_not_comparable() -> None:
     assert bench().settings == MeasurementSettings("untrained", bench().settings.data, 80, 64, 0, 1.0, "0")
     assert replace(bench().settings, n=1) != bench().settings
 

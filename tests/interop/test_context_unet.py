@@ -123,7 +123,7 @@ def test_the_same_answer(kw: dict[str, Any], tmp_path: Path) -> None:
     assert "500 diffusion steps (--train-timesteps)" in notes[0] and "random in every forward pass" in notes[1]
 
 
-def test_a_way_around_that_was_learned(tmp_path: Path) -> None:
+def test_a_shortcut_that_is_a_trained_layer(tmp_path: Path) -> None:
     """As in notebooks whose owners have mended it."""
     state = course()
     state |= {"init_conv.shortcut.weight": torch.randn(N, 3, 1, 1), "init_conv.shortcut.bias": torch.randn(N)}
@@ -131,7 +131,7 @@ def test_a_way_around_that_was_learned(tmp_path: Path) -> None:
     assert notes == () and ours.net.state_dict()["conv_in.skip.weight"].equal(state["init_conv.shortcut.weight"])
 
 
-def test_its_chain_and_its_walk(tmp_path: Path) -> None:
+def test_its_chain_and_its_ddpm_steps(tmp_path: Path) -> None:
     """The table that its notebooks build, and steps 11 to 2 of its DDPM."""
     state = course()
     ours, _ = ours_of(state, tmp_path)

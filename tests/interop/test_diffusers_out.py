@@ -83,7 +83,7 @@ class Theirs:
         clipped: bool = True,
         tol: float = 2e-3,  # their tables are float32
     ) -> None:
-        """The same noise, walked by our own loop: the same x, to the same network, at every step."""
+        """The same noise, sampled by our own loop: the same x, to the same network, at every step."""
         seen, noise = Seen(model.net), Stream(3, torch.float32)
         start = noise(torch.empty(2, *model.pictures.shape)) * std
         denoise = Clipped(model.given(cond)) if clipped else model.given(cond)

@@ -84,7 +84,7 @@ def test_the_network(folders, name: str):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_walk(folders, name: str):
+def test_the_script_samples_as_the_model_does(folders, name: str):
     """From the same noise, the script's pictures are ours."""
     (folder, report), model = folders[name], MODELS[name]
     table = json.loads((folder / "model.json").read_text())

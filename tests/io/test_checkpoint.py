@@ -272,7 +272,7 @@ def test_order_is_by_number_even_beyond_nine_digits(tmp_path: Path) -> None:
     assert [p.name for p in checkpoint.list_checkpoints(run)] == ["999999999", "1000000000"]
 
 
-def test_the_oldest_go_and_the_pinned_stay(tmp_path: Path) -> None:
+def test_the_oldest_are_dropped_and_the_pinned_kept(tmp_path: Path) -> None:
     for n in range(1, 8):
         save(tmp_path, n, state(n), {}, keep_last=2, pinned=n in (2, 4))
     assert names(tmp_path / "checkpoints") == [f"{n:09d}" for n in (2, 4, 6, 7)]
@@ -321,7 +321,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_bad_newest_is_skipped_by_name(tmp_path: Path, how: str) -> None:
+def test_a_bad_newest_checkpoint_is_named_and_skipped(tmp_path: Path, how: str) -> None:
     run = run_of(tmp_path, 2, 3)
     spoil(run / "checkpoints" / "000000003", how)
     found = find_latest(run)
@@ -330,7 +330,7 @@ def test_a_bad_newest_is_skipped_by_name(tmp_path: Path, how: str) -> None:
     assert re.search(rf"^00000000[39] was skipped: .*{SPOILT[how]}", found.skipped_reasons[0])
 
 
-def test_where_all_are_bad_it_does_not_begin_again(tmp_path: Path) -> None:
+def test_with_only_damaged_checkpoints_the_run_does_not_start_over(tmp_path: Path) -> None:
     run = run_of(tmp_path, 2, 3)
     spoil(run / "checkpoints" / "000000003", "zero")
     spoil(run / "checkpoints" / "000000002", "flipped")
@@ -338,7 +338,7 @@ def test_where_all_are_bad_it_does_not_begin_again(tmp_path: Path) -> None:
         find_latest(run)
 
 
-def test_a_bad_one_does_not_count_among_those_that_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_checkpoints_do_not_count_among_the_kept_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a damaged newest checkpoint, two valid ones remain at any time, and the damaged one is removed later."""
     run = run_of(tmp_path, 10, 20, 30)
     monkeypatch.setattr(checkpoint, "VERIFIED", set())  # another process goes on
@@ -492,7 +492,7 @@ def test_a_kill_at_any_call_loses_at_most_what_was_being_saved(tmp_path: Path) -
 
 @pytest.mark.slow
 @forks
-def test_the_kills_do_find_a_program_that_writes_in_place(tmp_path: Path) -> None:
+def test_the_kill_test_detects_a_program_that_writes_in_place(tmp_path: Path) -> None:
     assert "half-written" in killed(tmp_path, "calls", "80", "direct")
 
 
@@ -537,7 +537,7 @@ def test_training_goes_on_bit_for_bit(tmp_path: Path, options: dict[str, bool]) 
     assert equal(again.state_dict(), whole.state_dict())
 
 
-def test_an_optimizer_keeps_its_options_and_may_remember_nothing() -> None:
+def test_an_optimizer_keeps_its_options_and_may_have_no_state() -> None:
     net = network()
     named = dict(net.named_parameters())
     optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
@@ -554,7 +554,7 @@ def test_an_optimizer_keeps_its_options_and_may_remember_nothing() -> None:
     assert other.state[net[0].weight]["exp_avg"].abs().sum() > 0  # it has memory of its own
 
 
-def test_the_memory_of_another_optimizer_is_refused() -> None:
+def test_the_state_of_another_optimizer_is_refused() -> None:
     net = network()
     named = dict(net.named_parameters())
     optimizer = torch.optim.AdamW(net.parameters())

@@ -123,7 +123,7 @@ def test_folders_made_on_the_way_are_on_the_disk_first(tmp_path: Path) -> None:
 # ── what dead processes leave ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_leftovers_of_the_dead_are_cleared_and_of_the_living_kept(tmp_path: Path) -> None:
+def test_leftovers_of_dead_processes_are_removed_and_of_living_ones_kept(tmp_path: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     dead, me = f"{DEAD}-{HOST_ID}-0123abcd-0", f"{os.getpid()}-{HOST_ID}-{PROCESS_TOKEN}-77"
     before_me = f"{os.getpid()}-{HOST_ID}-{'0' * 8}-0"  # a process of my number, which a container starts again

@@ -25,7 +25,7 @@ COMMIT = "0" * 40
 
 
 class Stub(BaseHTTPRequestHandler):
-    """A hub with one repository, me/sprites; `files` is its content, of which each is said to be of a commit."""
+    """A hub with one repository, me/sprites; `files` is its content, each served as part of a commit."""
 
     files: dict[str, bytes]
     requests: list[str]
@@ -142,7 +142,7 @@ def test_a_commit_that_is_named_is_what_is_loaded(stub, tmp_path: Path):
     assert sorted((tmp_path / "new").iterdir()) == before and not (tmp_path / "model" / "new").exists()
 
 
-def test_nobody_there(tmp_path: Path):
+def test_an_unreachable_hub_is_one_sentence(tmp_path: Path):
     """Errors of the library become one sentence."""
     tiny().save_pretrained(tmp_path / "model")
     noisette = commands_with_hub(tmp_path, "http://127.0.0.1:9")

@@ -107,7 +107,7 @@ def test_a_worker_that_ends_does_not_release_it(tmp_path: Path, head: str) -> No
         RunLock(tmp_path).__enter__()
 
 
-def test_one_at_a_time_whatever_the_haste(tmp_path: Path, head: str) -> None:
+def test_one_owner_at_a_time_under_contention(tmp_path: Path, head: str) -> None:
     """Three processes increment one number under the lock, and none is lost; a stale lock exists at the start."""
     (tmp_path / "lock").write_text(json.dumps({"pid": 2**22 + 1, "host": platform.node(), "started": 1.0, "since": ""}))
     code = head + (
@@ -242,7 +242,7 @@ def test_nothing_of_a_lock_remains_after_it_is_released(tmp_path: Path, head: st
     assert [r() for r in references] == [None, None, None]
 
 
-def test_nobody_is_taken_for_who_holds_it(tmp_path: Path, head: str) -> None:
+def test_a_reused_process_id_is_not_the_owner(tmp_path: Path, head: str) -> None:
     """The lock is held, but the file names a reused process id, a process of another host, or none."""
     me = psutil.Process()
     signed = {"pid": me.pid, "host": platform.node(), "started": me.create_time(), "since": "then"}

@@ -19,7 +19,7 @@ from noisette.sampling.record import SampleRecord
 from noisette.sampling.request import make_request
 from noisette.training.plan import TrainOptions
 from noisette.training.recipes.recipe import TrainingConfig
-from tiny_models import judge_of, tiny
+from tiny_models import make_classifier, tiny
 
 RECORD = SampleRecord(model="0" * 64, sampler="heun", grid="karras", steps=4, guidance=1.0, batch=1, seed=0)
 VALUES = [
@@ -64,7 +64,7 @@ def test_the_largest_network_is_described_in_no_time_and_no_memory() -> None:
 
 @pytest.mark.parametrize("kind", ["model", "classifier"])
 def test_a_network_is_not_built_before_its_weights_fit(tmp_path: Path, kind: str) -> None:
-    model = tiny() if kind == "model" else judge_of(tiny())
+    model = tiny() if kind == "model" else make_classifier(tiny())
     model.save_pretrained(tmp_path / "m")
     path = tmp_path / "m" / "config.json"
     data = read_json(path)

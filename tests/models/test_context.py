@@ -106,12 +106,12 @@ def test_wrong_attributes_are_refused(value, reason) -> None:
 # ── a model, and what it was trained on ───────────────────────────────────────────────────────────────────────────
 
 
-def told_model(pictures: Pictures) -> PictureModel:
+def conditional_model(pictures: Pictures) -> PictureModel:
     return tiny("RGB", pictures.labels, attributes=pictures.attributes, means=pictures.means, scales=pictures.scales)
 
 
 def test_conditions_by_name() -> None:
-    model = told_model(PICTURES)
+    model = conditional_model(PICTURES)
     cond = model.condition(["bread", "potion:1,weapon:1"], 3, attributes=[{"hue": 0.7}, None])
     assert cond is not None and cond.label is not None and cond.vector is not None
     assert cond.label.tolist() == [[1, 0, 0, 0], [0, 0.5, 0.5, 0], [1, 0, 0, 0]]
@@ -128,15 +128,15 @@ def test_conditions_by_name() -> None:
         (Pictures("RGB", 8, 8), {"label": {"potion": 1.0}}, "without labels"),
     ):
         with pytest.raises(InputError, match=reason):
-            told_model(pictures).condition(n=2, **value)
-    assert told_model(Pictures("RGB", 8, 8)).condition(None, 2) is None
+            conditional_model(pictures).condition(n=2, **value)
+    assert conditional_model(Pictures("RGB", 8, 8)).condition(None, 2) is None
     assert model.label_index("weapon") == 2 and model.label_index(None) == -1
     with pytest.raises(InputError, match="which has no class number"):
         model.label_index("weapon:1,bread:1")
 
 
 def test_a_mixture_of_one_is_that_label_and_halves_lie_between() -> None:
-    model = told_model(PICTURES)
+    model = conditional_model(PICTURES)
     x, t = torch.randn(1, 3, 8, 8), torch.tensor(0.01, dtype=torch.float64)
 
     def x0(label) -> torch.Tensor:
@@ -148,7 +148,7 @@ def test_a_mixture_of_one_is_that_label_and_halves_lie_between() -> None:
 
 
 def test_models_keep_their_units_and_older_ones_still_load() -> None:
-    config = told_model(PICTURES).config
+    config = conditional_model(PICTURES).config
     assert from_json(ModelConfig, json.loads(json.dumps(to_json(config)))) == config
     older = to_json(config)
     del older["pictures"]["means"], older["pictures"]["scales"]

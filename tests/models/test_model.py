@@ -31,7 +31,7 @@ def with_variance() -> PictureModel:
 
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_walks_every_grid(sampler: str, grid: str) -> None:
+def test_every_sampler_runs_on_every_grid(sampler: str, grid: str) -> None:
     model = with_variance()
     times = model.grid(3, grid)
     cond = model.condition(["sword", None], 2)
@@ -53,7 +53,7 @@ def test_unknown_names_are_refused() -> None:
         SamplingDefaults(fitted=((1.0, 2.0, 0.0),))
 
 
-def test_how_it_samples_is_kept_with_it_and_no_part_of_its_hash(tmp_path) -> None:
+def test_sampling_defaults_are_stored_and_not_part_of_the_hash(tmp_path) -> None:
     tiny().save_pretrained(tmp_path / "run" / "model")
     model, path = noisette.load(tmp_path / "run"), tmp_path / "run" / "model" / "config.json"
     before = read_json(path)

@@ -37,5 +37,5 @@ def test_the_emoji_are_drawn_at_once(side: int, minutes: str) -> None:
     assert f"noisette train emoji --size {side} --for {minutes}" in card and "CC-BY 4.0" in card and "cc-by-4.0" in card
 
 
-def test_those_that_come_are_small() -> None:
+def test_shipped_models_are_small() -> None:
     assert sum(path.stat().st_size for path in shipped.ROOT.rglob("*") if path.is_file()) < 24e6

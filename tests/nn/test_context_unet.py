@@ -76,7 +76,7 @@ def test_bottleneck_is_h_space() -> None:
     assert seen == [(2, 16, 4, 4)] and not edited.allclose(model(x, T))
 
 
-def test_group_norm_does_not_look_at_the_neighbors() -> None:
+def test_group_norm_does_not_depend_on_other_images() -> None:
     """The course's batch norm does, while it trains; so a batch in parts would be another step."""
     x = images()
     for norm, alone in (("group", True), ("batch", False)):

@@ -117,7 +117,7 @@ def test_a_library_that_lacks_a_function_is_compiled_anew(compiler: Path, build:
     assert calls(compiler) == 2 and path.read_bytes() == data
 
 
-def plant(path: Path) -> None:
+def write_foreign_library(path: Path) -> None:
     source = path.with_suffix(".c")
     source.write_text(PLANTED)
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(path), str(source)], check=True)
@@ -131,9 +131,9 @@ def test_what_another_user_planted_is_not_loaded(compiler: Path, build: Callable
     path = library.cache_path(library.NATIVE_FLAGS)
     path.parent.mkdir(parents=True)
     path.parent.parent.chmod(shared)
-    plant(path)
-    for planted in (path.parent, *path.parent.iterdir()):
-        os.chown(planted, 54321, 54321)
+    write_foreign_library(path)
+    for path_of_other in (path.parent, *path.parent.iterdir()):
+        os.chown(path_of_other, 54321, 54321)
     done = build()
     assert "PLANTED" not in done.stderr
     assert str(Path(os.environ["TMPDIR"]) / f"noisette-{os.geteuid()}") in done.description  # the next best place

@@ -315,7 +315,7 @@ def test_freed_memory_is_taken_again() -> None:
     assert int(done.stdout) < 40_000
 
 
-def test_reasons_for_going_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_for_missing_kernels_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Switched off, no compiler, a compiler that fails: each is reported, and none is an error."""
     with monkeypatch.context() as patch:
         patch.setenv(library.ENV_SWITCH, "0")

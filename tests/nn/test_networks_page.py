@@ -22,11 +22,11 @@ BLOCKS = re.findall(r"```(console|python)\n(.*?)```", PAGE, flags=re.S)
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(state(), "ema_0.9999_500000.pt")
-    judge = guided_diffusion().unet.EncoderUNetModel(
+    classifier = guided_diffusion().unet.EncoderUNetModel(
         image_size=16, in_channels=3, model_channels=32, out_channels=1000, num_res_blocks=2, channel_mult=(1, 2),
         attention_resolutions=(2,), num_head_channels=16, resblock_updown=True, pool="attention",
     )  # fmt: skip
-    torch.save(randomized(judge).state_dict(), "64x64_classifier.pt")
+    torch.save(randomized(classifier).state_dict(), "64x64_classifier.pt")
     torch.save(ddpm.trainer(ddpm.diffusion({})), "model-10.pt")
     torch.save(course.course(), "context_model_31.pth")
     diffusers.written(tmp_path / "ddpm-cifar10-32", diffusers.unet())
@@ -40,5 +40,5 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -
             assert program == "noisette"
             done = call(*words)
             assert done.code == 0, f"{line}\n{done.err}"
-    assert sorted(p.name for p in Path("models").iterdir()) == ["cifar", "iddpm", "judge", "mine", "sprites"]
+    assert sorted(p.name for p in Path("models").iterdir()) == ["cifar", "classifier", "iddpm", "mine", "sprites"]
     assert "guided" in names

@@ -75,7 +75,7 @@ def test_all_forms_of_the_null_text_are_equal(net: UNet) -> None:
     assert not torch.allclose(mixed[1:], null[1:], atol=1e-3)
 
 
-def test_the_null_learns() -> None:
+def test_the_null_embedding_is_trained() -> None:
     net = UNet(CFG)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)

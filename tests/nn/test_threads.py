@@ -36,7 +36,7 @@ def test_gradients_of_convolutions_by_pytorch(layer: nn.Conv2d, size: tuple[int,
     """Against float64, and with one thread, two and three.
 
     That of x is oneDNN's, which for some shapes and processors sums in another order with three: a run with as many is
-    told so by `TrialStep.is_same_with`, and keeps its number of threads.
+    reported by `TrialStep.is_same_with`, and keeps its number of threads.
     """
     x = torch.randn(16, layer.in_channels, *size, requires_grad=True)
     found = []

@@ -17,7 +17,7 @@ SAMPLER = MODEL.sampler()
 
 
 @pytest.mark.parametrize("noisy", [False, True])
-def test_a_denoising_is_the_walk(noisy: bool) -> None:
+def test_a_denoising_film_is_the_trajectory(noisy: bool) -> None:
     """Frame by frame, however many are drawn at once."""
     cond = MODEL.condition(["bread", "sword"], 5)
     request = make_request(MODEL, 5, ["bread", "sword"], steps=3, guidance=2.0, batch=2)
@@ -31,7 +31,7 @@ def test_a_denoising_is_the_walk(noisy: bool) -> None:
     assert (reel.frames[-1].int() - MODEL.pictures.decode_samples(states[-1].x).int()).abs().max() <= 1
 
 
-def test_a_walk_goes_through_its_stops() -> None:
+def test_a_walk_goes_through_its_keyframes() -> None:
     found = walk_positions(2, 4)
     parts = list(draw_walk(MODEL, make_request(MODEL, 2, "bread", seed=3, steps=3, batch=3), found))
     frames = torch.cat(parts).split(1)
@@ -44,6 +44,6 @@ def test_a_walk_goes_through_its_stops() -> None:
     assert not torch.equal(frames[0], frames[1])
 
 
-def test_a_model_that_did_not_grow_here(tmp_path) -> None:
+def test_a_model_without_a_run(tmp_path) -> None:
     with pytest.raises(InputError, match="give a run folder"):
         growth_film(tmp_path, MODEL)

@@ -95,7 +95,7 @@ def test_figures_are_shown_as_charts() -> None:
     assert "Nothing has been measured" in words(shown(replace(report, rows=())))
 
 
-def test_rows_of_a_journal_that_a_crash_cut_off(tmp_path) -> None:
+def test_rows_of_metrics_jsonl_that_a_crash_cut_off(tmp_path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"images": 8, "loss": 1.0}\n7\n{"images": 16, "lo')
     assert read_metrics(path) == [{"images": 8, "loss": 1.0}] and read_metrics(tmp_path / "none") == []

@@ -41,7 +41,7 @@ def grow(base: PictureModel, run: Path, start_from: str | None = None, **changes
 
 
 def test_guidance_leads_away_from_what_the_base_predicts(base: PictureModel, tmp_path: Path) -> None:
-    """The base is not told the labels, which it does not have: prediction = base + 1.5 · (model − base)."""
+    """The base is called without labels, because it has none: prediction = base + 1.5 · (model − base)."""
     model = grow(base, tmp_path / "run", str(base.folder))
     guide, cond = load_base(model), model.condition("sword", 2)
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))

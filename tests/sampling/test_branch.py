@@ -6,14 +6,14 @@ from noisette.sampling.generate import build_denoiser, generate, initial_state, 
 from tiny_models import tiny
 
 
-def walked(label: str, steps: int = 5) -> list[State]:
+def states_of(label: str, steps: int = 5) -> list[State]:
     model = tiny()
     grid = model.grid(steps)
     return [initial_state(model, [3], grid)[0], *generate(model, [3], model.condition(label, 1), Heun(), grid)]
 
 
-def test_the_same_way_on_leads_to_the_same_picture() -> None:
-    model, states = tiny(), walked("sword")
+def test_a_resumed_trajectory_ends_in_the_same_picture() -> None:
+    model, states = tiny(), states_of("sword")
     denoise = build_denoiser(model, model.condition("sword", 1))
     for i, state in enumerate(states[:-1]):
         rest = list(resume_trajectory(denoise, Heun(), model.grid(5), state, Seeded([0])))
@@ -23,7 +23,7 @@ def test_the_same_way_on_leads_to_the_same_picture() -> None:
 
 def test_another_condition_applies_from_the_branch_on() -> None:
     """From the first noise it is the other walk; later it is neither."""
-    model, sword, bread = tiny(), walked("sword"), walked("bread")
+    model, sword, bread = tiny(), states_of("sword"), states_of("bread")
     denoise = build_denoiser(model, model.condition("bread", 1))
     first, later = (
         list(resume_trajectory(denoise, Heun(), model.grid(5), sword[i], Seeded([0])))[-1].x for i in (0, 2)
@@ -33,7 +33,7 @@ def test_another_condition_applies_from_the_branch_on() -> None:
 
 
 def test_other_noise_changes_less_the_later_it_comes() -> None:
-    model, states = tiny(), walked("sword", 8)
+    model, states = tiny(), states_of("sword", 8)
     denoise, grid = build_denoiser(model, model.condition("sword", 1)), model.grid(8)
 
     def change(step: int) -> float:
@@ -50,8 +50,8 @@ def test_other_noise_changes_less_the_later_it_comes() -> None:
     assert change(1) > change(5) > change(7) > 0
 
 
-def test_renoised_is_a_draw_around_what_was_seen() -> None:
-    model, states = tiny(), walked("sword")
+def test_renoised_pictures_are_samples_around_x0() -> None:
+    model, states = tiny(), states_of("sword")
     state = states[3]
     again = resample_noise(model.schedule, state, Seeded([8]))
     _, sigma = model.schedule(state.t)

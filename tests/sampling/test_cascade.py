@@ -56,7 +56,7 @@ def test_a_picture_depends_on_its_seed_alone(models) -> None:
     assert not torch.equal(together[0], together[1])
 
 
-def test_what_is_drawn_depends_on_what_was_drawn_before_and_on_its_noise(models) -> None:
+def test_an_upscaled_sample_depends_on_the_base_sample_and_its_noise(models) -> None:
     base, up, _ = models
     plain = sample_cascade(base, [up], [0])
     assert not torch.equal(sample_cascade(base, [up], [0], noise_aug=0.4), plain)

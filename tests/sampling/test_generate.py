@@ -15,7 +15,7 @@ from tiny_models import tiny
 
 
 def test_is_the_plain_composition() -> None:
-    """What it says: noise of σ at the first time, guided, clipped, walked."""
+    """What it says: noise of σ at the first time, guided, clipped, sampled."""
     model = tiny()
     grid, cond = model.grid(5), model.condition(["sword", None, "bread"], 3)
     noise = Seeded([4, 5, 6])
@@ -87,7 +87,7 @@ def test_a_lower_temperature_equals_a_higher_noise_level_for_the_network() -> No
     torch.testing.assert_close(plain, rescaled, atol=1e-5, rtol=0)
 
 
-def test_the_temperature_is_the_models_own_and_is_remembered() -> None:
+def test_the_temperature_is_the_models_default_and_is_recorded() -> None:
     model = tiny()
     model.config = replace(model.config, sampling=replace(model.config.sampling, temperature=0.8))
     grid = model.grid(2)
@@ -110,7 +110,7 @@ def test_the_temperature_is_the_models_own_and_is_remembered() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
-def test_again_is_the_same_to_the_last_bit(batch: int) -> None:
+def test_reproducing_is_bit_exact(batch: int) -> None:
     model = tiny()
     grid, n = model.grid(2), 8
     labels = ["bread", "health potion", "sword"]
@@ -132,7 +132,7 @@ def test_again_is_the_same_to_the_last_bit(batch: int) -> None:
         assert torch.equal(reproduce(model, from_json(SampleRecord, to_json(origin)))[0], drawn[i])
 
 
-def test_again_refuses_another_model() -> None:
+def test_reproducing_refuses_another_model() -> None:
     model = tiny()
     with pytest.raises(InputError, match="of another model"):
         reproduce(

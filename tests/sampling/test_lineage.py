@@ -15,7 +15,7 @@ from tiny_models import tiny
 LARGE = torch.empty(1, 4, 128, 128)
 
 
-def test_a_seed_without_turns_is_the_seed() -> None:
+def test_a_lineage_without_rotations_is_the_seed() -> None:
     like = torch.empty(2, 4, 8, 8)
     lineage, seeded = RotatedNoise([NoiseLineage(3), NoiseLineage(4)]), Seeded([3, 4])
     for _ in range(2):  # the draws that follow, too
@@ -35,20 +35,20 @@ def test_the_angle_is_the_angle_and_the_noise_stays_normal(degrees: float) -> No
     assert child.var().item() == pytest.approx(1, abs=0.022)
 
 
-def test_turning_twice_by_one_seed_stays_normal() -> None:
+def test_two_rotations_by_one_seed_stay_normal() -> None:
     lineage = NoiseLineage(5)
     for _ in range(6):
         lineage = lineage.rotate(9, 30)
     assert RotatedNoise([lineage])(LARGE).var().item() == pytest.approx(1, abs=0.022)
 
 
-def test_children_are_as_far_from_each_other_as_two_turns() -> None:
+def test_children_differ_by_two_rotations() -> None:
     """cos of the angle between siblings is cos² φ."""
     one, other = RotatedNoise(NoiseLineage(1).children(2, 30))(LARGE.expand(2, -1, -1, -1)).flatten(1)
     assert torch.nn.functional.cosine_similarity(one, other, dim=0).item() == pytest.approx(0.75, abs=0.016)
 
 
-def test_a_small_turn_draws_a_picture_like_it() -> None:
+def test_a_small_rotation_gives_a_similar_picture() -> None:
     model = tiny()
     grid = model.grid(6)
 
@@ -61,7 +61,7 @@ def test_a_small_turn_draws_a_picture_like_it() -> None:
     assert 0 < drawn(3) < drawn(30) < drawn(90)
 
 
-def test_kin_are_drawn_again_from_their_metadata() -> None:
+def test_variations_are_reproduced_from_their_metadata() -> None:
     model = tiny()
     lineage, grid = NoiseLineage(7).rotate(1, 20).rotate(2, 5), model.grid(3)
     how = Guidance(2.0, (0.001, 0.5))

@@ -22,7 +22,7 @@ from noisette.sampling.record import SampleRecord, read_record
 from noisette.sampling.request import Helpers, SampleRequest, make_request
 from noisette.sampling.run import draw_request, reproduce
 from noisette.sampling.steering import GuidanceModels
-from tiny_models import LABELS, judge_of, tiny
+from tiny_models import LABELS, make_classifier, tiny
 
 
 def command(*arguments: object) -> None:
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.config = replace(model.config, sampling=replace(model.config.sampling, temperature=0.8))
     model.save_pretrained(folder / "run" / "model")
     tiny(seed=1, **attributes).save_pretrained(folder / "run" / "early")  # type: ignore[arg-type]
-    judge_of(model).save_pretrained(folder / "classifier")
+    make_classifier(model).save_pretrained(folder / "classifier")
     tiny(height=16, width=16, task=Upscale(2), seed=2).save_pretrained(folder / "up")
     return folder
 
@@ -145,7 +145,7 @@ def test_a_request_names_its_models_and_is_drawn_with_no_others() -> None:
     model, upscaler = tiny(), tiny(height=16, width=16, task=Upscale(2), seed=2)
     upscaler.hash, other = "u" * 64, tiny(seed=3)
     other.hash = "o" * 64
-    helpers = Helpers(GuidanceModels(classifier=judge_of(model)), (upscaler,))
+    helpers = Helpers(GuidanceModels(classifier=make_classifier(model)), (upscaler,))
     request = make_request(model, 2, "sword", helpers=helpers)
     assert draw_request(model, request, helpers).shape == (2, 4, 16, 16)
     for drawer, wrong, words in (

@@ -29,7 +29,7 @@ from noisette.sampling.steering import (
     load_autoguidance_snapshot,
     select_model_labels,
 )
-from tiny_models import judge_of, tiny
+from tiny_models import make_classifier, tiny
 
 X = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
 T = torch.tensor(0.01, dtype=torch.float64)
@@ -59,7 +59,7 @@ def test_it_is_the_plain_composition() -> None:
     )
 
 
-def test_an_earlier_self_guides_a_model_without_labels() -> None:
+def test_an_early_snapshot_guides_a_model_without_labels() -> None:
     model, other = tiny(labels=()), tiny(labels=(), seed=1)
     same(
         build_denoiser(model, None, Guidance(2.0, guide_model=other)),
@@ -67,12 +67,12 @@ def test_an_earlier_self_guides_a_model_without_labels() -> None:
     )
 
 
-def test_each_image_is_led_to_its_own_label_in_any_batch() -> None:
+def test_each_image_is_guided_to_its_own_label_in_any_batch() -> None:
     """By a classifier, and away from a label: a batch of two, or one after the other."""
     model, names = tiny(), ["sword", None, "bread"]
-    aides = GuidanceModels(classifier=judge_of(model))
+    guides = GuidanceModels(classifier=make_classifier(model))
     how = build_guidance(
-        model, names, 2.0, steering=Steering(negative="bread:1,sword:1", classifier_scale=3.0), models=aides
+        model, names, 2.0, steering=Steering(negative="bread:1,sword:1", classifier_scale=3.0), models=guides
     )
     grid, cond = model.grid(3), model.condition(names, 3)
     drawn = [final_samples(generate(model, [1, 2, 3], cond, DDIM(), grid, how, batch), grid) for batch in (3, 2, 1)]
@@ -94,19 +94,19 @@ def test_guidance_models_must_have_the_requested_labels() -> None:
             tiny(**config), ["sword"], 2.0, models=GuidanceModels(guide_model=tiny(**(config | {"means": (0.1,)})))
         )
     build_guidance(model, ["sword"], 2.0, models=GuidanceModels(guide_model=tiny(seed=1)))
-    judge = judge_of(model, ("red", "bread"))
-    assert select_model_labels(model, ["red", "sword", "bread", "bread:1,sword:1", None], judge) == (
+    classifier = make_classifier(model, ("red", "bread"))
+    assert select_model_labels(model, ["red", "sword", "bread", "bread:1,sword:1", None], classifier) == (
         None, "sword", "bread", "bread:1,sword:1", None,
     )  # fmt: skip
     assert (
-        select_model_labels(model, ["red"], judge) is None
-        and select_model_labels(tiny(labels=()), ["red", "red:1,bread:1"], judge) is None
+        select_model_labels(model, ["red"], classifier) is None
+        and select_model_labels(tiny(labels=()), ["red", "red:1,bread:1"], classifier) is None
     )
     with pytest.raises(InputError, match="blue"):
-        model.condition(select_model_labels(model, ["blue"], judge), 1)
+        model.condition(select_model_labels(model, ["blue"], classifier), 1)
 
 
-def test_guidance_at_one_moment_is_drawn_again() -> None:
+def test_guidance_at_a_single_time_is_reproduced() -> None:
     """If the requested part of the trajectory is shorter than a step."""
     model = tiny()
     grid = model.grid()
@@ -130,7 +130,7 @@ def test_guidance_at_one_moment_is_drawn_again() -> None:
 
 
 def test_the_classifier_reads_a_mixture_by_its_weights() -> None:
-    made = judge_of(tiny())
+    made = make_classifier(tiny())
     values = made.log_prob(["bread:1,sword:3", None], 2)(X, X, T)
     logs = made(X, T).log_softmax(1)
     torch.testing.assert_close(values, torch.stack([0.25 * logs[0, 0] + 0.75 * logs[0, 2], torch.tensor(0.0)]))
@@ -156,7 +156,7 @@ def test_color_log_prob_is_greatest_at_the_target(mode) -> None:
         assert (log_prob(white, white, T) < -0.01).all()
 
 
-def test_a_palette_is_not_met_by_fading() -> None:
+def test_a_palette_is_not_matched_by_lowering_alpha() -> None:
     """Off its colors, a picture is pulled towards them, and no pixel becomes more transparent."""
     pictures = Pictures("RGBA", 8, 8)
     log_prob = color_log_prob(parse_colors(["#000000", "#ffffff"], pictures), pictures)
@@ -187,16 +187,20 @@ def test_a_picture_is_drawn_again_with_the_models_that_helped(tmp_path: Path) ->
     """To the last bit; the early snapshot is found in the run folder, any other is to be given."""
     tiny().save_pretrained(tmp_path / "run" / "model")
     tiny(seed=1).save_pretrained(tmp_path / "run" / "early")
-    model, away, reader = noisette.load(tmp_path / "run"), noisette.load(tmp_path / "run" / "early"), judge_of(tiny())
+    model, away, reader = (
+        noisette.load(tmp_path / "run"),
+        noisette.load(tmp_path / "run" / "early"),
+        make_classifier(tiny()),
+    )
     assert (
         (found := load_autoguidance_snapshot(model)) is not None
         and found.hash == away.hash
         and load_autoguidance_snapshot(tiny()) is None
     )
-    aides = GuidanceModels(away, reader)
-    led = Steering(0.5, "bread", *aides.hashes, 2.0, ("#ff0000", "#00ff00"), 30.0)
+    guides = GuidanceModels(away, reader)
+    led = Steering(0.5, "bread", *guides.hashes, 2.0, ("#ff0000", "#00ff00"), 30.0)
     grid, labels = model.grid(2), ["sword"] * 2
-    how = build_guidance(model, labels, 2.0, (0.001, 0.9), led, aides)
+    how = build_guidance(model, labels, 2.0, (0.001, 0.9), led, guides)
     drawn = final_samples(generate(model, [4, 5], model.condition(labels, 2), DDIM(), grid, how), grid)
     origin = SampleRecord(
         model=model.hash,
@@ -212,12 +216,12 @@ def test_a_picture_is_drawn_again_with_the_models_that_helped(tmp_path: Path) ->
     )
     origin = from_json(SampleRecord, to_json(origin))
     assert torch.equal(reproduce(model, origin, GuidanceModels(classifier=reader))[0], drawn[1])
-    assert torch.equal(reproduce(model, origin, aides)[0], drawn[1])
+    assert torch.equal(reproduce(model, origin, guides)[0], drawn[1])
     plain = replace(origin, steering=Steering())
     for wrong, one, reason in (
         (GuidanceModels(away), origin, "with the classifier"),
         (GuidanceModels(tiny(seed=2), reader), origin, "with the guide model"),
-        (aides, plain, "without a guide model"),
+        (guides, plain, "without a guide model"),
         (GuidanceModels(classifier=reader), plain, "without a classifier"),
     ):
         with pytest.raises(InputError, match=reason):
@@ -226,12 +230,12 @@ def test_a_picture_is_drawn_again_with_the_models_that_helped(tmp_path: Path) ->
 
 def test_what_does_not_go_together_is_refused() -> None:
     model = tiny()
-    for aides, reason in (
+    for guides, reason in (
         (GuidanceModels(tiny(height=16)), "of the model's mode and size"),
-        (GuidanceModels(classifier=judge_of(tiny(height=16, width=16))), "of the model's mode and size"),
+        (GuidanceModels(classifier=make_classifier(tiny(height=16, width=16))), "of the model's mode and size"),
     ):
         with pytest.raises(InputError, match=reason):
-            build_guidance(model, ["sword"], 2.0, models=aides)
+            build_guidance(model, ["sword"], 2.0, models=guides)
     for interval in ((0.5, 0.2), (-0.1, 0.5), (0.5, 1.5)):
         with pytest.raises(InputError, match="0 ≤ A ≤ B ≤ 1"):
             make_request(model, 1, "sword", guidance=2.0, guidance_interval=interval)

@@ -48,7 +48,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ca
     yield {str(f.api_name): f.fn for f in blocks.fns.values() if f.api_visibility == "public" and f.fn is not None}
 
 
-def test_the_api_is_what_is_walked(functions: dict[str, Callable[..., Any]]) -> None:
+def test_every_endpoint_is_covered(functions: dict[str, Callable[..., Any]]) -> None:
     assert functions.keys() == {
         "draw", "neighbors", "vary", "inpaint", "outpaint", "upscale", "tile", "segment", "walk", "directions", "slide",
         "models", "runs", "run", "train", "stop", "resume",
@@ -143,5 +143,5 @@ def test_types_are_those_of_the_annotations() -> None:
         if name != "return":
             assert all(is_of_type(hint, value) for value in right[name])
             assert not any(is_of_type(hint, value) for value in wrong[name])
-    said = ["an integer", "a number", "a list, each a text", "an object", "an object", "true or false"]
-    assert [describe_type(hints[name]) for name in "abcdef"] == said
+    descriptions = ["an integer", "a number", "a list, each a text", "an object", "an object", "true or false"]
+    assert [describe_type(hints[name]) for name in "abcdef"] == descriptions

@@ -181,7 +181,7 @@ def test_a_signal_ends_the_process_even_if_it_is_stuck(state: str) -> None:
 
 
 def test_direct_calls_wait_for_each_other_and_then_are_refused(tmp_path: Path) -> None:
-    """Calls that do not go through the queue: a few run at once, some wait, and more are told to come again."""
+    """Calls that do not go through the queue: a few run at once, some wait, and more are asked to try again."""
     running, most, answers = 0, 0, []
 
     async def slow(scope: object, receive: object, send: object) -> None:

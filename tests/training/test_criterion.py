@@ -158,7 +158,7 @@ def test_a_run_that_was_interrupted_ends_where_it_would_have_ended(kind, train_w
 
 
 @pytest.mark.slow
-def test_what_is_remembered_matters(sprites, tmp_path) -> None:
+def test_the_history_of_a_multistep_sampler_matters(sprites, tmp_path) -> None:
     """A run without importance ends elsewhere: the memory above is not idle."""
     ends = []
     for on in (True, False):
@@ -173,7 +173,7 @@ def test_what_is_remembered_matters(sprites, tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RECIPES)
-def test_two_processes_remember_and_learn_what_one_does(kind, train_whole, sprites, tmp_path) -> None:
+def test_two_processes_have_the_loss_history_and_uncertainty_of_one(kind, train_whole, sprites, tmp_path) -> None:
     file, whole = train_whole(kind)
     words = ("train", sprites, "--out", tmp_path / "two", "--images", "160", *TINY, "--recipe", file)
     done = run_ranks(*words)

@@ -47,7 +47,7 @@ def test_a_checkpoint_alone_is_no_model(run: Path, tmp_path: Path) -> None:
         noisette.load(tmp_path / "checkpoints" / folder.name)
 
 
-def test_a_run_keeps_what_it_was_early_on(run: Path, sprites: Path, tmp_path: Path) -> None:
+def test_a_run_keeps_an_early_snapshot(run: Path, sprites: Path, tmp_path: Path) -> None:
     """Of the same kind, another model; and a run that goes on leaves it as it is."""
     early, model = noisette.load(run / "early"), noisette.load(run)
     assert early.config == model.config and early.hash != model.hash

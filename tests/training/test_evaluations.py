@@ -16,7 +16,7 @@ from noisette.training import Progress, snapshots, train
 from noisette.training.periodic_evaluation import MAX_EVALUATIONS, SAMPLE_COUNTS, plan_evaluations
 
 from .test_run import assert_same_run, losses, options, rows
-from .test_trouble import Crash, crash_after
+from .test_run_errors import Crash, crash_after
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,9 @@ def checked(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return out, seen
 
 
-def test_they_change_nothing_and_tell_all(checked: tuple[Path, list[Progress]], sprites: Path, tmp_path: Path):
+def test_evaluations_do_not_change_the_run_and_record_all_figures(
+    checked: tuple[Path, list[Progress]], sprites: Path, tmp_path: Path
+):
     out, seen = checked
     train(sprites, tmp_path / "bare", options(evaluations=0))
     assert losses(tmp_path / "bare") == losses(out)
@@ -106,7 +108,7 @@ def test_the_model_is_a_clearly_better_snapshot(sprites: Path, tmp_path: Path):
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
 
 
-def test_a_handful_of_held_out_pictures_bears_no_kid(sprites: Path, tmp_path: Path):
+def test_few_held_out_pictures_have_no_kid(sprites: Path, tmp_path: Path):
     few = tmp_path / "few"
     few.mkdir()
     for i, path in enumerate(sorted(sprites.rglob("*.png"))[:30]):

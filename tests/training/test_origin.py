@@ -23,7 +23,7 @@ from noisette.training.plan import build_recipe, make_plan
 from noisette.training.recipes.presets import MIN_IMAGES
 from noisette.training.resume import load_plan
 from noisette.training.validation import FixedBatchLoss
-from tiny_models import judge_of, tiny
+from tiny_models import make_classifier, tiny
 
 
 @pytest.fixture
@@ -159,9 +159,9 @@ def test_unsuitable_origins_are_refused(
 
 
 def test_a_classifier_is_refused_as_origin(sprites: Path, tmp_path: Path) -> None:
-    judge_of(tiny()).save_pretrained(tmp_path / "judge")
+    make_classifier(tiny()).save_pretrained(tmp_path / "classifier")
     with pytest.raises(InputError, match="is a classifier"):
-        train(sprites, tmp_path / "run", options(tmp_path / "judge"))
+        train(sprites, tmp_path / "run", options(tmp_path / "classifier"))
 
 
 def test_a_changed_origin_is_refused(sprites: Path, tmp_path: Path, base: Path) -> None:

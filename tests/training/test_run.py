@@ -83,13 +83,13 @@ def test_a_run_folder_holds_everything(whole: Path):
 
 
 def test_the_loss_falls(whole: Path):
-    exams = [r["held_out"]["all"] for r in rows(whole, "held_out")]
-    assert exams[-1] < 0.9 * exams[0]
+    held_out_losses = [r["held_out"]["all"] for r in rows(whole, "held_out")]
+    assert held_out_losses[-1] < 0.9 * held_out_losses[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 8, 18])
-def test_killed_at_any_moment_it_ends_where_it_would_have_ended(whole: Path, sprites: Path, tmp_path: Path, after: int):
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(whole: Path, sprites: Path, tmp_path: Path, after: int):
     """Somewhere after so many rows of its metrics; a whole run writes 24."""
     words = ("train", sprites, "--out", tmp_path / "run", "--save-every", "0.2s", *LENGTH)
     first = start(*words)
@@ -103,7 +103,7 @@ def test_killed_at_any_moment_it_ends_where_it_would_have_ended(whole: Path, spr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_saves_first(whole: Path, sprites: Path, tmp_path: Path, number: signal.Signals):
+def test_a_signal_saves_before_it_stops(whole: Path, sprites: Path, tmp_path: Path, number: signal.Signals):
     words = ("train", sprites, "--out", tmp_path / "run", *LENGTH)
     first = start(*words)
     wait_for_rows(first, tmp_path / "run", 6)
@@ -152,7 +152,7 @@ def test_parts_of_a_step_change_nothing(sprites: Path, tmp_path: Path):
     assert losses(tmp_path / "four") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
 
 
-def test_watching_changes_nothing_and_tells_all(sprites: Path, tmp_path: Path):
+def test_on_progress_changes_nothing_and_reports_every_step(sprites: Path, tmp_path: Path):
     seen: list[Progress] = []
     train(sprites, tmp_path / "a", options(), on_progress=seen.append)
     train(sprites, tmp_path / "b", options(save_every=0.0))

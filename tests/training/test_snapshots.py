@@ -31,7 +31,7 @@ def evaluation(
     )
 
 
-def test_the_best_has_the_least_kid_and_a_copying_one_comes_last():
+def test_the_best_snapshot_has_the_lowest_kid_and_memorizing_ones_come_last():
     good, better, copying = evaluation(1, 300), evaluation(2, 200), evaluation(3, 20, copies=40)
     assert copying.is_copying and not good.is_copying
     assert find_best([good, better, copying]) is better
@@ -41,7 +41,7 @@ def test_the_best_has_the_least_kid_and_a_copying_one_comes_last():
     assert find_best(twins) is twins[1]
 
 
-def test_luck_that_two_evaluations_share_is_no_doubt():
+def test_variation_shared_by_two_evaluations_does_not_widen_the_difference():
     one, other = evaluation(1, 290), evaluation(2, 300)
     assert one.kid is not None and other.kid is not None and one.kid.high > other.kid.low  # their intervals overlap
     assert is_clearly_better(one, other)

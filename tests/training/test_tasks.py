@@ -57,7 +57,7 @@ class Stop(Exception):
 
 
 @TASKS
-def test_stopped_and_taken_up_it_ends_where_it_would_have_ended(task: Task, source: Path, tmp_path: Path) -> None:
+def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(task: Task, source: Path, tmp_path: Path) -> None:
     train(source, tmp_path / "whole", options(task=task, images=32))
 
     def watcher(progress) -> None:
@@ -112,7 +112,7 @@ def test_what_cannot_be_trained(sprites: Path, masked: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_it_finds_what_is_there(tmp_path: Path) -> None:
+def test_segmentation_finds_bright_shapes(tmp_path: Path) -> None:
     """Bright shapes on dark: no luck finds them. The mean mask of the set, for one, reaches less than half of this."""
     train(
         folder(tmp_path / "set", 200),
@@ -132,7 +132,7 @@ def test_it_finds_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_looks_at_the_small_picture(tmp_path: Path) -> None:
+def test_an_upscaler_uses_the_small_picture(tmp_path: Path) -> None:
     """Told of another one, it is wrong much oftener."""
     pictures = folder(tmp_path / "set", 200) / "masks"
     train(pictures, tmp_path / "run", options(task=Upscale(2), images=640, batch=16, lr=3e-3))

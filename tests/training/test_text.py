@@ -77,7 +77,7 @@ def test_the_run_holds_what_was_read(run: Path, encoder: Path) -> None:
     torch.testing.assert_close(captioned.tokens[0], cond.tokens[row], equal_nan=True)
 
 
-def test_interrupted_it_ends_where_it_would_have_and_needs_no_encoder(
+def test_an_interrupted_run_ends_the_same_without_the_encoder(
     run: Path, fish: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import signal

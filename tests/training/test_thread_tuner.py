@@ -42,7 +42,7 @@ def busy(threads: int) -> float:
     return 0.11 if threads == 1 else 0.6
 
 
-def test_all_threads_on_a_quiet_machine_and_not_a_word():
+def test_all_threads_on_an_idle_machine_without_a_message():
     tuner = ThreadTuner((2, 1))
     assert steps(tuner, 1 + 2 * MAX_STEPS, quiet) == [] and tuner.threads == 2
 
@@ -170,7 +170,7 @@ def test_a_run_whose_threads_change_ends_with_the_same_weights(
     assert_same_run(tmp_path / "one", tmp_path / "many")
 
 
-def test_the_note_reaches_who_watches(sprites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_note_is_in_the_progress(sprites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Talking(ThreadTuner):
         def finish_step(self, seconds: float, images: int) -> str | None:
             return f"{images} images"

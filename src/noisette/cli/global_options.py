@@ -67,9 +67,11 @@ def _import_file(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"--import {path}: there is no such file")
     loaded = sys.modules.get(name)
-    if loaded is not None or importlib.util.find_spec(name) is not None:
-        if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() == path.resolve():
-            return
+    found = getattr(loaded, "__spec__", None) if loaded is not None else importlib.util.find_spec(name)
+    is_same = found is not None and found.origin is not None and Path(found.origin).resolve() == path.resolve()
+    if loaded is not None and is_same:
+        return
+    if (loaded is not None or found is not None) and not is_same:
         raise InputError(f"--import {path}: another module is called {name!r} already; rename the file")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

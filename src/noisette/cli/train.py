@@ -175,10 +175,10 @@ def train(
 def parse_task(name: str, factor: int | None) -> "Task":
     """A task by its name in --task, with --factor for upscale."""
     from ..errors import lookup
-    from ..models.registry import TASKS
+    from ..models.registry import OWN_NAME_HINT, TASKS
     from ..models.task import Upscale
 
-    kind = lookup(name, TASKS, "task")
+    kind = lookup(name, TASKS, "task", OWN_NAME_HINT)
     if factor is None:
         return kind()
     if kind is not Upscale:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, check_range
 from ..shapes import Images, Time
 from .denoiser import Denoiser, Prediction, predict_both
 from .operator import Operator
@@ -35,10 +35,13 @@ class DenoiserWrapper:
 class Clipped(DenoiserWrapper):
     """Clamp x0 to [-limit, limit] and recompute ε from it (diffusers' use_clipped_model_output=True).
 
-    Should be the outermost wrapper.
+    limit: above 0. Should be the outermost wrapper.
     """
 
     limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range("limit", self.limit, 0, above=True)
 
     def __call__(self, x: Images, t: Time) -> Prediction:
         pred = self.denoiser(x, t)
@@ -95,7 +98,8 @@ class GradientGuided(DenoiserWrapper):
     """x0 + scale · σ²/α · ∇ log p(y | x_t): classifier guidance (Dhariwal & Nichol 2021, Algorithm 2), reconstruction
     guidance, or any differentiable objective; ε is recomputed.
 
-    `log_prob(x_t, x0, t)` returns one number per image; the gradient is with respect to x_t, also through x0. Images
+    log_prob: called as `log_prob(x_t, x0, t)`, returns one number per image, (B,); the gradient is with respect to x_t,
+    also through x0. scale: any number; 0 is no guidance. Images
     with α = 0 are pure noise, which carries no information about y: they get the prediction of `denoiser`.
     """
 
@@ -136,7 +140,7 @@ class Consistent(DenoiserWrapper):
 
 @dataclass(frozen=True)
 class Asyrp(DenoiserWrapper):
-    """x0 from an edited bottleneck, ε from the unedited network (Kwon et al. 2023, eq. 5). Two calls.
+    """x0 from a network whose activations are edited, ε from the unedited network (Kwon et al. 2023, eq. 5). Two calls.
 
     bottleneck: the module of the denoiser's network whose output is edited, such as `UNet.mid`.
     edit: a function of that output. It is installed as a forward hook during the call only.
@@ -154,7 +158,7 @@ class Asyrp(DenoiserWrapper):
 
 @contextmanager
 def hook_output(module: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Inside the `with` block, `module` returns `edit(output)`."""
+    """Inside the `with` block, `module` returns `edit(output)`: a forward hook, which is removed at the end."""
     handle = module.register_forward_hook(lambda _module, _inputs, output: edit(output))
     try:
         yield

@@ -17,18 +17,22 @@ from ..shapes import Images
 
 @runtime_checkable
 class Operator(Protocol):
-    """y = A x, and its Moore–Penrose inverse."""
+    """A linear measurement y = A x, and its Moore–Penrose inverse. One of your own implements both methods."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor) -> Tensor:
+        """A x, of pictures (B, C, H, W)."""
+        ...
 
-    def pinv(self, y: Tensor) -> Tensor: ...
+    def pinv(self, y: Tensor) -> Tensor:
+        """A⁺ y: pictures (B, C, H, W)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
     """Keep the pixels where `known` is 1 and set the others, where it is 0, to 0 (inpainting).
 
-    Raises `InputError` for other values.
+    known: (B or 1, C or 1, H, W); `InputError` for other values than 0 and 1.
     """
 
     known: Float[Tensor, "#b #c h w"]
@@ -46,7 +50,10 @@ class Mask:
 
 @dataclass(frozen=True)
 class AveragePool:
-    """The mean of each block of factor × factor pixels (upscaling). H and W must be multiples of `factor`."""
+    """The mean of each block of factor × factor pixels (upscaling).
+
+    (B, C, H, W) to (B, C, H/factor, W/factor); `InputError` if H or W is not a multiple of `factor`.
+    """
 
     factor: int
 

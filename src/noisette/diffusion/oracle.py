@@ -18,7 +18,7 @@ from .schedule import Schedule, broadcast_like
 
 @dataclass(frozen=True, eq=False)
 class GaussianDenoiser:
-    """x0 ~ N(mean, std²), with independent pixels. mean and std broadcast against (C, H, W)."""
+    """x0 ~ N(mean, std²), with independent pixels. mean, and std above 0, broadcast against (C, H, W)."""
 
     schedule: Schedule
     mean: Tensor
@@ -45,7 +45,7 @@ class GaussianDenoiser:
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixtureDenoiser:
-    """x0 ~ Σ_k weights_k N(means_k, stds_k² I)."""
+    """x0 ~ Σ_k weights_k N(means_k, stds_k² I). stds: above 0."""
 
     schedule: Schedule
     means: Float[Tensor, "k c h w"]

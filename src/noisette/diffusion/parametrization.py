@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import check_range
 
 
 class Parametrization(abc.ABC):
-    """F = a x0 + b ε. A parametrization of your own implements `weights`.
+    """What a network predicts: F = a x0 + b ε. A parametrization of your own implements `weights`.
 
     α and σ have shape (), (B,) or one that broadcasts against the images.
     """
@@ -86,8 +86,7 @@ class EDM(Parametrization):
     sigma_data: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.sigma_data > 0:
-            raise InputError(f"sigma_data, the standard deviation of the data, must be above 0, got {self.sigma_data}")
+        check_range("sigma_data, the standard deviation of the data,", self.sigma_data, 0, above=True)
 
     def input_scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         return (alpha * self.sigma_data).square().add(sigma.square()).rsqrt()

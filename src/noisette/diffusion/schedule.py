@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..display import Displayed
-from ..errors import InputError
+from ..errors import InputError, check_range
 from ..shapes import Images, Time
 from .noise import Noise
 
@@ -34,7 +34,8 @@ def broadcast_like(coefficient: Tensor, x: Tensor) -> Tensor:
 class Schedule(Displayed, abc.ABC):
     """A forward process: α and σ as functions of t. A frozen dataclass; equal parameters compare equal.
 
-    A schedule of your own implements `__call__`, `noise_label` and `time_at_ratio`.
+    A schedule of your own implements `__call__`, `noise_label` and `time_at_ratio`. Times are float64, () or (B,), from
+    0 (clean) to 1 (noise); α and σ have their shape and dtype. Parameters out of range raise `InputError`.
     """
 
     @abc.abstractmethod
@@ -159,33 +160,39 @@ def _angle_table(alpha_bar: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LinearBeta(VariancePreserving):
-    """β rises linearly from beta_start to beta_end (Ho et al. 2020)."""
+class _RisingBetas(VariancePreserving):
+    """A chain whose β rises from beta_start to beta_end."""
 
     beta_start: float = 1e-4
     beta_end: float = 0.02
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("beta_start", self.beta_start, 0, 1, above=True)
+        check_range("beta_end", self.beta_end, 0, 1, above=True)
+
+
+@dataclass(frozen=True)
+class LinearBeta(_RisingBetas):
+    """β rises linearly from beta_start to beta_end, each above 0 and at most 1 (Ho et al. 2020)."""
 
     def betas(self) -> Tensor:
         return torch.linspace(self.beta_start, self.beta_end, self.steps, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
-class Quadratic(VariancePreserving):
-    """√β rises linearly: "scaled_linear" of diffusers, "quadratic" of the Annotated Diffusion Model."""
-
-    beta_start: float = 1e-4
-    beta_end: float = 0.02
+class Quadratic(_RisingBetas):
+    """√β rises linearly between the roots of beta_start and beta_end, each above 0 and at most 1: "scaled_linear" of
+    diffusers (Rombach et al. 2022), "quadratic" of the Annotated Diffusion Model."""
 
     def betas(self) -> Tensor:
         return torch.linspace(self.beta_start**0.5, self.beta_end**0.5, self.steps, dtype=torch.float64) ** 2
 
 
 @dataclass(frozen=True)
-class Sigmoid(VariancePreserving):
-    """β follows a sigmoid on [-6, 6] from beta_start to beta_end (the Annotated Diffusion Model)."""
-
-    beta_start: float = 1e-4
-    beta_end: float = 0.02
+class Sigmoid(_RisingBetas):
+    """β follows a sigmoid on [-6, 6] from beta_start to beta_end, each above 0 and at most 1 (the Annotated Diffusion
+    Model)."""
 
     def betas(self) -> Tensor:
         rise = torch.sigmoid(torch.linspace(-6, 6, self.steps, dtype=torch.float64))
@@ -194,10 +201,18 @@ class Sigmoid(VariancePreserving):
 
 @dataclass(frozen=True)
 class Cosine(VariancePreserving):
-    """ᾱ follows a squared cosine, with each β at most max_beta (Nichol & Dhariwal 2021, eq. 17)."""
+    """ᾱ follows a squared cosine, with each β at most max_beta (Nichol & Dhariwal 2021, eq. 17).
+
+    offset: s in the paper, 0 or more; it keeps β from being too small near t = 0. max_beta: above 0, at most 1.
+    """
 
     offset: float = 0.008
     max_beta: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("offset", self.offset, 0)
+        check_range("max_beta", self.max_beta, 0, 1, above=True)
 
     def betas(self) -> Tensor:
         t = torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
@@ -207,12 +222,22 @@ class Cosine(VariancePreserving):
 
 @dataclass(frozen=True)
 class GammaSigmoid(VariancePreserving):
-    """ᾱ is a sigmoid on [start, end] with temperature tau; a larger tau is nearer to linear (Chen 2023, Alg. 1)."""
+    """ᾱ is a sigmoid on [start, end] with temperature tau; a larger tau is nearer to linear (Chen 2023, Alg. 1).
+
+    start: below end. tau: above 0. max_beta: above 0, at most 1; each β is limited to it.
+    """
 
     start: float = -3.0
     end: float = 3.0
     tau: float = 1.0
     max_beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("tau", self.tau, 0, above=True)
+        check_range("max_beta", self.max_beta, 0, 1, above=True)
+        if not -math.inf < self.start < self.end < math.inf:
+            raise InputError(f"start must be below end, got {self.start:g} and {self.end:g}")
 
     def betas(self) -> Tensor:
         t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
@@ -223,7 +248,7 @@ class GammaSigmoid(VariancePreserving):
 
 @dataclass(frozen=True)
 class GivenBetas(VariancePreserving):
-    """A chain given by its betas as numbers, for models of other projects."""
+    """A chain given by its betas as numbers, for models of other projects: `steps` values above 0 and at most 1."""
 
     steps: int = 2
     values: tuple[float, ...] = (1e-4, 0.02)  # β_1 … β_T
@@ -266,10 +291,13 @@ class ZeroTerminalSNR(DiscreteSchedule):
 class RectifiedFlow(Schedule):
     """α = 1 − t, σ = t (Liu et al. 2022; Lipman et al. 2023).
 
-    label_scale: the noise label is t · label_scale.
+    label_scale: above 0; the noise label is t · label_scale.
     """
 
     label_scale: float = 1000.0
+
+    def __post_init__(self) -> None:
+        check_range("label_scale", self.label_scale, 0, above=True)
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - t, t
@@ -283,9 +311,12 @@ class RectifiedFlow(Schedule):
 
 @dataclass(frozen=True)
 class VarianceExploding(Schedule):
-    """α = 1, σ = sigma_max · t; the noise label is c_noise = ln(σ) / 4 (Karras et al. 2022)."""
+    """α = 1, σ = sigma_max · t; the noise label is c_noise = ln(σ) / 4 (Karras et al. 2022). sigma_max: above 0."""
 
     sigma_max: float = 80.0
+
+    def __post_init__(self) -> None:
+        check_range("sigma_max", self.sigma_max, 0, above=True)
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(t), self.sigma_max * t

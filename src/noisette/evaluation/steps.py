@@ -23,7 +23,7 @@ from ..errors import InputError, lookup
 from ..io.json_files import read_json, write_json
 from ..models.config import SamplingDefaults, from_json, to_json
 from ..models.picture_model import PictureModel
-from ..models.registry import GRIDS
+from ..models.registry import GRIDS, OWN_NAME_HINT
 from ..sampling.fitted_grid import FINE_STEPS, fit_grids
 from ..sampling.generate import build_denoiser, initial_state
 from ..shapes import UInt8Images
@@ -177,7 +177,7 @@ class SearchSpace:
         found = [SamplerSetting(*part) for part in parts]
         for setting in found:
             model.sampler(setting.sampler)
-            if lookup(setting.grid, GRIDS, "grid") is not GRIDS["fitted"]:
+            if lookup(setting.grid, GRIDS, "grid", OWN_NAME_HINT) is not GRIDS["fitted"]:
                 model.grid(setting.steps, setting.grid)
             elif setting.steps < 1:
                 raise InputError(f"the number of steps must be at least 1, got {setting.steps}")

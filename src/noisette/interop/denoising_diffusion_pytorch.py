@@ -146,7 +146,8 @@ def infer_schedule(betas: Tensor) -> VariancePreserving:
     """The schedule with these betas: by formula if a known one fits, else `GivenBetas`."""
     steps, given = len(betas), betas.double()
     scale = 1000 / steps
-    for schedule in (LinearBeta(steps, scale * 1e-4, scale * 0.02), Cosine(steps), GammaSigmoid(steps, max_beta=0.999)):
+    linear = LinearBeta(steps, min(scale * 1e-4, 1.0), min(scale * 0.02, 1.0))  # of fewer than 20 steps: no β above 1
+    for schedule in (linear, Cosine(steps), GammaSigmoid(steps, max_beta=0.999)):
         if (1 - schedule.betas()).cumprod(0).allclose((1 - given).cumprod(0), rtol=1e-3, atol=1e-8):
             return schedule
     return GivenBetas(steps, tuple(given.clamp(min=1e-12).tolist()))

@@ -27,6 +27,7 @@ from .registry import (
     CONFIG_CLASSES,
     GRIDS,
     NETWORKS,
+    OWN_NAME_HINT,
     SAMPLERS,
     check_registered,
     class_module,
@@ -75,8 +76,8 @@ class SamplingDefaults:
     fitted: tuple[tuple[float, ...], ...] = ()  # grids fitted to this model: decreasing times, one row a step count
 
     def __post_init__(self) -> None:
-        lookup(self.sampler, SAMPLERS, "sampler")
-        lookup(self.grid, GRIDS, "grid")
+        lookup(self.sampler, SAMPLERS, "sampler", OWN_NAME_HINT)
+        lookup(self.grid, GRIDS, "grid", OWN_NAME_HINT)
         if not 1 <= self.steps <= MAX_SAMPLING_STEPS:
             raise InputError(f"steps must be 1 to {MAX_SAMPLING_STEPS}, got {self.steps}")
         if not 0 < self.temperature <= 2:

@@ -26,7 +26,7 @@ from ..shapes import Images, Time
 from . import shipped
 from .config import ModelConfig, SamplingDefaults, build, describe_network, from_json, to_json
 from .context import Attributes, Label, encode_attributes, encode_labels
-from .registry import GRIDS, SAMPLERS
+from .registry import GRIDS, OWN_NAME_HINT, SAMPLERS
 from .task import InputImages
 
 PRIOR_PREFIX = "prior."  # of its tensors in model.safetensors
@@ -115,7 +115,7 @@ class PictureModel(DiffusionModel, Displayed):
         """A named sampler; None: the model's default, which adds noise of the default temperature."""
         if name is None:
             return scale_noise(self.sampler(self.config.sampling.sampler), self.config.sampling.temperature)
-        found = lookup(name, SAMPLERS, "sampler")()
+        found = lookup(name, SAMPLERS, "sampler", OWN_NAME_HINT)()
         if isinstance(found, DDPM) and isinstance(found.variance, LearnedRange) and not self.has_learned_variance:
             raise InputError("this model did not learn a variance: choose ddpm or ddpm-large")
         return found
@@ -131,7 +131,7 @@ class PictureModel(DiffusionModel, Displayed):
         Raises InputError for an unknown name.
         """
         sampling: SamplingDefaults = self.config.sampling
-        make = lookup(name or sampling.grid, GRIDS, "grid")
+        make = lookup(name or sampling.grid, GRIDS, "grid", OWN_NAME_HINT)
         return make(self.config.schedule, steps if steps is not None else sampling.steps, sampling.fitted)
 
     def with_sampling(self, sampling: SamplingDefaults) -> "PictureModel":

@@ -99,6 +99,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "task": TASKS,
     "source": BUILT_IN,
 }
+OWN_NAME_HINT = " (one of your own: import the module that registers it first, on the command line by --import)"
 MODULES: dict[tuple[str, str], str] = {}  # (kind, name) of what was registered → the module that defines it
 _TITLES: dict[tuple[str, str], str] = {}  # and the qualified name of the class or function in that module
 
@@ -165,7 +166,7 @@ def find_class(name: str, module: str | None, path: str) -> type:
     if name not in CONFIG_CLASSES:
         if module is not None:
             raise _unregistered("class", name, module, path)
-        raise InputError(f"no class (at {path}) is called {name!r}{suggest_names(name, CONFIG_CLASSES)}")
+        raise InputError(f"no class (at {path}) is called {name!r}{suggest_names(name, CONFIG_CLASSES)}{OWN_NAME_HINT}")
     known = MODULES.get(("class", name))
     if module is not None and module != known:
         raise InputError(

@@ -15,7 +15,7 @@ from ..errors import InputError, lookup
 from ..io.launcher import launched_processes
 from ..io.units import parse_count, parse_duration, parse_size
 from ..models.classifier import PictureClassifier
-from ..models.registry import TASKS
+from ..models.registry import OWN_NAME_HINT, TASKS
 from ..models.task import Task, Upscale
 from ..training import Progress, TrainOptions
 from ..training import train as train_run
@@ -182,7 +182,7 @@ def _parse_size(size: Size | None) -> tuple[int, int] | None:
 
 
 def _parse_task(task: Task | str, factor: int | None) -> Task:
-    kind = lookup(task, TASKS, "task") if isinstance(task, str) else None
+    kind = lookup(task, TASKS, "task", OWN_NAME_HINT) if isinstance(task, str) else None
     if factor is None:
         return kind() if kind is not None else task  # type: ignore[return-value]
     if kind is not Upscale:

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..diffusion.grid import grid_from_times
 from ..diffusion.sampler import DDIM
-from ..errors import InputError, lookup, shorten
+from ..errors import InputError, check_range, lookup, shorten
 from ..io.version import __version__
 from ..models.config import MAX_SAMPLING_STEPS, SamplingDefaults, from_json
 from ..models.picture_model import PictureModel
-from ..models.registry import GRIDS, SAMPLERS
+from ..models.registry import GRIDS, OWN_NAME_HINT, SAMPLERS
 from .generate import FULL_INTERVAL
 from .lineage import Rotation
 from .steering import Steering
@@ -48,8 +48,8 @@ class SampleSettings:
     upscaler_sampling: tuple[SamplingDefaults, ...] = ()  # of each upscaler; not in files of the first versions
 
     def __post_init__(self) -> None:
-        sampler = lookup(self.sampler, SAMPLERS, "sampler")()
-        lookup(self.grid, GRIDS, "grid")
+        sampler = lookup(self.sampler, SAMPLERS, "sampler", OWN_NAME_HINT)()
+        lookup(self.grid, GRIDS, "grid", OWN_NAME_HINT)
         check_integer("steps", self.steps, 1, MAX_SAMPLING_STEPS)
         check_integer("batch", self.batch, 1, MAX_BATCH)
         check_range("guidance", self.guidance, -MAX_GUIDANCE, MAX_GUIDANCE)
@@ -103,12 +103,6 @@ def check_integer(name: str, value: int, least: int, most: int | None = None) ->
         raise InputError(f"{name} must be a whole number of at least {least}, got {shorten(value)}")
     if most is not None and value > most:
         raise InputError(f"{name} must be at most {most}, got {shorten(value)}")
-
-
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise InputError unless low ≤ value ≤ high, which NaN is not."""
-    if not low <= value <= high:
-        raise InputError(f"{name} must be between {low:g} and {high:g}, got {value:g}")
 
 
 def check_interval(interval: tuple[float, ...]) -> None:

@@ -23,7 +23,7 @@ def zeros(n):
     return torch.zeros(n, 1, 2, 2, dtype=torch.float64)
 
 
-def taught(rounds=10):
+def loss_with_history(rounds=10):
     loss = ImportanceSampledLoss(Objective(CHAIN, X0()), LossHistory.empty(STEPS))
     every = torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS
     for _ in range(rounds):
@@ -32,14 +32,14 @@ def taught(rounds=10):
 
 
 def test_times_are_even_until_every_step_is_known():
-    loss, every = taught(9)
+    loss, every = loss_with_history(9)
     torch.testing.assert_close(loss.loss_history.probabilities(), torch.full((STEPS,), 1 / STEPS, dtype=torch.float64))
     torch.testing.assert_close(loss.importance_weight(every), torch.ones(STEPS, dtype=torch.float64))
 
 
 def test_then_in_proportion_to_the_second_moment():
     """Nichol & Dhariwal 2021, eq. 18."""
-    loss, every = taught(10)
+    loss, every = loss_with_history(10)
     plain = loss.loss(steep, zeros(STEPS), every, zeros(STEPS))
     expected = 0.999 * plain / plain.sum() + 0.001 / STEPS
     torch.testing.assert_close(loss.loss_history.probabilities(), expected)
@@ -49,7 +49,7 @@ def test_then_in_proportion_to_the_second_moment():
 
 
 def test_the_mean_stays_and_the_luck_goes():
-    loss, every = taught()
+    loss, every = loss_with_history()
     plain = loss.loss(steep, zeros(STEPS), every, zeros(STEPS))
     drawn = loss.times(CHAIN, 5000, make_generator("t"))
     weighted = loss(steep, zeros(5000), drawn, zeros(5000))
@@ -62,7 +62,7 @@ def test_the_mean_stays_and_the_luck_goes():
 
 
 def test_what_is_seen_are_the_losses_before_their_weight():
-    loss, every = taught()
+    loss, every = loss_with_history()
     again = loss.with_batch(every, loss(steep, zeros(STEPS), every, zeros(STEPS)))
     torch.testing.assert_close(again.loss_history.history, loss.loss_history.history)
     assert (again.loss_history.counts == 11).all() and (loss.loss_history.counts == 10).all()
@@ -78,7 +78,7 @@ def test_the_history_is_a_ring():
 
 
 def test_its_state_survives_a_file():
-    loss, _ = taught()
+    loss, _ = loss_with_history()
     file = io.BytesIO(safetensors.torch.save(loss.loss_history.to_tensors()))
     back = LossHistory.from_tensors(safetensors.torch.load(file.read()))
     torch.testing.assert_close(back.probabilities(), loss.loss_history.probabilities())
@@ -88,4 +88,4 @@ def test_its_state_survives_a_file():
 
 
 def test_it_is_a_loss_around_a_loss():
-    assert isinstance(taught(1)[0], Loss)
+    assert isinstance(loss_with_history(1)[0], Loss)

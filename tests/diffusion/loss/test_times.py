@@ -59,7 +59,7 @@ def test_strata_are_even(times):
     assert not torch.equal(drawn, ordered)  # in random order: which picture gets which stratum is chance
 
 
-def test_strata_make_a_mean_steadier():
+def test_strata_lower_the_variance_of_a_mean():
     def spread(times):
         return torch.stack(
             [times(RectifiedFlow(), 32, make_generator("t", i)).square().mean() for i in range(200)]

@@ -59,7 +59,7 @@ def test_the_hybrid_is_the_simple_loss_and_a_thousandth_of_the_bound():
     assert isinstance(hybrid, Loss) and hybrid.times == simple.times
 
 
-def test_the_bound_teaches_the_hybrids_variance_alone():
+def test_the_bound_trains_only_the_variance_in_the_hybrid_loss():
     x0, t, eps = batch()
     mean, v = torch.randn(2, 50, 1, 4, 4, dtype=torch.float64, generator=make_generator("out")).requires_grad_()
     mean, v = mean.detach().requires_grad_(), v.detach().requires_grad_()
@@ -71,7 +71,7 @@ def test_the_bound_teaches_the_hybrids_variance_alone():
     assert both[1].abs().min() > 0
 
 
-def test_the_variance_that_it_teaches_is_the_best():
+def test_the_variance_with_the_least_bound_is_the_best():
     """The best variance of p is that of the posterior and the error of its mean together."""
     n, t, s = 20_000, times(0.5), times(0.48)
     eps, error = torch.randn(2, n, 1, 1, 1, dtype=torch.float64, generator=make_generator("many"))
@@ -90,7 +90,7 @@ def test_the_variance_that_it_teaches_is_the_best():
     assert loss(v) < loss(v + 0.1) and loss(v) < loss(v - 0.1)
 
 
-def test_a_network_without_variance_cannot_be_taught_one():
+def test_a_network_without_variance_output_cannot_learn_one():
     x0, t, eps = batch()
     for loss in (HybridLoss(Objective(CHAIN, Epsilon()), steps=50), VariationalLoss(Cosine(50), Epsilon(), 50)):
         with pytest.raises(InputError, match=r"variance|output channels"):

@@ -15,7 +15,7 @@ from noisette.diffusion.sampler import sample
 from noisette.diffusion.schedule import Cosine, RectifiedFlow, VarianceExploding
 from oracles import Toy
 
-from .test_walk import ODE, SDE
+from .test_trajectory import ODE, SDE
 
 
 @pytest.mark.parametrize("sampler", ODE + SDE, ids=name)

@@ -30,11 +30,11 @@ from oracles import (
     Stream,
     Toy,
     exact,
+    run_scheduler,
     start,
     their_grid,
     toy,
     toy_flow,
-    walked,
 )
 
 SPACINGS = {"trailing": trailing, "leading": leading, "linspace": strided}
@@ -62,7 +62,7 @@ def test_ddim(target, chain, spacing, steps):
     theirs.set_timesteps(steps)
     model = toy(chain, target)
     ours = sample(model.given(), DDIM(), SPACINGS[spacing](steps), start(), DETERMINISTIC)
-    close(ours, walked(theirs, model.net, start()))
+    close(ours, run_scheduler(theirs, model.net, start()))
 
 
 @pytest.mark.parametrize(("spacing", "steps"), CASES)
@@ -73,7 +73,7 @@ def test_ddim_with_noise(spacing, steps, eta):
     theirs.set_timesteps(steps)
     model = toy()
     ours = sample(model.given(), DDIM(eta), SPACINGS[spacing](steps), start(), Stream(3))
-    close(ours, walked(theirs, model.net, start(), eta=eta, generator=torch.Generator().manual_seed(3)))
+    close(ours, run_scheduler(theirs, model.net, start(), eta=eta, generator=torch.Generator().manual_seed(3)))
 
 
 def test_ddim_clipped():
@@ -82,7 +82,7 @@ def test_ddim_clipped():
     theirs.set_timesteps(20)
     model = toy()
     ours = sample(Clipped(model.given()), DDIM(), trailing(20), start(), DETERMINISTIC)
-    close(ours, walked(theirs, model.net, start(), use_clipped_model_output=True))
+    close(ours, run_scheduler(theirs, model.net, start(), use_clipped_model_output=True))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_ddpm(name, variance, spacing, steps, clip):
     model = toy(variance=name == "learned_range")
     d = Clipped(model.given()) if clip else model.given()
     ours = sample(d, DDPM(variance), SPACINGS[spacing](steps), start(), Stream(3))
-    close(ours, walked(theirs, model.net, start(), generator=torch.Generator().manual_seed(3)))
+    close(ours, run_scheduler(theirs, model.net, start(), generator=torch.Generator().manual_seed(3)))
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_ddpm_over_the_whole_chain():
     theirs.set_timesteps(1000)
     model = toy()
     ours = sample(model.given(), DDPM(), trailing(1000), start(), Stream(3))
-    close(ours, walked(theirs, model.net, start(), generator=torch.Generator().manual_seed(3)))
+    close(ours, run_scheduler(theirs, model.net, start(), generator=torch.Generator().manual_seed(3)))
 
 
 @pytest.mark.parametrize("karras", [False, True])
@@ -125,7 +125,7 @@ def test_euler(steps, target, karras):
     grid = their_grid(theirs, model.schedule)
     alpha, _ = model.schedule(grid[0])
     ours = sample(model.given(), DDIM(), grid, start(), DETERMINISTIC)
-    close(ours, walked(theirs, model.net, start() / alpha), 2e-4)  # their sigmas at the far end are float32
+    close(ours, run_scheduler(theirs, model.net, start() / alpha), 2e-4)  # their sigmas at the far end are float32
 
 
 @pytest.mark.parametrize("steps", [4, 9, 20])
@@ -138,7 +138,7 @@ def test_heun(steps, target):
     d = AsExploding(model.given())
     grid = their_grid(theirs, d.schedule)
     noisy = start() * d.schedule(grid[0])[1]
-    close(sample(d, Heun(), grid, noisy, DETERMINISTIC), walked(theirs, model.net, noisy), 2e-4)
+    close(sample(d, Heun(), grid, noisy, DETERMINISTIC), run_scheduler(theirs, model.net, noisy), 2e-4)
 
 
 @pytest.mark.parametrize("steps", [4, 9, 20])
@@ -150,7 +150,7 @@ def test_flow(sampler, theirs, steps):
     theirs.set_timesteps(steps)
     model = toy_flow()
     ours = sample(model.given(), sampler, their_grid(theirs), start(), DETERMINISTIC)
-    close(ours, walked(theirs, model.net, start()), 1e-5)  # σ is float32
+    close(ours, run_scheduler(theirs, model.net, start()), 1e-5)  # σ is float32
 
 
 @pytest.mark.parametrize("steps", [5, 18])
@@ -165,7 +165,7 @@ def test_edm(sampler, cls, steps):
     grid = their_grid(theirs, model.schedule)
     torch.testing.assert_close(grid, karras(model.schedule, steps), rtol=1e-5, atol=0)
     noisy = start() * 80
-    close(sample(model.given(), sampler, grid, noisy, DETERMINISTIC), walked(theirs, model.net, noisy), 1e-5)
+    close(sample(model.given(), sampler, grid, noisy, DETERMINISTIC), run_scheduler(theirs, model.net, noisy), 1e-5)
 
 
 def solver(cls, **kw):
@@ -181,7 +181,7 @@ def test_dpm_solver_2m(steps, target, karras):
     model = toy(target=target)
     ours = sample(model.given(), DPMSolver2M(), their_grid(theirs, model.schedule), start(), DETERMINISTIC)
     # with Karras' sigmas they round the label, and not the noise that is taken away
-    close(ours, walked(theirs, model.net, start()), 5e-3 if karras else 2e-4)
+    close(ours, run_scheduler(theirs, model.net, start()), 5e-3 if karras else 2e-4)
 
 
 @pytest.mark.parametrize("steps", [5, 10, 15, 40])
@@ -192,7 +192,7 @@ def test_dpm_solver_sde(steps):
     single = Stream(3, torch.float32)
     ours = sample(model.given(), DPMSolverSDE(), their_grid(theirs, model.schedule), start(), single)
     # they draw a noise for the last step as well, and multiply it with σ = 0
-    close(ours, walked(theirs, model.net, start(), generator=torch.Generator().manual_seed(3)), 2e-4)
+    close(ours, run_scheduler(theirs, model.net, start(), generator=torch.Generator().manual_seed(3)), 2e-4)
 
 
 class TheirThird:
@@ -226,7 +226,7 @@ def test_dpm_solver_3m(steps):
     theirs.set_timesteps(steps)
     model = toy()
     grid = their_grid(theirs, model.schedule)
-    peer = walked(theirs, model.net, start())
+    peer = run_scheduler(theirs, model.net, start())
     close(sample(model.given(), TheirThird(), grid, start(), DETERMINISTIC), peer, 2e-4)
     ours = sample(model.given(), DPMSolver3M(), grid, start(), DETERMINISTIC)
     assert (ours - peer).abs().max() > 1e-2
@@ -251,7 +251,7 @@ def test_unipc(order, steps, target):
     theirs.set_timesteps(steps)
     model = toy(target=target)
     ours = sample(model.given(), UniPC(order), their_grid(theirs, model.schedule), start(), DETERMINISTIC)
-    close(ours, walked(theirs, model.net, start()), 5e-4)
+    close(ours, run_scheduler(theirs, model.net, start()), 5e-4)
 
 
 @pytest.mark.parametrize("steps", [6, 20])
@@ -263,7 +263,7 @@ def test_multistep_on_a_flow(cls, steps):
     theirs.timesteps = theirs.sigmas[:-1].double() * 1000  # they cut the label to a whole number
     model, sampler = toy_flow(), UniPC(2) if cls is UniPCMultistepScheduler else DPMSolver2M()
     grid = their_grid(theirs)
-    peer = walked(theirs, model.net, start())
+    peer = run_scheduler(theirs, model.net, start())
     close(sample(model.given(), sampler, grid, start(), DETERMINISTIC), peer, 2e-4)
     grid[0] = 1.0
     assert sample(model.given(), sampler, grid, start(), DETERMINISTIC).isfinite().all()

@@ -38,7 +38,7 @@ def test_known_pixels_come_back_to_the_last_bit(sampler, schedule):
     assert drawn.isfinite().all() and drawn[~known].reshape(3, -1).std(0).min() > 0
 
 
-def test_known_pixels_are_as_noisy_as_the_walk():
+def test_known_pixels_have_the_noise_level_of_x_t():
     """On the way they are q(x_s | known)."""
     schedule, n = Cosine(), 4000
     grid = trailing(10)[:6]

@@ -24,7 +24,7 @@ def kinds(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return pixels, label
 
 
-def test_reads_what_is_there() -> None:
+def test_label_agreement_is_the_share_of_right_labels() -> None:
     train, held_out = kinds(60, 0), kinds(30, 1)
     read = train_label_classifier(*train, *held_out, Corner())
     assert read.accuracy.value == 1
@@ -37,7 +37,7 @@ def test_reads_what_is_there() -> None:
     )  # of 20, not of 40
 
 
-def test_takes_the_better_of_two() -> None:
+def test_the_more_accurate_of_two_classifiers_is_used() -> None:
     """Pixels tell nothing where only the features, which are given the answer, do."""
 
     class Knows:

@@ -40,7 +40,7 @@ def test_other_pictures_of_the_kind_are_within_tolerance(reference: Appearance) 
         ("span", lambda x: x + 0.1 * torch.randn(x.shape, generator=make_generator("noise"))),
     ],
 )
-def test_each_fault_shows_in_its_aspect(reference: Appearance, aspect: str, spoil) -> None:
+def test_each_kind_of_degradation_shows_in_its_aspect(reference: Appearance, aspect: str, spoil) -> None:
     good, bad = (reference.distance(KIND.decode(x)) for x in (sprites(600, "more"), spoil(sprites(600, "more"))))
     assert bad.aspects[aspect] > 1.5 > good.aspects[aspect] and bad.total > 2 * good.total
     assert f"{aspect} {bad.aspects[aspect]:.1f}" in str(bad)

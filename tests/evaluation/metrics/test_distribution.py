@@ -42,7 +42,7 @@ def test_are_the_formulas() -> None:
     )
 
 
-def test_closed_cases() -> None:
+def test_prdc_of_simple_cases() -> None:
     real = normal(100)
     same = compute_prdc(real, real)
     assert (same.precision, same.recall, same.coverage) == (1, 1, 1)

@@ -121,7 +121,7 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
     assert importlib.import_module is not missing
 
 
-def test_remembered_features_are_the_features() -> None:
+def test_cached_features_are_the_features() -> None:
     """And no picture is looked at twice."""
     seen = []
 

@@ -23,5 +23,5 @@ def test_no_cases_no_share() -> None:
         wilson_interval(0, 0)
 
 
-def test_reads_well_and_scales() -> None:
+def test_intervals_are_formatted_and_scaled() -> None:
     assert f"{ConfidenceInterval(0.12, 0.1, 0.15).scaled(100.0):.1f}" == "12.0 [10.0, 15.0]"

@@ -43,7 +43,7 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kid(x, y) == pytest.approx(whole, rel=1e-12)
 
 
-def test_two_points_against_two_points() -> None:
+def test_kid_of_two_points_by_hand() -> None:
     # k(x, x') = (4/1 + 1)³ = 125, k(y, y') = 1, k(x, y) = 1
     x, y = torch.full((2, 1), 2.0), torch.zeros(2, 1)
     assert kid(x, y) == pytest.approx(125 + 1 - 2, rel=1e-12)

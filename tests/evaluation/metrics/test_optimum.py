@@ -29,7 +29,7 @@ def test_a_memorizing_denoiser_has_no_error_on_training_pictures_only(schedule) 
     assert level.output_distance == 0
 
 
-def test_the_right_model_is_as_good_on_both_and_parts_from_the_memory_in_the_middle() -> None:
+def test_the_true_model_has_no_gap_and_differs_from_the_empirical_denoiser_at_medium_noise() -> None:
     """Its error is √(s² σ² / (s² + σ²)) everywhere."""
     schedule = VarianceExploding()
     levels = compare_with_optimum(gaussian(schedule), BANK, BANK, OTHERS, ratios=(0.05, 0.15, 1.0, 30.0))

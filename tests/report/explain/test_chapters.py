@@ -65,7 +65,7 @@ def test_the_picture_is_one_of_the_run(subject: Subject, run: Path) -> None:
         load_subject(run, "dragon")
 
 
-def test_a_bare_model_shows_its_own_picture(bare: Subject) -> None:
+def test_a_model_without_a_run_shows_its_own_picture(bare: Subject) -> None:
     torch.testing.assert_close(bare.x0, drawn(bare, 1).clamp(-1, 1))
     assert bare.data is None and bare.run is None and bare.label is None
 
@@ -116,7 +116,7 @@ def test_steps_and_a_jump_are_the_schedule(subject: Subject) -> None:
     assert not torch.equal(*found.pictures)
 
 
-def test_the_answer_is_the_models(subject: Subject) -> None:
+def test_predictions_are_the_models(subject: Subject) -> None:
     times = torch.stack([t for _, t in subject.noise_levels])
     found = question.predict(subject, times)
     alpha, sigma = subject.schedule(times)
@@ -163,7 +163,7 @@ def test_the_strongest_channels_vary_most() -> None:
     torch.testing.assert_close(gray.float().mean((1, 2, 3)), torch.full((3,), 127.5), atol=1.0, rtol=0)
 
 
-def test_every_step_of_the_walk(subject: Subject) -> None:
+def test_every_step_of_the_trajectory(subject: Subject) -> None:
     steps = 6
     found = reverse.record_trajectory(subject, steps)
     grid = subject.model.grid(steps)
@@ -177,7 +177,7 @@ def test_every_step_of_the_walk(subject: Subject) -> None:
         assert torch.equal(pictures[-1:], subject.to_pixels(end))
 
 
-def test_without_noise_walks_fall_together(subject: Subject) -> None:
+def test_without_added_noise_trajectories_converge(subject: Subject) -> None:
     found = added.draw_ablation(subject, number=3, steps=5)
     torch.testing.assert_close(found.pictures["ddpm-no-noise"], drawn(subject, 3, steps=5, sampler="ddpm-no-noise"))
     x = found.pictures["ddpm"].double()
@@ -274,7 +274,7 @@ def test_a_great_circle(subject: Subject) -> None:
     assert float(off.abs().max()) < 1e-4
 
 
-def test_walks_from_the_circle(subject: Subject) -> None:
+def test_samples_from_points_of_the_noise_circle(subject: Subject) -> None:
     found, seeds = sphere.denoise_circle(subject, points=4, steps=4), [subject.seed, subject.seed + 1]
     right = drawn(subject, 2, seeds=seeds, sampler="heun", steps=4)
     for i, shown in enumerate(subject.to_pixels(right)):

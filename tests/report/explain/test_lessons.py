@@ -60,7 +60,7 @@ def test_what_is_not_brought_back_is_black() -> None:
     assert bool((broken[pixels <= 127] == 0).all()) and bool((broken[pixels == 255] == 255).all())
 
 
-def test_without_time_the_answer_does_not_depend_on_it(subject: Subject) -> None:
+def test_without_a_time_embedding_the_output_does_not_depend_on_time(subject: Subject) -> None:
     x, net = torch.randn(1, *subject.model.pictures.shape), subject.model.net
     early, late = torch.tensor([-1.0]), torch.tensor([1.0])
     assert not torch.equal(net(x, early), net(x, late))
@@ -89,7 +89,9 @@ def test_the_weights_of_a_model_that_is_still_learning(subject: Subject, run, tm
 
 
 @pytest.mark.parametrize("kind", ["muon", "adam"])
-def test_they_go_on_with_the_optimizer_of_the_run(subject: Subject, run: Path, tmp_path: Path, kind: str) -> None:
+def test_lessons_that_train_use_the_optimizer_of_the_run(
+    subject: Subject, run: Path, tmp_path: Path, kind: str
+) -> None:
     """Its first step: Muon moves a matrix as far in each direction, Adam every weight by the learning rate."""
     config = read_json(run / "config.json")
     training = config["plan"]["recipe"]["training"]

@@ -77,7 +77,7 @@ def _index(sliders, slider) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), list(itertools.product((380, 1440), ("light", "dark"))))
-def test_nobody_is_shut_out(browser: Any, page: Path, width: int, scheme: str) -> None:
+def test_a_report_is_accessible(browser: Any, page: Path, width: int, scheme: str) -> None:
     """axe finds nothing serious, nothing is wider than the screen, and every pixel of a sprite is a square."""
     from axe_playwright_python.sync_playwright import Axe
 
@@ -94,7 +94,7 @@ def test_nobody_is_shut_out(browser: Any, page: Path, width: int, scheme: str) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(380, "dark"), (1440, "light")])
-def test_a_lesson_shuts_nobody_out(browser: Any, subject: Subject, tmp_path: Path, width: int, scheme: str) -> None:
+def test_a_lesson_page_is_accessible(browser: Any, subject: Subject, tmp_path: Path, width: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     write_page(tmp_path / "lesson.html", render_lesson_page(subject, LESSONS["wrong-index"]))

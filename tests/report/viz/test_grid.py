@@ -18,7 +18,7 @@ from noisette.data.png import from_image, to_image
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("number", [1, 2, 7, 12])
-def test_every_pixel_of_every_picture_is_a_square_in_its_place(channels: int, number: int) -> None:
+def test_every_pixel_is_drawn_as_a_square_in_its_place(channels: int, number: int) -> None:
     pictures = torch.randint(0, 256, (number, channels, 8, 10), dtype=torch.uint8)
     made = from_image(contact_sheet(pictures, columns=3, scale=2))[0]
     for i, picture in enumerate(pictures):
@@ -30,7 +30,7 @@ def test_every_pixel_of_every_picture_is_a_square_in_its_place(channels: int, nu
     assert (gap == (0 if channels in (2, 4) else 255)).all()  # transparent, or white
 
 
-def test_sheets_are_about_square_and_not_too_find_unicode_font() -> None:
+def test_sheets_are_about_square_and_not_too_large() -> None:
     for number, side in ((64, 16), (64, 32), (9, 8), (1, 16), (400, 64)):
         image = contact_sheet(torch.zeros(number, 3, side, side, dtype=torch.uint8))
         assert abs(image.width - image.height) <= (side + 1) * 16

@@ -42,7 +42,7 @@ def test_losses_of_runs() -> None:
     png(plots.plot_losses([]))
 
 
-def test_grids_are_the_noise_levels_that_they_visit() -> None:
+def test_plotted_grids_have_the_noise_levels_of_their_times() -> None:
     schedule = Cosine()
     times = {"karras": karras(schedule, 5), "trailing": trailing(7)}
     figure = plots.plot_grids(schedule, times)

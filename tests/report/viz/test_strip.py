@@ -71,7 +71,7 @@ def test_a_strip_shows_first_and_last() -> None:
     )
 
 
-def test_evenly_spreads() -> None:
+def test_evenly_spaced_indices_are_distinct_and_include_both_ends() -> None:
     assert evenly_spaced(5, 3) == [0, 1, 2]
     assert evenly_spaced(3, 101) == [0, 50, 100]
     for number in range(2, 12):

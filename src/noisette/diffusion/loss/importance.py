@@ -16,7 +16,10 @@ from .timesteps import TimestepSampler
 
 @dataclass(frozen=True, eq=False)
 class LossHistory:
-    """The most recent losses of every step of a chain. Immutable: `with_batch` returns an updated copy."""
+    """The most recent losses of every step of a chain (Nichol & Dhariwal 2021, section 3.3).
+
+    Immutable: `with_batch` returns an updated copy.
+    """
 
     history: Float[Tensor, "steps recent"]  # ring buffer; counts modulo its length is the next position
     counts: Int[Tensor, "steps"]  # number of losses recorded for each step
@@ -64,7 +67,7 @@ class LossHistory:
 
 @dataclass(frozen=True, eq=False)
 class LossProportionalSteps:
-    """Steps of a chain, sampled with `LossHistory.probabilities`."""
+    """Steps of a chain, sampled with `LossHistory.probabilities` (Nichol & Dhariwal 2021, section 3.3)."""
 
     loss_history: LossHistory
 
@@ -75,7 +78,8 @@ class LossProportionalSteps:
 
 @dataclass(frozen=True, eq=False)
 class ImportanceSampledLoss:
-    """A loss whose times are sampled more often where it is large, weighted by 1/(T p_t): its expectation is unchanged.
+    """A loss whose times are sampled more often where it is large, weighted by 1/(T p_t): its expectation is unchanged
+    (Nichol & Dhariwal 2021, eq. 18). For chains only, see `chain_steps`.
 
     The training loop must update it after each batch: `loss = loss.with_batch(t, values)`, with the values returned by
     the call.

@@ -25,17 +25,26 @@ class Loss(Protocol):
     """A training loss per image, and the distribution of the times at which it is evaluated."""
 
     @property
-    def schedule(self) -> Schedule: ...
+    def schedule(self) -> Schedule:
+        """The noise schedule of training."""
+        ...
 
     @property
-    def times(self) -> TimestepSampler: ...
+    def times(self) -> TimestepSampler:
+        """The distribution of the training times."""
+        ...
 
-    def __call__(self, model: Network, x0: Tensor, t: Tensor, eps: Tensor, cond: Condition | None = None) -> Tensor: ...
+    def __call__(self, model: Network, x0: Tensor, t: Tensor, eps: Tensor, cond: Condition | None = None) -> Tensor:
+        """The loss of each image, (B,), of pictures x0 (B, C, H, W) at times t (B,) with noise eps (B, C, H, W)."""
+        ...
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The squared error of the prediction, weighted by `weighting`, at times sampled by `times`."""
+    """The squared error of the prediction, weighted by `weighting`, at times sampled by `times`: w(α, σ) |x̂0 − x0|².
+
+    Defaults: L_simple on the steps of a chain (Ho et al. 2020, eq. 14).
+    """
 
     schedule: Schedule
     parametrization: Parametrization

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ...errors import InputError
+from ...errors import InputError, check_range
 from ..parametrization import Parametrization
 from ..schedule import DiscreteSchedule, Schedule
 from .objective import Loss, Objective
@@ -14,7 +14,10 @@ from .weighting import Weighting
 
 @runtime_checkable
 class LossSpec(Protocol):
-    """A kind of loss, independent of the model."""
+    """A kind of loss, independent of the model: key `loss_spec` of a training recipe.
+
+    One of your own is a frozen dataclass with both methods, see `noisette.register`.
+    """
 
     def out_channels(self, channels: int) -> int:
         """The number of output channels that the network needs for pictures with `channels` channels."""
@@ -43,9 +46,12 @@ class SquaredError:
 @dataclass(frozen=True)
 class SquaredErrorAndVLB:
     """L_hybrid of improved DDPM: the squared error plus vlb_weight times the variational bound, which trains the
-    learned variance only (Nichol & Dhariwal 2021): `HybridLoss`."""
+    learned variance only (Nichol & Dhariwal 2021): `HybridLoss`. vlb_weight: 0 or more."""
 
     vlb_weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_range("vlb_weight", self.vlb_weight, 0)
 
     def out_channels(self, channels: int) -> int:
         return 2 * channels

@@ -3,6 +3,7 @@
 A distribution is given by its quantile function, so that it can be sampled independently or stratified.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import InputError, check_range
 from ..schedule import MAX_CHAIN_STEPS, Schedule
 
 BatchTimes = Float[Tensor, "b"]
@@ -18,9 +19,14 @@ BatchTimes = Float[Tensor, "b"]
 
 @runtime_checkable
 class TimestepSampler(Protocol):
-    """Samples the training times of a batch: (B,) float64 in (0, 1], on the CPU."""
+    """Samples the training times of a batch: (B,) float64 in (0, 1], on the CPU.
 
-    def __call__(self, schedule: Schedule, batch_size: int, generator: torch.Generator) -> Tensor: ...
+    A timestep sampler of your own implements `__call__`.
+    """
+
+    def __call__(self, schedule: Schedule, batch_size: int, generator: torch.Generator) -> Tensor:
+        """`batch_size` times, with all randomness from `generator`, which is on the CPU."""
+        ...
 
 
 @runtime_checkable
@@ -51,9 +57,12 @@ class Steps:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform on [smallest, 1] (Lipman et al. 2023, with `RectifiedFlow`)."""
+    """Uniform on [smallest, 1] (Lipman et al. 2023, with `RectifiedFlow`). smallest: above 0, at most 1."""
 
     smallest: float = 1e-4
+
+    def __post_init__(self) -> None:
+        check_range("smallest", self.smallest, 0, 1, above=True)
 
     def __call__(self, schedule: Schedule, batch_size: int, generator: torch.Generator) -> BatchTimes:
         return self.quantile(schedule, _draw_uniform(batch_size, generator))
@@ -67,10 +76,15 @@ class LogNormal:
     """ln(σ/α) ~ N(mean, std²), on any schedule (Karras et al. 2022).
 
     On a rectified flow σ/α = t / (1 − t), which gives the logit-normal times of Esser et al. 2024.
+    mean: any number. std: above 0.
     """
 
     mean: float = -1.2
     std: float = 1.2
+
+    def __post_init__(self) -> None:
+        check_range("mean", self.mean, -math.inf)
+        check_range("std", self.std, 0, above=True)
 
     def __call__(self, schedule: Schedule, batch_size: int, generator: torch.Generator) -> BatchTimes:
         z = torch.randn(batch_size, generator=generator, dtype=torch.float64)

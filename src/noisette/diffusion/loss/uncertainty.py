@@ -15,7 +15,7 @@ from .timesteps import TimestepSampler
 
 
 class LogVariance(nn.Module):
-    """u(σ/α): a linear layer on Fourier features of ln(σ/α), initialized to zero."""
+    """u(σ/α): a linear layer on Fourier features of ln(σ/α), initialized to zero (Karras et al. 2024, EDM2)."""
 
     freqs: Tensor
     phases: Tensor
@@ -36,7 +36,7 @@ class LogVariance(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class UncertaintyWeightedLoss:
-    """loss / e^u + u, where u(σ/α) is trained together with the model.
+    """loss / e^u + u, where u(σ/α) is trained together with the model (Karras et al. 2024, EDM2, eq. 14).
 
     At the optimum e^u is the expected loss at that noise level, so that all noise levels contribute equally.
     """

@@ -18,9 +18,10 @@ def fit_grid(
 ) -> Float[Tensor, "fewer"]:
     """The `steps`-step subset of fine_grid with which Euler's method stays closest to a fine trajectory of x.
 
-    x is at time fine_grid[0]. The cost of an Euler step from one time of the fine grid to another is the distance of
-    its end from the fine trajectory, on which it starts; dynamic programming finds the path of least total cost. In
-    sampling, errors accumulate, so each step's cost has gamma times the weight of the step before it.
+    x: (B, C, H, W), at time fine_grid[0]. The cost of an Euler step from one time of the fine grid to another is the
+    distance of its end from the fine trajectory, on which it starts; dynamic programming finds the path of least total
+    cost (GITS, Chen et al. 2024). In sampling, errors accumulate, so each step's cost has gamma times the weight of the
+    step before it. Returns (steps + 1,). `InputError` unless steps is at least 1 and less than in the fine grid.
     """
     return find_cheapest_grid(fine_grid, steps, compute_jump_costs(denoise, fine_grid, x, noise), gamma)
 

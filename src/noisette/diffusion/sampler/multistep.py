@@ -34,7 +34,7 @@ ADAMS_BASHFORTH = (  # coefficients for equal steps; latest first
 
 @dataclass(frozen=True)
 class DPMSolver2M:
-    """DPM-Solver++(2M), Algorithm 2: second order."""
+    """DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): second order. One call per step."""
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         return multistep_step(denoise, state, s, 2, extrapolate_linear)
@@ -42,7 +42,10 @@ class DPMSolver2M:
 
 @dataclass(frozen=True)
 class DPMSolver3M:
-    """DPM-Solver++(3M): third order from the third step on."""
+    """DPM-Solver++(3M) (Lu et al. 2022): third order from the third step on. One call per step.
+
+    With the full curvature of the parabola; diffusers and the authors' code use half of it, which has order 2.
+    """
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         return multistep_step(denoise, state, s, 3, extrapolate_quadratic)
@@ -50,7 +53,8 @@ class DPMSolver3M:
 
 @dataclass(frozen=True)
 class DPMSolverSDE:
-    """SDE-DPM-Solver++(2M): solves the reverse SDE, which adds as much noise as DDPM."""
+    """SDE-DPM-Solver++(2M) (Lu et al. 2022): solves the reverse SDE, which adds as much noise as DDPM. One call per
+    step."""
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         x, t, schedule = state.x, state.t, denoise.schedule
@@ -104,7 +108,9 @@ def extrapolate_quadratic(schedule: Schedule, history: History, s: Tensor) -> Te
 
 @dataclass(frozen=True)
 class UniPC:
-    """UniPC-p with B₂(h) = e^h − 1, for x0 (their Algorithms 1 and 2, and appendix A). order: p, from 1 to 3.
+    """UniPC of order p, with B₂(h) = e^h − 1 and prediction of x0 (Zhao et al. 2023, Algorithms 1 and 2, appendix A).
+
+    order: p, from 1 to 3; `InputError` otherwise.
 
     The denoiser is called once per step, at the predicted x. Its prediction first corrects that x, by the difference
     between the implicit and the explicit formula of the step, and is then used for the next predictor.
@@ -167,7 +173,7 @@ def corrector_weights(h: Tensor, positions: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class IPNDM:
-    """iPNDM of order 4, from the fourth step on; one call per step.
+    """iPNDM (Zhang & Chen 2023), of order 4 from the fourth step on; one call per step.
 
     dx = x0 dα + ε dσ, with x0 and ε extrapolated by the coefficients for equal steps. They are used for unequal steps
     as well, where the order is 2, because this is more stable with few steps.

@@ -15,11 +15,11 @@ from .trajectory import Sampler, State
 
 @dataclass(frozen=True)
 class Resampled:
-    """Take each step but the last `rounds` times, adding the noise of the step again in between.
+    """Take each step except the last `rounds` times; before each repetition, add noise to go back to its start.
 
-    This harmonizes a constraint with the model's prediction: RePaint's resampling with a jump of one step, or the time
-    travel of DDNM (Wang et al. 2023, section 3.3). Multistep samplers restart after each return, as in `Churned`.
-    Raises `InputError` for rounds below 1.
+    So the generated pixels fit the known ones: RePaint's resampling with a jump of one step (Lugmayr et al. 2022), or
+    the time travel of DDNM (Wang et al. 2023, section 3.3). A multistep sampler restarts at each repetition, as in
+    `Churned`. rounds: at least 1, `InputError` otherwise.
     """
 
     sampler: Sampler
@@ -39,7 +39,10 @@ class Resampled:
 
 @dataclass(frozen=True, eq=False)
 class ReplaceKnown:
-    """After each step of `sampler`, set the known pixels to a sample of q(x_s | known); at t = 0 to `known` itself."""
+    """After each step of `sampler`, set the known pixels to a sample of q(x_s | known); at t = 0 to `known` itself.
+
+    The replacement of RePaint (Lugmayr et al. 2022, Algorithm 1). known: (B or 1, C, H, W) in [-1, 1].
+    """
 
     sampler: Sampler
     known: Images
@@ -53,7 +56,10 @@ class ReplaceKnown:
 
 @dataclass(frozen=True, eq=False)
 class Repaint:
-    """RePaint's Algorithm 1 with any sampler: `Resampled(ReplaceKnown(sampler, known, mask), rounds)`."""
+    """RePaint's Algorithm 1 with any sampler: `Resampled(ReplaceKnown(sampler, known, mask), rounds)`.
+
+    Lugmayr et al. 2022. rounds: at least 1, `InputError` otherwise.
+    """
 
     sampler: Sampler
     known: Images

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ...errors import check_range
 from ..denoiser import Denoiser
 from ..noise import Noise
 from ..posterior import FixedSmall, Variance, fixed_small_std, posterior_mean
@@ -15,12 +16,15 @@ from .trajectory import Sampler, State
 class DDIM:
     """DDIM (Song et al. 2021, eq. 12). One call per step.
 
-    eta: 0 is deterministic and also runs from t to a larger s (inversion); 1 is DDPM. With 0 it is Euler's method for
-    the ODE dx = x0 dα + ε dσ on every schedule: on `VarianceExploding` the Euler method of Karras et al. 2022, on
-    `RectifiedFlow` a step along the velocity.
+    eta: η, 0 to 1. 0 is deterministic and also runs from t to a larger s (inversion); 1 is DDPM. With 0 it is Euler's
+    method for the ODE dx = x0 dα + ε dσ on every schedule: on `VarianceExploding` the Euler method of Karras et al.
+    2022, on `RectifiedFlow` a step along the velocity.
     """
 
     eta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("eta", self.eta, 0, 1)
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         x, t, schedule = state.x, state.t, denoise.schedule
@@ -37,13 +41,16 @@ class DDIM:
 class DDPM:
     """Ancestral sampling (Ho et al. 2020, Algorithm 2), on any grid. One call per step.
 
-    variance: of p(x_s | x_t); default β̃.
-    noise_scale: factor of the noise added in every step but the last; 1 is DDPM. With 0 the samples collapse towards
-        the mean of the data.
+    variance: of p(x_s | x_t). Default: `FixedSmall()`, β̃ on a chain.
+    noise_scale: factor, 0 or more, of the noise added in every step but the last; 1 is DDPM. With 0 the samples
+        collapse towards the mean of the data.
     """
 
     variance: Variance = FixedSmall()
     noise_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range("noise_scale", self.noise_scale, 0)
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         x, t, schedule = state.x, state.t, denoise.schedule
@@ -75,12 +82,13 @@ class Heun:
 
 @dataclass(frozen=True)
 class Churned:
-    """Before each step of `sampler`, add noise to reach (1 + gamma) σ/α. `Churned(Heun())` is Algorithm 2 of Karras
-    et al. 2022.
+    """Before each step of `sampler`, add noise to raise σ/α to (1 + gamma) σ/α.
 
-    gamma: S_churn / steps, limited to √2 − 1.
+    `Churned(Heun())` is Algorithm 2 of Karras et al. 2022.
+
+    gamma: S_churn / steps, 0 or more, limited to √2 − 1.
     sigma_min, sigma_max: S_min and S_max, the range of σ/α in which noise is added; never above the schedule's largest.
-    noise_scale: S_noise.
+    noise_scale: S_noise, 0 or more.
 
     Where noise is added, a multistep sampler restarts, because its history belongs to another trajectory.
     """
@@ -90,6 +98,10 @@ class Churned:
     sigma_min: float = 0.05
     sigma_max: float = 50.0
     noise_scale: float = 1.003
+
+    def __post_init__(self) -> None:
+        check_range("gamma", self.gamma, 0)
+        check_range("noise_scale", self.noise_scale, 0)
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         schedule, ratio = denoise.schedule, denoise.schedule.ratio(state.t)
@@ -104,11 +116,14 @@ class Churned:
 class ScaledNoise:
     """`sampler` with `scale` times the noise that it adds: S_noise of Karras et al. 2022, for any sampler.
 
-    With a scale below 1, x_t has less noise than the level given to the denoiser, which then removes more.
+    scale: 0 or more. Below 1, x_t has less noise than the level given to the denoiser, which then removes more.
     """
 
     sampler: Sampler
     scale: float
+
+    def __post_init__(self) -> None:
+        check_range("scale", self.scale, 0)
 
     def step(self, denoise: Denoiser, state: State, s: Tensor, noise: Noise) -> State:
         return self.sampler.step(denoise, state, s, lambda like: self.scale * noise(like))

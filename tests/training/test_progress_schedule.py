@@ -17,7 +17,7 @@ def test_a_straight_line():
 
 @settings(deadline=None)
 @given(st.integers(100, 10_000), st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 20_000)), max_size=6))
-def test_aiming_again_never_jumps_or_falls(total, aims):
+def test_retargeting_never_jumps_or_falls(total, aims):
     line, images = ProgressSchedule.linear(total), 0
     for share, goal in aims:
         images += int(share * (line.total - images - 1))

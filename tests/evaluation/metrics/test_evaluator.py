@@ -1,4 +1,4 @@
-"""The four rows tell good, copied and broken apart, with the features that are used in earnest."""
+"""The four rows of an evaluation distinguish good, copied and bad samples, with the real feature network."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def scores() -> dict[str, SetScore]:
     return {row.name: row for row in rows}
 
 
-def test_good_pictures_are_at_the_floor(scores: dict[str, SetScore]) -> None:
+def test_real_pictures_have_the_lowest_kid(scores: dict[str, SetScore]) -> None:
     floor, good = scores["real data"], scores["good"]
     assert good.kid.low < floor.kid.high and good.mmd.low < floor.mmd.high
     assert good.prdc.coverage > 0.8 * floor.prdc.coverage
@@ -44,7 +44,7 @@ def test_good_pictures_are_at_the_floor(scores: dict[str, SetScore]) -> None:
     assert not any(d.is_significant for d in good.drift.brightness.values())
 
 
-def test_a_copycat_is_superb_but_for_its_copies(scores: dict[str, SetScore]) -> None:
+def test_training_copies_score_well_except_for_memorization(scores: dict[str, SetScore]) -> None:
     copycat, floor = scores["training copies"], scores["real data"]
     assert copycat.kid.low < floor.kid.high
     assert copycat.memorized.value > 0.9 and copycat.closeness_p_value < 1e-6

@@ -60,7 +60,7 @@ def test_a_longer_run_that_is_stopped_ends_as_one_that_is_not(sprites: Path, tmp
     assert losses(tmp_path / "whole") == losses(tmp_path / "stopped")
 
 
-def test_what_a_watcher_raises_ends_the_run_after_it_was_saved(sprites: Path, tmp_path: Path):
+def test_an_exception_in_on_progress_ends_the_run_after_it_was_saved(sprites: Path, tmp_path: Path):
     def watch(progress: Progress) -> None:
         if progress.images == 40:
             raise KeyError("the watcher's own fault")
@@ -73,11 +73,11 @@ def test_what_a_watcher_raises_ends_the_run_after_it_was_saved(sprites: Path, tm
 
 
 def test_more_time_for_a_run_with_a_time_box(sprites: Path, tmp_path: Path):
-    told = replace(options(), images=None, seconds=2.0)
-    train(sprites, tmp_path / "run", told)
+    timed = replace(options(), images=None, seconds=2.0)
+    train(sprites, tmp_path / "run", timed)
     before = json.loads((tmp_path / "run" / "config.json").read_text())["plan"]
     seen: list[Progress] = []
-    train(sprites, tmp_path / "run", replace(told, seconds=4.0), on_progress=seen.append)
+    train(sprites, tmp_path / "run", replace(timed, seconds=4.0), on_progress=seen.append)
     plan = json.loads((tmp_path / "run" / "config.json").read_text())["plan"]
     assert seen and plan["seconds"] == 4.0 and plan["extended_at"] < plan["images"] and "extended_at" in before
     with pytest.raises(InputError, match="with --for 4s, not with --images 96"):

@@ -1,4 +1,4 @@
-"""Each fault is found in a run that has it, and not in one that has not."""
+"""Each problem is found in a run that has it, and in no other run."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ def rows(
     high=lambda p: 0.0,
     evaluation=lambda p: {},
 ) -> list[dict[str, Any]]:
-    """A journal of 20 exams and 100 losses, of progress. `plain` is a factor, `gap` a share of the loss."""
+    """Rows with 20 held-out and 100 training losses, functions of progress. `plain`: a factor, `gap`: a share."""
     found: list[dict[str, Any]] = []
     for k in range(1, 101):
         p = k / 100
@@ -75,7 +75,7 @@ def names(found: list[dict[str, Any]], data: Manifest | None = None, **training:
     return {f.name: f"{f.measurement} | {f.advice}" for f in find_problems(RunLog(plan, found, data))}
 
 
-def test_a_healthy_run_has_no_fault():
+def test_a_good_run_has_no_problem():
     assert names(rows()) == {}
     assert names([]) == {}
     assert names(rows(loss=lambda p: 0.5 + 0.3 * (round(100 * p) % 7 == 0))) == {}
@@ -128,7 +128,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_fault_is_found_alone(name: str):
+def test_each_problem_is_found_alone(name: str):
     found, figure = MADE[name]
     problems = names(found)
     assert list(problems) == [name]

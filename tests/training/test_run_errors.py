@@ -74,7 +74,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name(whole: Path, crashed: Path,
 
 
 @pytest.mark.slow
-def test_a_bad_line_in_the_journal_is_named_and_left_out(whole: Path, crashed: Path, sprites: Path, tmp_path: Path):
+def test_a_bad_line_of_metrics_jsonl_is_named_and_skipped(whole: Path, crashed: Path, sprites: Path, tmp_path: Path):
     """It keeps no run from going on, and no page from being made."""
     shutil.copytree(crashed, tmp_path / "run")
     journal = tmp_path / "run" / "metrics.jsonl"
@@ -175,7 +175,7 @@ def test_a_full_disk_is_one_sentence(sprites: Path, small_disk: Path):
     assert not list(small_disk.rglob("*.part*"))
 
 
-def test_a_journal_that_cannot_be_written_is_one_sentence(tmp_path: Path):
+def test_metrics_that_cannot_be_written_are_one_sentence(tmp_path: Path):
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no full device here")

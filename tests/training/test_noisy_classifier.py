@@ -1,4 +1,4 @@
-"""A noisy classifier: it learns, it says how well it reads, and it steers."""
+"""A noisy classifier: it is trained, reports its accuracy by noise level, and guides samples."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.mark.parametrize("schedule", [VarianceExploding(), LinearBeta()], ids=["exploding", "preserving"])
-def test_it_reads_what_noise_leaves(halves: Dataset, schedule) -> None:
+def test_a_noisy_classifier_is_accurate_at_low_noise_and_not_at_pure_noise(halves: Dataset, schedule) -> None:
     """Clean pictures rightly, pure noise no better than by chance; on any schedule."""
     readings = accuracy_by_noise(fit_classifier(halves, schedule, FEW), halves.held_out)
     rates = {r.noise: r.accuracy.value for r in readings}
@@ -63,7 +63,7 @@ def test_a_time_box_ends(halves: Dataset) -> None:
 
 def test_it_guides_a_model_without_labels(halves: Dataset) -> None:
     """More of what is drawn up its gradient is read as the label than of what is drawn without."""
-    judge = fit_classifier(halves, VarianceExploding(), FEW)
+    classifier = fit_classifier(halves, VarianceExploding(), FEW)
     model, n = tiny("L", ()), 8
     grid, names = model.grid(8), ["below"] * n
 
@@ -71,9 +71,9 @@ def test_it_guides_a_model_without_labels(halves: Dataset) -> None:
         how = build_guidance(model, names, 1.0, steering=None, models=aides)
         drawn = final_samples(generate(model, range(n), None, DDIM(), grid, how), grid)
         t = torch.tensor(0.2 / 80, dtype=torch.float64)
-        return judge.log_prob("below", n)(drawn, drawn, t).mean().item()
+        return classifier.log_prob("below", n)(drawn, drawn, t).mean().item()
 
-    assert score(GuidanceModels(classifier=judge)) > score(GuidanceModels()) + 0.1
+    assert score(GuidanceModels(classifier=classifier)) > score(GuidanceModels()) + 0.1
 
 
 def test_pictures_that_it_cannot_read(halves: Dataset, tmp_path: Path) -> None:
@@ -91,9 +91,9 @@ def test_pictures_that_it_cannot_read(halves: Dataset, tmp_path: Path) -> None:
 
 def test_written_and_read(halves: Dataset, tmp_path: Path) -> None:
     made = fit_classifier(halves, VarianceExploding(), ClassifierOptions(images=32, batch=32, width=8))
-    made.save_pretrained(tmp_path / "judge")
-    read = PictureClassifier.from_pretrained(tmp_path / "judge")
+    made.save_pretrained(tmp_path / "classifier")
+    read = PictureClassifier.from_pretrained(tmp_path / "classifier")
     x, t = torch.randn(3, 1, 8, 8), torch.tensor(0.01, dtype=torch.float64)
     assert torch.equal(read(x, t), made(x, t)) and len(read.hash) == 64
     with pytest.raises(InputError, match="is a classifier"):
-        noisette.load(tmp_path / "judge")
+        noisette.load(tmp_path / "classifier")

@@ -161,7 +161,7 @@ def test_equivalent_networks_draw_the_same_whatever_they_predict(sampler, schedu
 
 @pytest.mark.parametrize("schedule", [Cosine(), RectifiedFlow(), VarianceExploding(20.0)], ids=name)
 @pytest.mark.parametrize(("sampler", "tol"), [(DDIM(), 2e-2), (Heun(), 1e-3)], ids=name)
-def test_inverted_and_drawn_again_a_picture_comes_back(sampler, tol, schedule):
+def test_inversion_and_reconstruction_give_the_picture(sampler, tol, schedule):
     """A deterministic sampler also runs from data to noise."""
     d = mixture(schedule)
     picture = d.means + 0.05
@@ -214,7 +214,7 @@ def test_history_is_bounded():
             assert 1 <= len(state.history) <= 4
 
 
-def test_one_sampler_may_walk_two_ways_at_once():
+def test_one_sampler_object_runs_two_trajectories_at_once():
     """A sampler has no state of its own."""
     d, sampler = gaussian(Cosine()), UniPC(3)
     other = start().flip(-1)
@@ -267,7 +267,7 @@ def test_refusals():
         UniPC(4)
 
 
-def test_edm_is_a_model_like_any_other():
+def test_edm_models_can_be_sampled_like_others():
     """The default of the project's presets, through the network's whole contract."""
     schedule = VarianceExploding(80.0)
     model, grid = DiffusionModel(Toy(), schedule, EDM(0.4)), karras(schedule, 6)
