@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -57,6 +58,20 @@ def map_batches(processes: ProcessContext, n: int, batch_size: int, fn: Callable
 def best_device() -> torch.device:
     """The current accelerator, if one is available; otherwise the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+@contextmanager
+def torch_defaults() -> Iterator[None]:
+    """Inside the block, the default dtype is float32 and the default device the CPU, whatever the caller has set."""
+    dtype = torch.get_default_dtype()
+    # a device context slows every call down, so it is entered only where it is needed
+    device = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    try:
+        with device:
+            torch.set_default_dtype(torch.float32)
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def synchronize(device: torch.device) -> None:

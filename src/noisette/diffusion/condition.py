@@ -45,7 +45,7 @@ class Condition:
 
     def null(self) -> "Condition":
         """The null condition of the same batch; `image` is kept."""
-        return self.drop(torch.ones(len(self), dtype=torch.bool))
+        return self.drop(torch.ones(len(self), dtype=torch.bool, device="cpu"))
 
     def to(self, device: torch.device | str) -> "Condition":
         """All fields on a device."""

@@ -79,7 +79,7 @@ class DiffusionModel(nn.Module):
 
     def __init__(self, net: nn.Module, schedule: Schedule, parametrization: Parametrization) -> None:
         super().__init__()
-        end = schedule(torch.ones((), dtype=torch.float64))[0]
+        end = schedule(torch.ones((), dtype=torch.float64, device="cpu"))[0]
         if isinstance(parametrization, Epsilon) and end < 1e-9:
             raise InputError(
                 f"{type(schedule).__name__} ends at α = 0, where x0 cannot be computed from a prediction of the "

@@ -67,7 +67,7 @@ class GaussianPrior(nn.Module):
             ("variances", (config.components,)),
             ("rest", ()),
         ):
-            self.register_buffer(name, torch.zeros(size))
+            self.register_buffer(name, torch.zeros(size, dtype=torch.float32))
 
     @classmethod
     @torch.no_grad()

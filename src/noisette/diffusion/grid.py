@@ -18,7 +18,7 @@ def uniform(steps: int) -> Grid:
     """Equal steps in t."""
     if steps < 1:
         raise InputError(f"the number of steps must be at least 1, got {steps}")
-    return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    return torch.linspace(1, 0, steps + 1, dtype=torch.float64, device="cpu")
 
 
 def trailing(steps: int, num_train_timesteps: int = 1000) -> Grid:
@@ -31,7 +31,7 @@ def leading(steps: int, num_train_timesteps: int = 1000) -> Grid:
     """Whole steps of a chain of T = num_train_timesteps: multiples of T // steps, plus one (the code of DDIM)."""
     _check_steps(steps, num_train_timesteps)
     return _grid_from_steps(
-        torch.arange(steps, dtype=torch.float64) * (num_train_timesteps // steps) + 1, num_train_timesteps
+        torch.arange(steps, dtype=torch.float64, device="cpu") * (num_train_timesteps // steps) + 1, num_train_timesteps
     )
 
 
@@ -39,7 +39,7 @@ def strided(steps: int, num_train_timesteps: int = 1000) -> Grid:
     """Whole steps of a chain, evenly spaced, including its first and last (Nichol & Dhariwal 2021, section 4)."""
     _check_steps(steps, num_train_timesteps)
     last = num_train_timesteps - 1
-    indices = torch.linspace(last if steps == 1 else 0, last, steps, dtype=torch.float64).round()
+    indices = torch.linspace(last if steps == 1 else 0, last, steps, dtype=torch.float64, device="cpu").round()
     return _grid_from_steps(indices + 1, num_train_timesteps)
 
 
@@ -49,8 +49,10 @@ def quadratic(steps: int, num_train_timesteps: int = 1000) -> Grid:
     Where two times would round to the same step, consecutive steps are used.
     """
     _check_steps(steps, num_train_timesteps)
-    i = torch.arange(steps, dtype=torch.float64)
-    squares = torch.linspace(0, (0.8 * num_train_timesteps) ** 0.5, steps, dtype=torch.float64).square().floor()
+    i = torch.arange(steps, dtype=torch.float64, device="cpu")
+    squares = (
+        torch.linspace(0, (0.8 * num_train_timesteps) ** 0.5, steps, dtype=torch.float64, device="cpu").square().floor()
+    )
     return _grid_from_steps(torch.maximum(squares, i) + 1, num_train_timesteps)
 
 
@@ -84,7 +86,7 @@ def logsnr(schedule: Schedule, steps: int, sigma_min: float = 0.002, sigma_max: 
 
 def grid_from_times(times: Sequence[float]) -> Grid:
     """A list of times as a grid; `InputError` unless they decrease from at most 1 to 0."""
-    grid = torch.tensor(times, dtype=torch.float64)
+    grid = torch.tensor(times, dtype=torch.float64, device="cpu")
     if len(grid) < 2 or not (grid[0] <= 1 and grid[-1] == 0 and (grid.diff() < 0).all()):
         raise InputError(f"the times {list(times)} are no grid: they must decrease from at most 1 to 0")
     return grid
@@ -103,7 +105,7 @@ def resample_grid(grids: Sequence[Sequence[float]], steps: int) -> Grid:
         return nearest
     if len(nearest) == 2:
         raise InputError(f"a fitted grid of one step cannot be interpolated to {steps} steps: choose another grid")
-    logs, at = nearest[:-1].log(), torch.linspace(0, len(nearest) - 2, steps, dtype=torch.float64)
+    logs, at = nearest[:-1].log(), torch.linspace(0, len(nearest) - 2, steps, dtype=torch.float64, device="cpu")
     low = at.floor().long().clamp(max=len(logs) - 2)
     between = torch.lerp(logs[low], logs[low + 1], at - low).exp()
     between[0] = nearest[0]  # exp(log(t)) may differ in the last bit
@@ -124,7 +126,7 @@ def _grid_from_steps(step_indices: Tensor, num_train_timesteps: int) -> Grid:
 
 def _ratio_range(schedule: Schedule, steps: int, sigma_min: float, sigma_max: float) -> tuple[Tensor, Tensor]:
     """The smallest and largest σ/α: [sigma_min, sigma_max] cut to the range of the schedule."""
-    first, last = schedule.ratio(torch.tensor([schedule.min_time, 1.0], dtype=torch.float64))
+    first, last = schedule.ratio(torch.tensor([schedule.min_time, 1.0], dtype=torch.float64, device="cpu"))
     low, high = first.clamp(min=sigma_min), last.clamp(max=sigma_max)
     if steps > 1 and not low < high:
         raise InputError(

@@ -90,7 +90,7 @@ class Guided(DenoiserWrapper):
             std, guided_std = (p.x0.flatten(1).std(1).clamp(min=1e-8) for p in (pred, guided))
             factor = broadcast_like(1 + self.rescale * (std / guided_std - 1), x)
             guided = guided.with_x0(factor * guided.x0, x, *self.schedule.at(t, x))
-        return guided if all(inside) else guided.where(torch.tensor(inside), pred)
+        return guided if all(inside) else guided.where(torch.tensor(inside, device="cpu"), pred)
 
 
 @dataclass(frozen=True)

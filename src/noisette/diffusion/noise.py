@@ -52,7 +52,9 @@ class Seeded:
             raise InputError(
                 f"{len(self.generators)} seeds cannot fill a batch of {len(like)}: give one seed per image"
             )
-        draws = [torch.randn(like.shape[1:], generator=g, device=g.device) for g in self.generators]
+        draws = [
+            torch.randn(like.shape[1:], generator=g, device=g.device, dtype=torch.float32) for g in self.generators
+        ]
         self.num_calls += 1
         return torch.stack(draws).to(like)
 
@@ -76,7 +78,7 @@ class ShardedNoise:
 
     def __call__(self, like: Tensor) -> Tensor:
         shape, g = (self.batch_size, *like.shape[1:]), self.generator
-        return torch.randn(shape, generator=g, device=g.device)[self.shard].to(like)
+        return torch.randn(shape, generator=g, device=g.device, dtype=torch.float32)[self.shard].to(like)
 
 
 def derive_seed(*parts: int | str) -> int:

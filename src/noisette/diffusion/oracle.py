@@ -98,7 +98,7 @@ class EmpiricalDenoiser:
         alpha, sigma = self.schedule.at(t, x)
         flat = self.posterior_weights(x, t).split(self.chunk_size, 1)
         parts = self.pictures.split(self.chunk_size)
-        x0 = sum((s @ p.to(x.device).double().flatten(1) for s, p in zip(flat, parts, strict=True)), torch.zeros(()))
+        x0 = sum((s @ p.to(x.device).double().flatten(1) for s, p in zip(flat, parts, strict=True)), x.new_zeros(()))
         x0 = x0.reshape(x.shape)
         return Prediction(x0.to(x), ((x - alpha * x0) / sigma).to(x))
 

@@ -177,7 +177,7 @@ class LinearBeta(_RisingBetas):
     """β rises linearly from beta_start to beta_end, each above 0 and at most 1 (Ho et al. 2020)."""
 
     def betas(self) -> Tensor:
-        return torch.linspace(self.beta_start, self.beta_end, self.steps, dtype=torch.float64)
+        return torch.linspace(self.beta_start, self.beta_end, self.steps, dtype=torch.float64, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ class Quadratic(_RisingBetas):
     diffusers (Rombach et al. 2022), "quadratic" of the Annotated Diffusion Model."""
 
     def betas(self) -> Tensor:
-        return torch.linspace(self.beta_start**0.5, self.beta_end**0.5, self.steps, dtype=torch.float64) ** 2
+        return (
+            torch.linspace(self.beta_start**0.5, self.beta_end**0.5, self.steps, dtype=torch.float64, device="cpu") ** 2
+        )
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class Sigmoid(_RisingBetas):
     Model)."""
 
     def betas(self) -> Tensor:
-        rise = torch.sigmoid(torch.linspace(-6, 6, self.steps, dtype=torch.float64))
+        rise = torch.sigmoid(torch.linspace(-6, 6, self.steps, dtype=torch.float64, device="cpu"))
         return self.beta_start + (self.beta_end - self.beta_start) * rise
 
 
@@ -215,7 +217,7 @@ class Cosine(VariancePreserving):
         check_range("max_beta", self.max_beta, 0, 1, above=True)
 
     def betas(self) -> Tensor:
-        t = torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
+        t = torch.arange(self.steps + 1, dtype=torch.float64, device="cpu") / self.steps
         alpha_bar = torch.cos((t + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
         return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.max_beta)
 
@@ -240,7 +242,7 @@ class GammaSigmoid(VariancePreserving):
             raise InputError(f"start must be below end, got {self.start:g} and {self.end:g}")
 
     def betas(self) -> Tensor:
-        t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+        t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device="cpu")
         fall = torch.sigmoid(-(t * (self.end - self.start) + self.start) / self.tau)
         alpha_bar = ((fall - fall[-1]) / (fall[0] - fall[-1])).clamp(min=1e-9)
         return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.max_beta)
@@ -261,7 +263,7 @@ class GivenBetas(VariancePreserving):
             raise InputError(f"every beta must be above 0 and at most 1, got {bad}")
 
     def betas(self) -> Tensor:
-        return torch.tensor(self.values, dtype=torch.float64)
+        return torch.tensor(self.values, dtype=torch.float64, device="cpu")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ..io.version import __version__
 from ..models.picture_model import PictureModel, load
 from ..sampling.draw import draw
 from ..shapes import UInt8Images
+from ..team import torch_defaults
 from .evaluate import MIN_PICTURES, Evaluation, check_counts, evaluate_model, is_flip_augmented
 from .held_out import all_pixels
 from .metrics.evaluator import SampleEvaluator, SampleSet, score_with_baselines
@@ -62,6 +63,7 @@ class Reference:
     data: Dataset | None = None  # of a run
 
 
+@torch_defaults()
 def evaluate(
     samples: Pictures | HasFolder | PictureModel,
     reference: Pictures | HasFolder | None = None,
@@ -84,7 +86,8 @@ def evaluate(
         held-out pictures are used. Other pictures are split into random halves, with near duplicates in one half:
         quality is measured against one half, the other half is the row "real data", and copies are searched in both.
         Default: the run that the model was trained in.
-    value_range: the values of black and white if arrays are not uint8: (0, 1) or (-1, 1), for samples and reference.
+    value_range: the values of black and white in arrays of floats: (0, 1) or (-1, 1). Samples, reference or both can be
+        floats; it does not apply to uint8.
     flips, max_shift: a mirrored reference picture (flips), or one shifted by up to max_shift pixels, counts as that
         picture. Default of flips: whether the run was trained with --flip.
     batch: pictures per batch of a model; 64 on a CPU, else 256, by default.
@@ -103,6 +106,8 @@ def evaluate(
         return _evaluate_model(model, samples, reference, n, seed, flips, max_shift, batch, extractor, progress)
     if reference is None:
         raise InputError("samples are compared with real pictures: give them as reference")
+    if value_range is not None and not (_has_floats(samples) or _has_floats(reference)):
+        raise InputError("value_range is for arrays of floats, and neither samples nor reference is one: leave it out")
     pixels = _load_samples(samples, value_range)
     real = _load_reference(reference, pixels, value_range, seed)
     if flips is None:
@@ -201,10 +206,17 @@ def _is_run(value: object) -> bool:
     return not isinstance(value, np.ndarray | Tensor | HasPixels) and (_folder(value) / MANIFEST_FILE).is_file()
 
 
+def _has_floats(value: object) -> bool:
+    """Whether this is an array or tensor of floating-point numbers."""
+    if isinstance(value, Tensor):
+        return value.is_floating_point()
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
 def _load_samples(samples: object, value_range: tuple[float, float] | None) -> UInt8Images:
     """Every sample as it is, in one mode: the smallest that holds all."""
     if isinstance(samples, np.ndarray | Tensor):
-        return to_pixels(samples, value_range, "samples")
+        return to_pixels(samples, value_range if _has_floats(samples) else None, "samples")
     if isinstance(samples, HasPixels):
         return samples.pixels
     source = open_source(str(_folder(samples)))
@@ -245,7 +257,10 @@ def _as_source(
     """What `prepare` reads, and its name in the settings."""
     if not isinstance(reference, np.ndarray | Tensor | HasPixels):
         return _folder(reference), str(_folder(reference))
-    pixels = reference.pixels if isinstance(reference, HasPixels) else to_pixels(reference, value_range, "reference")
+    if isinstance(reference, HasPixels):
+        pixels = reference.pixels
+    else:
+        pixels = to_pixels(reference, value_range if _has_floats(reference) else None, "reference")
     _check_same_kind(samples, Reference(pixels, pixels, ""))
     return source_from_array(pixels), "array"
 

@@ -19,6 +19,7 @@ from ..io import checkpoint
 from ..io.json_types import get_only
 from ..nn.classifier import Classifier, ClassifierConfig
 from ..shapes import Images, PerImage, Time
+from ..team import torch_defaults
 from .config import from_json, to_json
 from .context import label_weights
 
@@ -60,7 +61,7 @@ class PictureClassifier(nn.Module):
         """
         names = [label] if label is None or isinstance(label, str) else list(label)
         labels = self.config.pictures.labels
-        wanted = torch.zeros(n, len(labels))
+        wanted = torch.zeros(n, len(labels), dtype=torch.float32, device="cpu")
         for i, row in enumerate(wanted):
             name = names[i % len(names)]
             for known, weight in ({} if name is None else label_weights(name, labels)).items():
@@ -76,11 +77,13 @@ class PictureClassifier(nn.Module):
         checkpoint.save_model(Path(folder), {"classifier": to_json(self.config)}, self.net.state_dict())
 
     @classmethod
+    @torch_defaults()
     def from_pretrained(cls, folder: str | Path) -> "PictureClassifier":
         """Read a classifier's folder, onto the CPU, in evaluation mode. Raises InputError for anything else."""
         path = Path(folder)
         data, tensors = checkpoint.read_model(path, _describe)
-        made = cls(_parse_config(data, path / "config.json"))
+        with torch.random.fork_rng(devices=[]):  # of the initial weights
+            made = cls(_parse_config(data, path / "config.json"))
         made.net.load_state_dict(tensors)
         made.hash = checkpoint.model_hash(path)
         return made.eval().requires_grad_(False)

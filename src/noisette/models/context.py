@@ -90,13 +90,15 @@ def encode_labels(
     mixed = [None if one is None else label_weights(one, label_names) for one in requested]
     numbers = {name: i for i, name in enumerate(label_names)}
     if all(one is None or len(one) == 1 for one in mixed):
-        return torch.tensor([-1 if one is None else numbers[next(iter(one))] for one in mixed], dtype=torch.int64)
-    rows = torch.zeros(len(mixed), len(label_names))
+        return torch.tensor(
+            [-1 if one is None else numbers[next(iter(one))] for one in mixed], dtype=torch.int64, device="cpu"
+        )
+    rows = torch.zeros(len(mixed), len(label_names), dtype=torch.float32, device="cpu")
     for row, one in zip(rows, mixed, strict=True):
         if one is None:
             row[:] = torch.nan
         else:
-            row[[numbers[name] for name in one]] = torch.tensor(list(one.values()))
+            row[[numbers[name] for name in one]] = torch.tensor(list(one.values()), dtype=torch.float32, device="cpu")
     return rows
 
 
@@ -125,7 +127,7 @@ def encode_attributes(requested: Attributes | None, pictures: Pictures) -> Float
 
     Raises InputError for unknown attributes and for values of the wrong kind.
     """
-    row = torch.zeros(len(pictures.attributes))
+    row = torch.zeros(len(pictures.attributes), dtype=torch.float32, device="cpu")
     if not requested:
         return row.fill_(torch.nan)
     words, numbers = _categorical_entries(pictures), _numeric_entries(pictures)

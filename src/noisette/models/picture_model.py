@@ -23,6 +23,7 @@ from ..io.json_files import read_object, write_json
 from ..io.json_types import get_field, get_only
 from ..io.run_config import is_run_config, read_run_config
 from ..shapes import Images, Time
+from ..team import torch_defaults
 from . import shipped
 from .config import ModelConfig, SamplingDefaults, build, describe_network, from_json, to_json
 from .context import Attributes, Label, encode_attributes, encode_labels
@@ -165,6 +166,7 @@ class PictureModel(DiffusionModel, Displayed):
         self.config = replace(self.config, sampling=sampling)
 
     @classmethod
+    @torch_defaults()
     def from_pretrained(cls, folder: str | Path) -> "PictureModel":
         """Open a model folder, a run folder (its `model`), a checkpoint of a run (its averaged weights), a model of the
         package by its name, or `hf://OWNER/NAME` from the hub. The model is on the CPU, in evaluation mode.
@@ -180,7 +182,8 @@ class PictureModel(DiffusionModel, Displayed):
             if path.exists() or not hub.REPO_ID.fullmatch(str(folder)):
                 raise
             raise InputError(f"there is no folder {folder}: a model of the hub would be hf://{folder}") from error
-        model = cls(*_parse_config(data, path / "config.json"))
+        with torch.random.fork_rng(devices=[]):  # of the initial weights
+            model = cls(*_parse_config(data, path / "config.json"))
         if model.prior is not None:
             numbers = {name: tensors.pop(PRIOR_PREFIX + name).float() for name in model.prior.state_dict()}
             model.prior.load_state_dict(numbers, assign=True)
@@ -200,7 +203,8 @@ class PictureModel(DiffusionModel, Displayed):
         checkpoint.check_size(folder / "ema.safetensors", expected)
         tensors = found.read_tensors("ema")
         checkpoint.check_tensors(tensors, expected, folder)
-        model = cls(config)
+        with torch.random.fork_rng(devices=[]):
+            model = cls(config)
         model.net.load_state_dict(tensors)
         model.hash = found.parts["ema"][1]
         if model.text_encoder is not None:

@@ -17,6 +17,7 @@ from ..io.units import parse_count, parse_duration, parse_size
 from ..models.classifier import PictureClassifier
 from ..models.registry import OWN_NAME_HINT, TASKS
 from ..models.task import Task, Upscale
+from ..team import torch_defaults
 from ..training import Progress, TrainOptions
 from ..training import train as train_run
 from ..training.noisy_classifier import ClassifierOptions, classifier_data, fit_classifier
@@ -135,6 +136,7 @@ def train(
     return Run(folder)
 
 
+@torch_defaults()
 def train_classifier(
     source: str | Path,
     out: str | Path | None = None,

@@ -45,8 +45,8 @@ def parse_colors(hex_codes: Sequence[str], pictures: Pictures) -> Colors:
         rows.append([int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     if not 1 <= len(rows) <= MAX_COLORS:
         raise InputError(f"a palette must have 1 to {MAX_COLORS} colors, got {len(rows)}")
-    rgb = torch.tensor(rows)
-    return rgb if pictures.mode.startswith("RGB") else rgb @ torch.tensor(LUMA_WEIGHTS)[:, None]
+    rgb = torch.tensor(rows, dtype=torch.float32, device="cpu")
+    return rgb if pictures.mode.startswith("RGB") else rgb @ rgb.new_tensor(LUMA_WEIGHTS)[:, None]
 
 
 def format_colors(pixels: Float[Tensor, "n 3"]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..models.classifier import PictureClassifier
 from ..models.context import Attributes, Label
 from ..models.picture_model import PictureModel, load
-from ..team import best_device
+from ..team import best_device, torch_defaults
 from .base_guide import BASE, adapt_guide, load_base
 from .color import read_colors
 from .gallery import Gallery
@@ -17,6 +17,7 @@ from .steering import GuidanceModels, make_steering
 ModelSource = PictureModel | str | Path
 
 
+@torch_defaults()
 def draw(
     model: ModelSource,
     n: int = 16,

@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
+from ..team import torch_defaults
 from .progress import STOP_SIGNALS
 
 
@@ -25,17 +26,12 @@ def preserve_global_state() -> Iterator[None]:
     that the result does not depend on it.
     """
     restore = [*_random_states(), *_accelerate_state(), *_signal_handlers()]
-    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    threads = torch.get_num_threads()
+    inference = torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext()
     try:
-        with ExitStack() as stack:
-            if torch.get_default_device().type != "cpu":  # a device context slows every call down: only where needed
-                stack.enter_context(torch.device("cpu"))
-            stack.enter_context(torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext())
-            stack.enter_context(torch.enable_grad())
-            torch.set_default_dtype(torch.float32)
+        with torch_defaults(), inference, torch.enable_grad():
             yield
     finally:
-        torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         for undo in restore:

@@ -27,7 +27,10 @@ class LossHistory:
     @classmethod
     def empty(cls, steps: int = 1000, history_size: int = 10) -> "LossHistory":
         """A history without losses, of a chain of `steps` steps, that keeps `history_size` losses per step."""
-        return cls(torch.zeros(steps, history_size, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64))
+        return cls(
+            torch.zeros(steps, history_size, dtype=torch.float64, device="cpu"),
+            torch.zeros(steps, dtype=torch.int64, device="cpu"),
+        )
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> "LossHistory":

@@ -87,7 +87,7 @@ class LogNormal:
         check_range("std", self.std, 0, above=True)
 
     def __call__(self, schedule: Schedule, batch_size: int, generator: torch.Generator) -> BatchTimes:
-        z = torch.randn(batch_size, generator=generator, dtype=torch.float64)
+        z = torch.randn(batch_size, generator=generator, dtype=torch.float64, device="cpu")
         return self._time_from_normal(schedule, z)
 
     def quantile(self, schedule: Schedule, u: BatchTimes) -> BatchTimes:
@@ -107,9 +107,11 @@ class Stratified:
     times: QuantileSampler = Steps()
 
     def __call__(self, schedule: Schedule, batch_size: int, generator: torch.Generator) -> BatchTimes:
-        u = (torch.arange(batch_size, dtype=torch.float64) + _draw_uniform(batch_size, generator)) / batch_size
-        return self.times.quantile(schedule, u[torch.randperm(batch_size, generator=generator)])
+        u = (
+            torch.arange(batch_size, dtype=torch.float64, device="cpu") + _draw_uniform(batch_size, generator)
+        ) / batch_size
+        return self.times.quantile(schedule, u[torch.randperm(batch_size, generator=generator, device="cpu")])
 
 
 def _draw_uniform(batch_size: int, generator: torch.Generator) -> Tensor:
-    return torch.rand(batch_size, generator=generator, dtype=torch.float64)
+    return torch.rand(batch_size, generator=generator, dtype=torch.float64, device="cpu")

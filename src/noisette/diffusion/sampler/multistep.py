@@ -168,7 +168,9 @@ def corrector_weights(h: Tensor, positions: Tensor) -> Tensor:
         right.append(phi * factorial / b1)
         factorial *= k + 1
         phi = phi / hh - 1 / factorial
-    return torch.linalg.solve(positions[None] ** torch.arange(len(positions))[:, None], torch.stack(right))
+    return torch.linalg.solve(
+        positions[None] ** torch.arange(len(positions), device=positions.device)[:, None], torch.stack(right)
+    )
 
 
 @dataclass(frozen=True)

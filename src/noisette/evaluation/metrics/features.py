@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ...data.pictures import MODE_CHANNELS, Pictures
 from ...errors import InputError
 from ...shapes import Images, UInt8Images
-from ...team import SINGLE_PROCESS, ProcessContext, best_device, map_batches
+from ...team import SINGLE_PROCESS, ProcessContext, best_device, map_batches, torch_defaults
 from .efficientnet import fuse_efficientnet
 
 Features = Float[Tensor, "b d"]
@@ -64,9 +64,10 @@ class EfficientNetExtractor:
     PREPROCESSING = "bicubic to 128, antialiased, clipped; over black and white if alpha; (x - 127) / 128; mean pool; 1"
 
     def __init__(self, device: torch.device | str | None = None) -> None:
-        theirs, weights = _load_efficientnet_lite0()
+        with torch_defaults(), torch.random.fork_rng(devices=[]):  # of the initial weights
+            theirs, weights = _load_efficientnet_lite0()
+            net = fuse_efficientnet(theirs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = best_device() if device is None else torch.device(device)
-        net = fuse_efficientnet(theirs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._net = net.to(self.device)
         digest = hashlib.sha256(weights + self.PREPROCESSING.encode()).hexdigest()
         self._hash = digest[:16]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...shapes import Images, UInt8Images
-from ...team import best_device
+from ...team import best_device, torch_defaults
 from .features import Features, batch_size, extract_features
 
 KernelSize = int | tuple[int, int]
@@ -219,7 +219,9 @@ def _load_weights(path: Path) -> tuple[InceptionV3, str]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a PyTorch file of tensors: {error}") from error
-    net, known = InceptionV3(), {}
+    with torch_defaults(), torch.random.fork_rng(devices=[]):  # of the initial weights
+        net = InceptionV3()
+    known = {}
     if isinstance(found, dict):
         known = {k: v for k, v in found.items() if not str(k).startswith(("fc.", "AuxLogits."))}
     wanted = net.state_dict()
