@@ -7,6 +7,8 @@ crash, a wrong number, or a change of global state.
 import json
 from pathlib import Path
 
+import pytest
+
 import forking
 from tiny_models import make_classifier, tiny
 
@@ -98,6 +100,7 @@ print("RESULT", json.dumps(result))
 """
 
 
+@pytest.mark.slow
 def test_default_dtype_device_and_random_state_are_the_callers(sprites: Path, tmp_path: Path) -> None:
     model = tiny("RGBA")
     model.save_pretrained(tmp_path / "model")

@@ -77,6 +77,16 @@ def test_arrays_of_either_layout_folders_and_runs(tmp_path: Path) -> None:
     assert in_run.settings["training"] == 72 and in_run.settings["held_out"] == 48
 
 
+def test_floats_may_be_compared_with_bytes() -> None:
+    """One of the two is floats: value_range is for that one."""
+    expected = measured(REAL[:40], REAL).model
+    for samples, reference in ((REAL[:40].float() / 255, REAL), (REAL[:40], REAL.double() / 255)):
+        found = measured(samples, reference, value_range=(0, 1)).model
+        assert (found.kid, found.memorized) == (expected.kid, expected.memorized)
+    with pytest.raises(InputError, match="neither samples nor reference is one: leave it out"):
+        measured(REAL[:40], REAL, value_range=(0, 1))
+
+
 @pytest.mark.parametrize(
     ("samples", "reference", "says"),
     [
