@@ -29,8 +29,9 @@ real = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
 
 def state():
     return {
-        "random": random.getstate(), "numpy": np.random.get_state()[1].tolist(), "torch": torch.get_rng_state().tolist(),
-        "dtype": torch.get_default_dtype(), "device": torch.get_default_device(), "threads": torch.get_num_threads(),
+        "random": random.getstate(), "numpy": np.random.get_state()[1].tolist(),
+        "torch": torch.get_rng_state().tolist(), "threads": torch.get_num_threads(),
+        "dtype": torch.get_default_dtype(), "device": torch.get_default_device(),
     }
 
 
