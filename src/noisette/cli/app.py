@@ -88,8 +88,8 @@ def noisette(
         typer.Option(
             "--trust-encoder",
             metavar="FOLDER|hf://OWNER/NAME",
-            help="Open this text encoder for models that were trained with it. The default encoder needs no trust. "
-            "Repeatable, allowed in any position.",
+            help="Open this text encoder for models that were trained with it. The default encoder is opened without "
+            "this option. Repeatable, allowed in any position.",
         ),
     ] = None,
 ) -> None:

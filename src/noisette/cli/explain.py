@@ -27,7 +27,7 @@ def explain(
 ) -> None:
     """Write a page that explains how this model turns noise into pictures, with its own pictures and numbers.
 
-    The page is one file without external resources. About a minute for 16×16 pictures on two free CPU cores.
+    The page is one file without external resources. It takes about a minute for 16×16 pictures on two free CPU cores.
     """
     from ..errors import InputError, lookup
     from ..report.explain import CHAPTERS, LESSONS, load_subject, render_lesson_page, render_lessons_page, render_report

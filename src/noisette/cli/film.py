@@ -90,7 +90,7 @@ def film(
 ) -> None:
     """Make an animation: of sampling, of a model during training, or of an interpolation between pictures.
 
-    A walk is a loop. Pixels are enlarged to squares, without smoothing.
+    Each pixel is enlarged to a square, without smoothing.
     """
     from ..data.png import write_png
     from ..models.picture_model import load

@@ -1,4 +1,4 @@
-"""noisette plan: estimate how much more training pictures would lower the loss."""
+"""noisette plan: estimate by how much additional training pictures would lower the loss."""
 
 import tempfile
 from pathlib import Path
@@ -43,9 +43,10 @@ def plan(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Estimate how much more training pictures would lower the loss, by training on a quarter, a half and all of them.
+    """Estimate by how much additional training pictures would lower the loss.
 
-    Trains six small models, two on each number of pictures, with equally many training images. None of them is kept.
+    Trains six small models with equally many training images: two on a quarter of the pictures, two on half and two on
+    all of them. None of them is kept.
     """
     if time_box is not None and images is not None:
         raise InputError("--for and --images both set the length of the training: give one of them")

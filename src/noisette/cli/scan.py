@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 MAX_LISTED = 12  # maximum length of a printed list
 
 FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Also read files and folders outside of SOURCE that links in it lead to.")
+    bool, typer.Option("--follow-links", help="Follow links in SOURCE that lead out of it, and read those files.")
 ]
 NearDuplicates = Annotated[
     float | None,
     typer.Option(
-        help="Near duplicates: RMS difference of two thumbnails below this fraction of their standard deviation, "
-        "0 (exact copies only) to 1. Default: 0.15, or less if most pictures of the set would form one group.",
+        help="Threshold of near duplicates: RMS difference of two 8×8 thumbnails, as a fraction of their standard "
+        "deviation, 0 (only exact copies) to 1. Default: 0.15, or less if most pictures would form one group.",
         show_default=False,
     ),
 ]
