@@ -59,7 +59,7 @@ def test_each_call_has_symbols_of_its_own() -> None:
     assert twice(torch.ones(2, 3)).shape == (3, 2)
 
 
-def test_what_has_no_letters_is_checked_too() -> None:
+def test_annotations_without_symbols_are_checked_too() -> None:
     assert doubled(torch.ones(1), 3).item() == 3  # an int is a float
     for words in ((1,), (torch.ones(1), "2"), (torch.ones(1), int)):
         with pytest.raises(WRONG):

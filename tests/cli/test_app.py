@@ -63,7 +63,7 @@ def test_wrong_commands_and_options_are_one_sentence(refused) -> None:
     assert "--out" in refused("sample", "x")
 
 
-def test_other_peoples_words() -> None:
+def test_option_names_of_other_trainers_are_translated() -> None:
     theirs = ["--train_data_dir=pics", "--resolution", "16", "--learning_rate=1e-4", "--pixel_art", "--seed", "1"]
     assert translate_arguments(theirs) == ["pics", "--size", "16", "--lr=1e-4", "--pixel-art", "--seed", "1"]
     assert translate_arguments(["--train_data_dir", "pics"]) == ["pics"]

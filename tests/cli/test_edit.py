@@ -341,7 +341,7 @@ def test_invert_prints_psnr_and_reconstructs(call, model, picture, tmp_path) -> 
 # ── hspace ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_hspace_finds_and_goes_along(call, model, sprites, tmp_path) -> None:
+def test_hspace_finds_directions_and_moves_along_them(call, model, sprites, tmp_path) -> None:
     result = call("edit", "hspace", model, "--out", tmp_path / "found", "-n", 5, "--steps", 2, "--components", 2,
                   "--without", sprites / "tool", "--with", sprites / "food", "--json")  # fmt: skip
     assert result.code == 2 and "words.png is a text file" in result.err

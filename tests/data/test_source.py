@@ -51,7 +51,7 @@ def test_the_sprites_course(tmp_path: Path) -> None:
     assert found.entries[3].name == "03" and found.entries[3].attributes == {}
 
 
-def test_labels_that_could_be_either_are_not_guessed(tmp_path: Path) -> None:
+def test_ambiguous_label_files_are_not_used(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.npy", sprites(4))
     saved(tmp_path / "labels_a.npy", np.arange(4))
     saved(tmp_path / "labels_b.npy", np.arange(4))

@@ -17,7 +17,7 @@ def test_layouts_and_ranges_lead_to_the_same_bytes() -> None:
     assert to_pixels(BYTES[:, 0]).shape == (5, 1, 9, 10)
 
 
-def test_what_is_refused_is_called_by_its_name() -> None:
+def test_messages_name_the_refused_argument() -> None:
     for pictures, value_range, says in (
         (BYTES.float() / 255, None, "samples are float32: give value_range"),
         (BYTES.float(), (0.0, 1.0), "samples must lie between 0.0 and 1.0"),

@@ -28,7 +28,7 @@ def test_the_inverse_is_moore_and_penroses(operator, channels):
     torch.testing.assert_close((operator(operator.pinv(y)) * back).sum(), (y * operator(operator.pinv(back))).sum())
 
 
-def test_what_each_of_them_keeps():
+def test_mask_keeps_known_pixels_and_average_pool_the_means():
     assert torch.equal(Mask(KNOWN)(X)[:, :, KNOWN[0, 0] == 1], X[:, :, KNOWN[0, 0] == 1])
     assert AveragePool(4)(X)[1, 2, 1, 2] == pytest.approx(X[1, 2, 4:, 8:].mean())
 

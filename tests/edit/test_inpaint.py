@@ -26,7 +26,7 @@ def test_known_pixels_stay_and_the_others_differ_by_seed(way, sampler) -> None:
 
 
 @pytest.mark.parametrize(("way", "rounds"), [(inpaint_repaint, 10), (inpaint_ddnm, 10)])
-def test_what_is_filled_in_fits(way, rounds) -> None:
+def test_inpainted_pixels_have_the_conditional_distribution(way, rounds) -> None:
     """A row of pixels, each like its neighbor: the two in the gap are drawn from what the known ones leave open."""
     place = torch.arange(6.0, dtype=torch.float64)
     cov = torch.exp(-(place[:, None] - place).abs() / 8)

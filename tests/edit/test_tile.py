@@ -34,7 +34,7 @@ def test_the_seam_score_is_about_one_where_there_is_no_seam() -> None:
 
 @pytest.mark.parametrize("sampler", [DDIM(), DDPM(), Heun(), DPMSolver2M()])
 @pytest.mark.parametrize(("x", "y"), [(True, False), (False, True), (True, True)])
-def test_rolled_pictures_go_on_at_their_other_side(sampler, x, y) -> None:
+def test_samples_of_a_seamless_denoiser_have_no_seam(sampler, x, y) -> None:
     """The optimal denoiser of pictures with seams generates pictures without, in the requested axes."""
     d = Correlated(Cosine(), grain())
     grid, z = karras(d.schedule, 30), torch.randn(64, 1, 8, 8, dtype=torch.float64)

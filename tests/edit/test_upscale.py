@@ -37,7 +37,7 @@ def test_with_an_optimal_denoiser_the_result_is_nearer_than_repeated_pixels() ->
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-def test_brought_within_range_it_still_agrees(alpha) -> None:
+def test_project_to_range_keeps_the_block_means(alpha) -> None:
     """And what was within it stays as it was."""
     shrink, truth = AveragePool(2), torch.rand(5, 4, 8, 8, dtype=torch.float64) * 2 - 1
     if alpha:

@@ -248,7 +248,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("part", "change", "words"), WRONG, ids=[str(i) for i in range(len(WRONG))])
-def test_what_has_no_like_here(part: str, change: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_diffusers_settings_without_an_equivalent_are_refused(
+    part: str, change: dict[str, Any], words: str, tmp_path: Path
+) -> None:
     folder = written(tmp_path / "theirs", unet())
     edit(folder, part, **change)
     with pytest.raises(InputError, match=words):

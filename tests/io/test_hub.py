@@ -150,7 +150,7 @@ def test_an_unreachable_hub_is_one_sentence(tmp_path: Path):
     assert done.returncode == 2 and "cannot be reached" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
-def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_hub_names_are_refused_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The tests run with HF_HUB_OFFLINE=1: hub names raise one sentence, and local paths do not use the hub."""
     with pytest.raises(InputError, match=r"cannot be reached for me/sprites.*HF_HUB_OFFLINE is set"):
         load("hf://me/sprites")

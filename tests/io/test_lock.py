@@ -147,7 +147,7 @@ def test_a_dead_owner_is_recognized_by_name(tmp_path: Path, monkeypatch: pytest.
                 RunLock(tmp_path).__enter__()
 
 
-def test_by_name_a_lock_without_an_owner_is_free_if_nobody_signs_it(
+def test_without_flock_a_lock_without_an_owner_is_free_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process was killed before it could sign, or is about to sign. How old the file is says nothing."""
@@ -180,7 +180,7 @@ def test_by_name_a_lock_holds_when_the_clock_is_set(tmp_path: Path, monkeypatch:
         assert not is_locked(tmp_path)
 
 
-def test_who_holds_it_is_known_while_it_does(tmp_path: Path, head: str) -> None:
+def test_the_owner_is_known_while_it_holds_the_lock(tmp_path: Path, head: str) -> None:
     assert find_owner(tmp_path / "none") is None
     with process(head + HOLD, tmp_path) as other:
         found = find_owner(tmp_path)

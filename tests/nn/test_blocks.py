@@ -17,7 +17,7 @@ CASES = [(32, 0, 32), (32, 16, 64), (16, 0, 64), (32, 16, 48)]  # channels of x,
 @pytest.mark.parametrize("modulation", ["shift", "scale_shift"])
 @pytest.mark.parametrize("widths", CASES, ids=str)
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_one_step_is_many(
+def test_a_fused_residual_block_equals_its_parts(
     widths: tuple[int, int, int], modulation: Literal["shift", "scale_shift"], dropout: float
 ) -> None:
     one, two, outs = widths

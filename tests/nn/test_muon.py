@@ -81,7 +81,7 @@ def test_narrow_weights_norms_biases_and_embeddings_are_left_to_adam() -> None:
     assert not any("label" in name or "norm" in name or "conv_out" in name for name in found)
 
 
-def test_it_goes_on_bit_for_bit_and_refuses_what_is_not_its_own() -> None:
+def test_muon_resumes_bit_for_bit_and_refuses_a_foreign_state() -> None:
     def made() -> tuple[nn.Sequential, Muon, dict[str, nn.Parameter]]:
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(4, 16, 3, padding=1), nn.SiLU(), nn.Conv2d(16, 4, 3, padding=1))

@@ -85,7 +85,7 @@ def test_the_null_embedding_is_trained() -> None:
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0
 
 
-def test_parts_are_forgotten_apart() -> None:
+def test_fields_of_a_condition_are_dropped_separately() -> None:
     cond = Condition(label=torch.tensor([1, 2]), tokens=tokens(2, 2), image=torch.zeros(2, 1, 8, 8))
     assert cond.droppable_fields == ("label", "tokens")
     some = cond.drop(torch.tensor([True, False]), "tokens")

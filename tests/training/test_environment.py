@@ -32,7 +32,7 @@ def test_settings_of_accelerate_change_nothing(sprites: Path, tmp_path: Path, mo
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_what_a_launcher_sets_is_told_from_what_is_left_of_one(monkeypatch: pytest.MonkeyPatch):
+def test_variables_of_a_launcher_are_distinguished_from_leftover_ones(monkeypatch: pytest.MonkeyPatch):
     for name in LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     assert launched_processes() == (0, 1)

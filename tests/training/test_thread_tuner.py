@@ -118,7 +118,7 @@ def test_all_threads_unless_fewer_are_clearly_faster(other: float, fastest: int)
     assert trial.fastest() == fastest
 
 
-def test_the_plan_is_of_the_threads_that_are_fastest(sprites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_plan_uses_the_fastest_number_of_threads(sprites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     torch.set_num_threads(2)
     taken, data = [], prepare(sprites, tmp_path / "data")
     step = TrialStep(build_recipe("tiny", data, TrainOptions(preset="tiny", images=8)), "fp32", torch.device("cpu"), 8)

@@ -40,7 +40,7 @@ def test_the_default_is_the_real_one(encoder: TextEncoder) -> None:
         find_encoder(replace(wording, files_sha256="0" * 64))
 
 
-def test_it_answers_as_documented(encoder: TextEncoder) -> None:
+def test_embeddings_equal_sentence_transformers(encoder: TextEncoder) -> None:
     """sentence-transformers' own recipe, done by hand on a padded batch: mean over the mask, then length 1."""
     from transformers import AutoModel, AutoTokenizer
 

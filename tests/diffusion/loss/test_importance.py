@@ -48,7 +48,7 @@ def test_then_in_proportion_to_the_second_moment():
     torch.testing.assert_close(counts.double(), expected, rtol=0, atol=0.01)
 
 
-def test_the_mean_stays_and_the_luck_goes():
+def test_importance_sampling_keeps_the_mean_and_lowers_the_variance():
     loss, every = loss_with_history()
     plain = loss.loss(steep, zeros(STEPS), every, zeros(STEPS))
     drawn = loss.times(CHAIN, 5000, make_generator("t"))
@@ -61,7 +61,7 @@ def test_the_mean_stays_and_the_luck_goes():
     )
 
 
-def test_what_is_seen_are_the_losses_before_their_weight():
+def test_the_history_records_unweighted_losses():
     loss, every = loss_with_history()
     again = loss.with_batch(every, loss(steep, zeros(STEPS), every, zeros(STEPS)))
     torch.testing.assert_close(again.loss_history.history, loss.loss_history.history)

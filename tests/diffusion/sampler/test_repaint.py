@@ -65,7 +65,7 @@ def test_rounds_bring_the_unknown_pixels_into_line():
     assert means[1] < means[10] - 0.05
 
 
-def test_all_known_or_nothing_known():
+def test_masks_of_all_ones_and_of_all_zeros():
     schedule, grid, z = Cosine(), trailing(6), torch.randn(1, 2, 4, 4)
     d = gaussian(schedule)
     every = Repaint(DDIM(), PHOTO, torch.ones(1, 1, 4, 4), 4)

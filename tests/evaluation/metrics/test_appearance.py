@@ -46,7 +46,7 @@ def test_each_kind_of_degradation_shows_in_its_aspect(reference: Appearance, asp
     assert f"{aspect} {bad.aspects[aspect]:.1f}" in str(bad)
 
 
-def test_missing_energy_is_no_noise(reference: Appearance) -> None:
+def test_blur_does_not_count_as_detail(reference: Appearance) -> None:
     blurred = torch.nn.functional.avg_pool2d(sprites(600, "more"), 3, 1, 1)
     distance = reference.distance(KIND.decode(blurred))
     assert distance.aspects["detail"] == 0 and distance.aspects["alpha"] > 1

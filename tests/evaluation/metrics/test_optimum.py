@@ -48,7 +48,7 @@ def test_noise_that_a_schedule_does_not_reach_is_left_out() -> None:
         compare_with_optimum(gaussian(Cosine()), BANK, BANK[:0], OTHERS)
 
 
-def test_it_is_drawn(tmp_path) -> None:
+def test_the_comparison_is_plotted(tmp_path) -> None:
     levels = compare_with_optimum(gaussian(VarianceExploding()), BANK, BANK[:8], OTHERS[:8])
     errors = {name: [getattr(level, name) for level in levels] for name in STYLES}
     plot_optimum(tmp_path / "a.png", [level.ratio for level in levels], errors, "a title")

@@ -19,7 +19,7 @@ def test_pictures_of_the_same_kind_lie_inside():
     assert span.residual_rms(bars(20, "other")) < 1e-9
 
 
-def test_noise_lies_outside():
+def test_noise_has_a_residual_outside_the_subspace():
     span, clean = PCASubspace.fit(bars(50, "one")), bars(200, "other")
     noisy = (clean + 10 * torch.randn(clean.shape, generator=make_generator("noise"))).round().to(torch.uint8)
     assert span.residual_rms(noisy) == pytest.approx(10 / 255 * (62 / 64) ** 0.5, rel=0.03)

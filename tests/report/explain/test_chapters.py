@@ -184,7 +184,7 @@ def test_without_added_noise_trajectories_converge(subject: Subject) -> None:
     assert found.diversity("ddpm") == pytest.approx(float(x.var(0, correction=0).mean().sqrt()))
 
 
-def test_the_collapse_is_to_the_average() -> None:
+def test_without_added_noise_samples_collapse_to_the_mean() -> None:
     """Where everything is known: pictures N(0.3, 0.5²). With the noise they have that deviation; without it, none."""
     exact = GaussianDenoiser(Cosine(), torch.tensor(0.3), torch.tensor(0.5))
     grid = torch.linspace(1, 0, 201, dtype=torch.float64)
@@ -208,7 +208,7 @@ def test_samplers_race_from_one_noise(subject: Subject) -> None:
     assert found.rms_distance("ddim", 3) == pytest.approx(float(apart.norm()) / apart.numel() ** 0.5)
 
 
-def test_growth_is_what_the_run_left(subject: Subject, run: Path) -> None:
+def test_growth_is_read_from_the_sample_sheets_of_the_run(subject: Subject, run: Path) -> None:
     found = growing.load_sample_history(run / "samples", subject.model.pictures)
     paths = sorted((run / "samples").glob("*.png"))
     assert found.images_seen == [int(p.stem) for p in paths] and len(paths) >= 2

@@ -53,7 +53,7 @@ def test_a_chain_that_is_too_short_draws_another_distribution() -> None:
     assert abs(float(short.std()) - 0.5) > 5 * abs(float(long.std()) - 0.5)
 
 
-def test_what_is_not_brought_back_is_black() -> None:
+def test_values_that_are_not_rescaled_are_black() -> None:
     pixels = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
     kind = Pictures("L", 8, 8)
     broken = kind.decode(misread_range(kind.encode(pixels)))

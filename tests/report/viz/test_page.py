@@ -48,7 +48,7 @@ def test_words_from_outside_are_words() -> None:
     assert {"h1", "h2", "p", "table", "img", "figcaption"} <= set(tags.seen)
 
 
-def test_pictures_are_inside_and_whole(tmp_path) -> None:
+def test_pictures_are_embedded_in_the_page(tmp_path) -> None:
     image = Image.new("RGB", (5, 4), (1, 2, 3))
     write_page(tmp_path / "page.html", render_page("A page", figure(image, "five by four", width=50)))
     document = (tmp_path / "page.html").read_text(encoding="utf-8")

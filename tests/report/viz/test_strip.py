@@ -39,7 +39,7 @@ class Knows:
 
 @pytest.mark.parametrize("schedule", [VarianceExploding(), Cosine()])
 @pytest.mark.parametrize("sampler", [Heun(), DDIM()])
-def test_moments_pair_what_was_given_with_what_was_seen(schedule, sampler) -> None:
+def test_frames_pair_x_t_with_the_prediction_for_it(schedule, sampler) -> None:
     grid = karras(schedule, 6) if isinstance(schedule, VarianceExploding) else trailing(6)
     noise = Seeded([1, 2])
     x = noise(torch.empty(2, 3, 8, 8)) * schedule(grid[0])[1].float()
@@ -104,7 +104,7 @@ def test_a_contact_sheet_has_a_row_for_each_noise() -> None:
      (999, "999"), (1200, "1.2k"), (99_700, "100k"), (812_000, "812k"), (999_600, "1M"), (3.4e6, "3.4M"),
      (float("inf"), "inf")],
 )  # fmt: skip
-def test_short(number: float, text: str) -> None:
+def test_numbers_in_short_form(number: float, text: str) -> None:
     assert format_short(number) == text
 
 
