@@ -43,6 +43,11 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
+def cache_path() -> Path:
+    """Where the compiled kernels are kept."""
+    return cache.cache_folders()[0] / library.library_name(library.NATIVE_FLAGS)
+
+
 def calls(compiler: Path) -> int:
     log = Path(f"{compiler}.log")
     return sum(line.endswith(".so") for line in log.read_text().splitlines()) if log.exists() else 0
@@ -73,7 +78,7 @@ def test_compiles_once_and_prints_one_line(compiler: Path, build: Callable[[], B
     (line,) = first.stderr.splitlines()
     assert line.startswith("compiling the CPU kernels, once for this machine: ~") and line.endswith(" s")
     assert second == Built(True, first.description, "")
-    path = library.cache_path(library.NATIVE_FLAGS)
+    path = cache_path()
     assert cache.is_intact(path) and path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
     assert {p.suffix for p in path.parent.iterdir()} == {".so", ".sha256", ""} and len(list(path.parent.iterdir())) == 3
 
@@ -81,7 +86,7 @@ def test_compiles_once_and_prints_one_line(compiler: Path, build: Callable[[], B
 @pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "no checksum", "group-writable", "link"])
 def test_what_is_damaged_is_compiled_anew(compiler: Path, build: Callable[[], Built], damage: str) -> None:
     build()
-    path = library.cache_path(library.NATIVE_FLAGS)
+    path = cache_path()
     data = path.read_bytes()
     if damage in ("truncated", "empty", "flipped"):
         path.unlink()  # this process has the file mapped
@@ -104,7 +109,7 @@ def test_what_is_damaged_is_compiled_anew(compiler: Path, build: Callable[[], Bu
 def test_a_library_that_lacks_a_function_is_compiled_anew(compiler: Path, build: Callable[[], Built]) -> None:
     """As one that another compiler or another version made, whole and with its checksum."""
     build()
-    path = library.cache_path(library.NATIVE_FLAGS)
+    path = cache_path()
     data, source = path.read_bytes(), path.with_suffix(".c")
     source.write_text("int norm_work(void) { return 0; }")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(source.with_suffix(".other")), str(source)], check=True)
@@ -128,7 +133,7 @@ def write_foreign_library(path: Path) -> None:
 @pytest.mark.parametrize("shared", [0o1777, 0o777])
 def test_what_another_user_planted_is_not_loaded(compiler: Path, build: Callable[[], Built], shared: int) -> None:
     """A cache folder that several users share: another one makes noisette's folder first, checksum and all."""
-    path = library.cache_path(library.NATIVE_FLAGS)
+    path = cache_path()
     path.parent.mkdir(parents=True)
     path.parent.parent.chmod(shared)
     write_foreign_library(path)
@@ -141,7 +146,7 @@ def test_what_another_user_planted_is_not_loaded(compiler: Path, build: Callable
 
 
 def test_a_folder_that_others_can_write_to_is_not_trusted(compiler: Path) -> None:
-    folder = library.cache_path(library.NATIVE_FLAGS).parent
+    folder = cache_path().parent
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     with pytest.raises(PermissionError, match=r"others can write to .*: chmod go-w "):

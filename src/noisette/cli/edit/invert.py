@@ -41,6 +41,7 @@ def invert(
     """Find the noise of a picture by running the sampler backwards; then sample from it with the same and other labels.
 
     Writes PICTURE-back.png, PICTURE-LABEL.png, and grid.png with the picture first. Prints the reconstruction's PSNR.
+    No noise is added, so there is no --eta and no --temperature.
     """
     import torch
 

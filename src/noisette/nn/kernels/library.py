@@ -123,11 +123,6 @@ def library_name(machine_flags: Sequence[str]) -> str:
     return f"kernels-{hashlib.sha256(bytes(0).join([*sources, ' '.join(build).encode()])).hexdigest()[:16]}.so"
 
 
-def cache_path(machine_flags: Sequence[str]) -> Path:
-    """Where the kernels compiled with these flags are kept, if the user's cache folder can be trusted."""
-    return cache.cache_folders()[0] / library_name(machine_flags)
-
-
 def load_library(path: Path) -> ctypes.CDLL:
     """The compiled functions, with the types of their arguments. OSError for a library that lacks one of them."""
     library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
