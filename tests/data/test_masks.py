@@ -329,6 +329,77 @@ def test_masks_in_black_and_white_are_taken(masked: Path, tmp_path: Path, mode: 
     assert 0.05 < (np.asarray(data.masks) >= 128).mean() < 0.6
 
 
+CLASS_COLORS = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+
+
+def write_classes(root: Path, kind: str) -> Path:
+    """A set whose masks hold classes or objects in areas of 8×8 pixels, stored in several ways."""
+    for i in range(12):
+        rng = np.random.default_rng(i)
+        put(root / "images" / f"{i}.png", encoded(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)))
+        few = np.kron(rng.permutation(np.resize(np.arange(4), 16)).reshape(4, 4), np.ones((8, 8))).astype(np.uint8)
+        many = np.kron(rng.choice(151, (4, 4)), np.ones((8, 8))).astype(np.uint16)
+        clear = np.where(few > 0, 255, 0).astype(np.uint8)
+        palette = Image.fromarray(few, "P")
+        palette.putpalette(CLASS_COLORS.tobytes())
+        image, options = {
+            "150 classes": (Image.fromarray(many.astype(np.uint8)), {}),
+            "high ids in 16 bits": (Image.fromarray(np.where(many > 0, many + 40000, 0).astype(np.uint16)), {}),
+            "colors in a JPEG": (Image.fromarray(CLASS_COLORS[few]), {"quality": 95}),
+            "grays in a JPEG": (Image.fromarray(few * 85), {"quality": 90}),
+            "colors in a lossy WebP": (Image.fromarray(CLASS_COLORS[few]), {"quality": 90}),
+            "colors in a lossless WebP": (Image.fromarray(CLASS_COLORS[few]), {"lossless": True}),
+            "colors around which is nothing": (Image.fromarray(np.dstack([CLASS_COLORS[few], clear])), {}),
+            "a palette with a transparent entry": (palette, {"transparency": 0}),
+        }[kind]
+        suffix = next((s for name, s in (("JPEG", ".jpg"), ("WebP", ".webp")) if name in kind), ".png")
+        (root / "masks").mkdir(exist_ok=True)
+        image.save(root / "masks" / f"{i}{suffix}", **options)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("150 classes", "hold the numbers .* and .* more, ids of classes"),
+        ("high ids in 16 bits", "hold the numbers 400.* more, ids of classes"),
+        ("colors in a JPEG", "JPEG or lossy WebP, .* save the masks as PNG"),
+        ("grays in a JPEG", "JPEG or lossy WebP, .* save the masks as PNG"),
+        ("colors in a lossy WebP", "JPEG or lossy WebP, .* save the masks as PNG"),
+        ("colors in a lossless WebP", "hold the colors #0000ff, #00ff00, #ff0000, ids of classes"),
+        ("colors around which is nothing", "hold the colors #0000ff, #00ff00, #ff0000, ids of classes"),
+        ("a palette with a transparent entry", "hold the colors #0000ff, #00ff00, #ff0000, ids of classes"),
+    ],
+)
+def test_classes_are_recognized_however_they_are_stored(tmp_path: Path, kind: str, message: str) -> None:
+    source = write_classes(tmp_path / "set", kind)
+    with pytest.raises(InputError, match=message):
+        prepare(source, tmp_path / "run", masks=True)
+    if "#ff0000" in message:
+        red = prepare(source, tmp_path / "red", masks=True, mask_value="#ff0000")
+        assert (np.asarray(red.masks) == 255).mean() == 1 / 4
+        whole = prepare(source, tmp_path / "any", masks=True, mask_value="any")
+        assert (np.asarray(whole.masks) == 255).mean() == 3 / 4
+    if "WebP, " in message:
+        with pytest.raises(InputError, match=message):
+            prepare(source, tmp_path / "run", masks=True, mask_value="any")
+
+
+@pytest.mark.parametrize("quality", [40, 95])
+def test_soft_masks_in_jpeg_are_black_and_white(tmp_path: Path, quality: int) -> None:
+    """Blurred widely, so that each level covers an area; or with sharp edges, which JPEG surrounds with noise."""
+    for i in range(12):
+        sharp = np.zeros((64, 64), np.uint8)
+        sharp[8:56, 4 + i : 40] = 255
+        wide = np.asarray(Image.fromarray(sharp).resize((4, 4)).resize((64, 64), Image.Resampling.BILINEAR))
+        for name, mask in (("sharp", sharp), ("wide", wide)):
+            put(tmp_path / name / f"{i}.png", encoded(np.full((64, 64, 3), 10 * i, np.uint8)))
+            Image.fromarray(mask).convert("RGB").save(tmp_path / name / f"{i}_mask.jpg", quality=quality)
+    for name in ("sharp", "wide"):
+        data = prepare(tmp_path / name, tmp_path / f"run-{name}", masks=True)
+        assert 0.2 < (np.asarray(data.masks) >= 128).mean() < 0.6
+
+
 @pytest.mark.parametrize("suffix", ["_mask", "-mask", "_masks", "_cp_masks", "_seg", " mask"])
 def test_names_of_masks(masked: Path, tmp_path: Path, suffix: str) -> None:
     flat = tmp_path / "flat"

@@ -3,7 +3,8 @@
 Masks in black and white (white is inside) are taken as they are, soft edges too; so are masks of 0 and 1, and masks
 with transparent pixels, in which opaque pixels are inside. Many tools write numbers instead: one for each class or
 each object, as gray levels, palette entries or colors. As black and white, these would be nearly black masks. They
-are recognized, and refused unless a `MaskValue` says which of them are inside.
+are recognized, and refused unless a `MaskValue` says which of them are inside. So are masks that are opaque in several
+colors, and those in JPEG or lossy WebP, whose numbers and colors are inexact: they can hold black and white only.
 """
 
 import re
@@ -23,8 +24,12 @@ from .masks import raise_if_any
 
 MaskValue = int | str  # the number that is inside, a color like "#ff0000", or ANY
 ANY = "any"  # everything but 0, and but black, is inside
-LOSSY_FORMATS = ("JPEG", "WEBP")  # cannot hold numbers: their values are inexact
-MAX_CLASSES = 64  # more different values are soft edges rather than classes
+LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")  # cannot hold numbers: their values are inexact
+LOSSLESS_WEBP = b"VP8L"  # the chunk that holds the pixels of a lossless WebP
+LOSSY_STEP = 8  # to which inexact values are rounded, so that an area has one value
+COLORFUL, COLORFUL_SHARE = 64, 1 / 200  # a lossy mask is in color if this share of its pixels has channels this far apart
+MAX_CLASSES = 64  # more different values are soft edges rather than classes, unless they fill areas with sharp edges
+SMALL_STEP = 8  # levels between neighbors in a soft edge that is wide
 GRAY_AREAS = 0.2  # share of grays in the areas of one value from which on they are classes rather than soft edges
 MAX_VALUES = 2**17  # different values that are counted: all of 16 bits, and enough to know numbers of 32 bits
 MAX_SHOWN = 4  # values in a message
@@ -42,6 +47,7 @@ class MaskPixels:
     white: int  # the value of white
     kind: MaskKind = "gray"
     lossy: bool = False
+    colors: Values | None = None  # of a mask with transparent pixels: COLOR_BIT + 0xRRGGBB where it is opaque, or 0
 
 
 def parse_mask_value(text: str) -> MaskValue:
@@ -65,7 +71,7 @@ def read_mask(data: bytes | Pixels, limits: Limits = DEFAULT_LIMITS) -> MaskPixe
     if not isinstance(data, bytes):
         return _from_pixels(data, lossy=False)
     with open_image(data, limits) as (image, _):
-        lossy = image.format in LOSSY_FORMATS or image.format == "MPO"
+        lossy = image.format in LOSSY_FORMATS and LOSSLESS_WEBP not in data[:4096]
         if image.mode.startswith("I;16") or image.mode == "I":
             image.load()
             return _from_samples(image)
@@ -91,12 +97,23 @@ def _from_samples(image: Image.Image) -> MaskPixels:
 def _from_pixels(pixels: Pixels, lossy: bool) -> MaskPixels:
     alpha = pixels[..., -1] if pixels.shape[2] in (2, 4) else None
     if alpha is not None and (alpha < 255).any():
-        return MaskPixels(alpha, 255)
-    if lossy or is_grayscale(pixels):
+        return MaskPixels(alpha, 255, lossy=lossy, colors=np.where(alpha == 255, COLOR_BIT | _pack_colors(pixels), 0))
+    if is_grayscale(pixels) or (lossy and not _is_colorful(pixels)):
         return MaskPixels(convert_mode(pixels, "L")[..., 0], 255, lossy=lossy)
+    packed = _pack_colors(pixels)
+    return MaskPixels(np.where(packed == 0, 0, packed | COLOR_BIT), COLOR_BIT | 0xFFFFFF, "color", lossy)
+
+
+def _pack_colors(pixels: Pixels) -> Values:
+    """The colors as 0xRRGGBB."""
     r, g, b = (convert_mode(pixels, "RGB")[..., i].astype(np.int32) for i in range(3))
-    packed = r << 16 | g << 8 | b
-    return MaskPixels(np.where(packed == 0, 0, packed | COLOR_BIT), COLOR_BIT | 0xFFFFFF, "color")
+    return r << 16 | g << 8 | b
+
+
+def _is_colorful(pixels: Pixels) -> bool:
+    """Whether a lossy picture is in color: its grays have slightly different channels."""
+    rgb = convert_mode(pixels, "RGB")
+    return bool((rgb.max(2) - rgb.min(2) >= COLORFUL).mean() > COLORFUL_SHARE)
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,8 @@ class MaskReading:
         if isinstance(self.value, int):
             return np.asarray(mask.values == self.value)
         color = int(self.value[1:], 16)
+        if mask.colors is not None:
+            return np.asarray(mask.colors == (COLOR_BIT | color))
         if mask.kind == "color":
             return np.asarray(mask.values == (COLOR_BIT | color))
         return np.asarray(mask.values * 0x010101 == color)
@@ -137,6 +156,8 @@ class MaskSurvey:
     numbered: int = 0  # of these, those whose values are 0, 1, …, k without a gap
     kinds: set[MaskKind] = field(default_factory=set)
     whites: set[int] = field(default_factory=set)
+    steps: Counter[int] = field(default_factory=Counter)  # differences between neighbors that are not equal
+    opaque_colors: set[int] = field(default_factory=set)  # of masks with transparent pixels
     lossy: bool = False
 
     def add(self, name: str, size: tuple[int, ...], mask: MaskPixels) -> None:
@@ -144,11 +165,15 @@ class MaskSurvey:
         if size != mask.values.shape:
             h, w = mask.values.shape
             self.size_mismatches.append(f"{name} ({size[1]}×{size[0]}, its mask {w}×{h})")
-        values, counts = np.unique(mask.values, return_counts=True)
+        stored = _round_lossy(mask)
+        values, counts = np.unique(stored, return_counts=True)
         if len(self.counts) < MAX_VALUES:
             self.counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-            inside, counts = np.unique(_inner_values(mask.values), return_counts=True)
-            self.areas.update(dict(zip(inside.tolist(), counts.tolist(), strict=True)))
+            _count(self.areas, _inner_values(stored))
+            steps = np.abs(np.diff(stored.astype(np.int64)))
+            _count(self.steps, steps[steps > 0])
+        if mask.colors is not None and len(self.opaque_colors) <= MAX_CLASSES:
+            self.opaque_colors.update(np.unique(mask.colors[mask.colors > 0]).tolist())
         self.masks += 1
         self.marked += int(values[-1]) > 0
         self.numbered += int(0 < int(values[-1]) == len(values) - int(values[0] == 0))
@@ -164,9 +189,16 @@ class MaskSurvey:
         """
         raise_if_any(location, "masks differ in size from their pictures", self.size_mismatches)
         marked = sorted(v for v in self.counts if v)
+        if self.lossy and (self.value is not None or self._are_numbers(marked)):
+            raise InputError(
+                f"masks of {location} are in JPEG or lossy WebP, which changes numbers and colors, and so can hold "
+                "black and white only: save the masks as PNG, from what they were made of"
+            )
+        if 1 < len(self.opaque_colors) <= MAX_CLASSES:
+            marked, self.kinds = sorted(self.opaque_colors), {"color"}
         if self.value is not None:
             return self._with_value(marked, location)
-        if marked in ([1], [255], [2**16 - 1]):
+        if not self.lossy and marked in ([1], [255], [2**16 - 1]):
             return MaskReading(is_binary=True)
         if self._are_numbers(marked):
             raise InputError(
@@ -190,22 +222,31 @@ class MaskSurvey:
 
     def _are_numbers(self, marked: list[int]) -> bool:
         """Whether the values are numbers of classes or objects rather than degrees from black to white."""
-        if self.lossy or not marked:
+        if not marked:
             return False
         if self.kinds != {"gray"}:
             return True
         white = max(self.whites)
+        gray = sum(n for v, n in self.areas.items() if 0 < v < white)  # soft edges are narrow, classes have an inside
+        fills_areas = gray > GRAY_AREAS * (gray + self.areas[white])
+        if self.lossy:
+            return 2 * marked[-1] >= white and fills_areas and not self._is_smooth(marked)
         if 2 * marked[-1] < white:
             return True
         if 1 < marked[-1] < white and 10 * self.numbered >= 9 * self.marked:
             return True
         if len(marked) > MAX_CLASSES:
-            return False
+            return fills_areas and not self._is_smooth(marked)
         low = sum(n for v, n in self.counts.items() if 0 < 2 * v < white)
         high = sum(n for v, n in self.counts.items() if 2 * v >= white)
-        gray = sum(n for v, n in self.areas.items() if 0 < v < white)  # soft edges are narrow, classes have an inside
         ids_and_void = 1 < len(marked) == marked[-2] + 1 and marked[-1] == white
-        return low > high or ids_and_void or gray > GRAY_AREAS * (gray + self.areas[white])
+        return low > high or ids_and_void or fills_areas
+
+    def _is_smooth(self, marked: list[int]) -> bool:
+        """Whether values mostly change by small steps, as where masks are blurred."""
+        level = 257 if max(self.whites) > 255 and all(v % 257 == 0 for v in marked) else 1  # of 8 bits, in 16
+        small = sum(step * n for step, n in self.steps.items() if step <= SMALL_STEP * level)
+        return 2 * small > sum(step * n for step, n in self.steps.items())
 
     def _describe(self, marked: list[int]) -> str:
         """The values in words: "the numbers 1, 2, 3 and 7 more"."""
@@ -214,6 +255,19 @@ class MaskSurvey:
         noun = "color" if "color" in self.kinds else "palette entry" if "palette" in self.kinds else "number"
         plural = noun if len(marked) == 1 else noun.replace("entry", "entrie") + "s"
         return f"the {plural} {shown}{more}" if marked else "only 0"
+
+
+def _round_lossy(mask: MaskPixels) -> Values:
+    """The values, rounded if they are inexact, so that each area has one."""
+    if not mask.lossy or mask.kind == "color" or mask.colors is not None:
+        return mask.values
+    return ((mask.values.astype(np.int64) + LOSSY_STEP // 2) // LOSSY_STEP * LOSSY_STEP).clip(0, mask.white)
+
+
+def _count(counter: Counter[int], values: np.ndarray) -> None:
+    """Add the values to the counter."""
+    found, counts = np.unique(values, return_counts=True)
+    counter.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
 
 def _inner_values(values: Values) -> np.ndarray:
