@@ -49,11 +49,76 @@ def test_split_folders_are_not_labels(tmp_path: Path, names: tuple[str, ...]) ->
         ("asl_alphabet_train", "asl_alphabet_test"),
         ("train", "test", "extra"),
         ("fold1", "fold2", "fold3"),
+        ("trainval", "test"),
+        ("development", "holdout"),
+        ("images_background", "images_evaluation"),
+        ("train2017", "val2017", "unlabeled2017"),
     ],
 )
 def test_splits_of_downloaded_sets_are_not_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
     found = open_source(folder(tmp_path, *(f"{n}/{c}/{i}.png" for n in names for c in ("cat", "dog") for i in "ab")))
     assert labels(found) == {"cat", "dog"} and "are splits of one set, not labels" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "note"),
+    [
+        # GTSRB and Fruits-360: other folders beside the splits
+        (
+            ("Train/cat/a.png", "Train/dog/b.png", "Test/c.png", "Meta/d.png"),
+            "the folders Test (1), Train (2) are splits",
+        ),
+        # Tiny ImageNet: pictures of val are in one folder
+        (
+            ("train/cat/images/a.png", "train/dog/images/b.png", "val/images/c.png", "test/images/d.png"),
+            "the folders test (1), train (2), val (1) are splits",
+        ),
+        # Kaggle's chest X-rays and malaria: the archive holds a copy of itself
+        (
+            tuple(f"{p}{s}/{c}/a.png" for p in ("", "set/") for s in ("train", "val", "test") for c in ("cat", "dog")),
+            "the folder set holds the same folders as the one around it",
+        ),
+        (
+            tuple(f"{p}{c}/a.png" for p in ("", "set/") for c in ("cat", "dog")),
+            "the folder set holds the same folders as the one around it",
+        ),
+        (("part_1/cat/a.png", "part_2/dog/b.png", "part_2/cat/c.png"), "the folders part_1 (1), part_2 (2) are parts"),
+    ],
+)
+def test_labels_of_downloaded_sets_with_more_folders(tmp_path: Path, files: tuple[str, ...], note: str) -> None:
+    found = open_source(folder(tmp_path, *files))
+    assert labels(found) <= {"cat", "dog", None} and {"cat", "dog"} <= labels(found)
+    assert all((e.label is None) == ("cat" not in e.name and "dog" not in e.name) for e in found.entries)
+    assert any(n.startswith(note) for n in found.notes)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("HAM10000_images_part_1", "HAM10000_images_part_2"),
+        ("images_001/images", "images_002/images"),
+        ("shard-0", "shard-1"),
+        ("100CANON", "101CANON"),
+    ],
+)
+def test_parts_of_a_set_are_not_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
+    found = open_source(folder(tmp_path, *(f"{n}/{i}.png" for n in names for i in "ab")))
+    assert labels(found) == {None} and "are parts of one set, not labels" in found.notes[0]
+
+
+def test_parts_of_img2dataset_are_not_labels_and_digits_are(tmp_path: Path) -> None:
+    parts = open_source(folder(tmp_path / "parts", *(f"{n:05d}/{n:05d}{i:04d}.png" for n in (0, 1) for i in (0, 1))))
+    assert labels(parts) == {None}
+    digits = open_source(folder(tmp_path / "digits", *(f"{n}/{i}.png" for n in range(3) for i in (0, 1))))
+    assert labels(digits) == {"0", "1", "2"}
+
+
+def test_letters_of_domains_are_labels(tmp_path: Path) -> None:
+    """As in the sets of CycleGAN."""
+    found = open_source(folder(tmp_path / "set", *(f"{s}{c}/0.png" for s in ("train", "test") for c in "AB")))
+    assert {e.name: e.label for e in found.entries} == {f"{s}{c}/0.png": c for s in ("train", "test") for c in "AB"}
+    one = open_source(folder(tmp_path / "one", "trainA/0.png", "trainB/0.png"))
+    assert labels(one) == {"trainA", "trainB"}
 
 
 @pytest.mark.parametrize("names", [("road_test", "car_test"), ("extra", "unlabeled"), ("crash_test", "train")])

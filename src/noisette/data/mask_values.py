@@ -27,7 +27,10 @@ ANY = "any"  # everything but 0, and but black, is inside
 LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")  # cannot hold numbers: their values are inexact
 LOSSLESS_WEBP = b"VP8L"  # the chunk that holds the pixels of a lossless WebP
 LOSSY_STEP = 8  # to which inexact values are rounded, so that an area has one value
-COLORFUL, COLORFUL_SHARE = 64, 1 / 200  # a lossy mask is in color if this share of its pixels has channels this far apart
+COLORFUL, COLORFUL_SHARE = (
+    64,
+    1 / 200,
+)  # a lossy mask is in color if this share of its pixels has channels this far apart
 MAX_CLASSES = 64  # more different values are soft edges rather than classes, unless they fill areas with sharp edges
 SMALL_STEP = 8  # levels between neighbors in a soft edge that is wide
 GRAY_AREAS = 0.2  # share of grays in the areas of one value from which on they are classes rather than soft edges
