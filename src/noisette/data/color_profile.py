@@ -32,6 +32,11 @@ def to_srgb(pixels: Pixels, profile: bytes) -> tuple[Pixels, str | None]:
     return np.concatenate([converted, pixels[..., channels:]], axis=2), name
 
 
+def fits_mode(profile: bytes, mode: str) -> bool:
+    """Whether a profile can be used for pictures of a mode: "L", "RGB" or "CMYK"."""
+    return _open_transform(profile, mode) is not None
+
+
 def cmyk_to_srgb(image: Image.Image, pixels: Pixels, profile: bytes) -> tuple[Pixels, str | None]:
     """The pixels of a CMYK image in sRGB, and the name of its profile.
 

@@ -8,6 +8,7 @@ from ..errors import InputError
 
 SEPARATORS = (",", ";", "\t", "|")
 EXCEL_SEPARATOR = re.compile(r"sep=(.)\r?\n")  # a first line that Excel writes and reads
+MAX_SHOWN = 200  # characters of the first line in a message
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 FALLBACK_ENCODING = "cp1252"  # of Windows in western Europe and America
 NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?|Unnamed: \d+_level_\d+)?")  # pandas' name of a column without one
@@ -35,6 +36,7 @@ def parse_csv(text: str, name_columns: tuple[str, ...], where: str) -> tuple[lis
     if marked := EXCEL_SEPARATOR.match(text):
         text, separator = text[marked.end() :], marked.group(1)
     else:
+        text = text.lstrip("\r\n")
         separator = _find_separator(text, name_columns)
     try:
         lines = [[cell.strip() for cell in line] for line in _read(text, separator)]
@@ -44,7 +46,8 @@ def parse_csv(text: str, name_columns: tuple[str, ...], where: str) -> tuple[lis
     while header and not header[-1]:
         header = header[:-1]
     if not set(name_columns) & set(header):
-        columns = f"it has {', '.join(header)}" if header else "it is empty"
+        shown = ", ".join(header)
+        columns = f"it has {shown[:MAX_SHOWN]}{'…' if len(shown) > MAX_SHOWN else ''}" if header else "it is empty"
         raise InputError(f"the first line of {where} must name a column {name_columns[0]}: {columns}")
     rows = [line for line in lines[1:] if any(line)]
     if all(len(line) == len(header) + 1 for line in rows) and any(line[-1] for line in rows):
@@ -65,7 +68,7 @@ def parse_csv(text: str, name_columns: tuple[str, ...], where: str) -> tuple[lis
 
 
 def _read(text: str, separator: str) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True))
 
 
 def _find_separator(text: str, name_columns: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from .arrays import parse_labels
-from .entry import normalize_name
+from .entry import DEFAULT_LIMITS, normalize_name
 from .metadata import MetadataRow
 
 DATASET_JSON = "dataset.json"
@@ -43,6 +43,8 @@ def parse_dataset_json(data: bytes, prefix: str, location: str) -> dict[str, Met
     if not isinstance(pairs, list) or not pairs:
         return {}
     where = f"{DATASET_JSON} of {location}"
+    if len(pairs) > DEFAULT_LIMITS.max_entries:
+        raise InputError(f"{where} has {len(pairs):,} labels, the maximum is {DEFAULT_LIMITS.max_entries:,}: pack less")
     if not all(isinstance(p, list | tuple) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
         raise InputError(f"the labels in {where} are not pairs of a file name and a label: pack the set again")
     names = [prefix + normalize_name(name).replace("\\", "/") for name, _ in pairs]

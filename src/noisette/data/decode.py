@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import UInt16, UInt32
 from PIL import Image, UnidentifiedImageError
 
-from .color_profile import cmyk_to_srgb, to_srgb
+from .color_profile import cmyk_to_srgb, fits_mode, to_srgb
 from .entry import DEFAULT_LIMITS, BadPicture, Limits, Pixels, ResizedPixels
 from .png_chunks import PNG_MAGIC, PngParts, split_png
-from .rejection import find_rejection, find_size_problem
+from .rejection import find_bomb, find_rejection, find_size_problem
 from .tiff_pages import PHOTOMETRIC, WHITE_IS_ZERO, count_pages, describe_samples
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
@@ -40,6 +40,7 @@ class DecodedPicture:
     pages: int = 1  # of a TIFF; only the first is decoded
     profile: str | None = None  # name of the color profile that the pixels were converted from
     brightest: int | None = None  # highest stored sample of a gray picture with more than 8 bits
+    profile_ignored: bool = False  # it has a color profile that cannot be used
 
 
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
@@ -59,12 +60,13 @@ def decode_raw(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
             pixels, brightest = _from_16_bit(read_samples(image), bits, image.info.get("transparency"))
         else:
             pixels = _to_uint8(image, bits)
-        name = None
+        name, ignored = None, False
         if profile:
+            ignored = not fits_mode(profile, "CMYK" if mode == "CMYK" else "L" if pixels.shape[2] <= 2 else "RGB")
             pixels, name = cmyk_to_srgb(image, pixels, profile) if mode == "CMYK" else to_srgb(pixels, profile)
     upright = np.ascontiguousarray(_apply_orientation(pixels, orientation))
     pages = count_pages(data) if format == "TIFF" else 1
-    return DecodedPicture(upright, format, mode, bits, animated, 0, pages, name, brightest)
+    return DecodedPicture(upright, format, mode, bits, animated, 0, pages, name, brightest, ignored)
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[I
         warnings.simplefilter("ignore")  # about large or truncated files: they are checked here
         try:
             with Image.open(io.BytesIO(png.data), formats=FORMATS) as image:
-                if problem := find_size_problem(*image.size, limits):
+                if problem := find_size_problem(*image.size, limits) or find_bomb(*image.size, len(data)):
                     raise BadPicture(problem)
                 yield image, png
         except BadPicture:
@@ -207,5 +209,7 @@ def _bits_per_sample(image: Image.Image, data: bytes) -> int:
 
 def _error_summary(error: Exception) -> str:
     """The first line of an exception of Pillow's."""
-    message = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    message = str(error).splitlines()[0][:120] if str(error) else "it is damaged"
+    if message.startswith("decoder error"):  # libtiff's and libwebp's
+        return "it is damaged, or compressed in a way that cannot be read: save it as PNG"
     return "it is truncated" if "truncated" in message.lower() else message

@@ -23,6 +23,7 @@ MAX_ARRAY_BYTES = 2**32  # maximum size of one unpacked array, in bytes
 MAX_COMPRESSION_RATIO = 100  # an array above SMALL_ARRAY_BYTES with a higher ratio is refused as a zip bomb
 SMALL_ARRAY_BYTES = 2**26
 SUFFIX = ".npy"
+MAX_HEADER_BYTES = 2**16  # of an array; NumPy reads it whole before it looks at it
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def _read_headers(archive: zipfile.ZipFile, location: str) -> Iterator[tuple[str
         if not member.filename.endswith(SUFFIX):
             continue
         with archive.open(member) as file:
+            start = file.read(12)  # the mark, the version, and the length of the header in 2 or 4 bytes
+            length = int.from_bytes(start[8:10] if start[6:7] == b"\1" else start[8:12], "little")
+            if length > MAX_HEADER_BYTES:
+                raise InputError(f"{member.filename} in {location} has a damaged header: save the arrays again")
+            file.seek(0)
             version = npy.read_magic(file)
             read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, _, dtype = read(file)

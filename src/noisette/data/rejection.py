@@ -4,8 +4,13 @@ import struct
 
 from .entry import Limits
 from .png_chunks import PNG_MAGIC
-from .tiff_pages import TIFF_MAGICS
+from .tiff_pages import TIFF_MAGICS, find_tiff_problem
 
+JPEG_MAGIC = b"\xff\xd8\xff"
+JPEG_SCAN = b"\xff\xda"  # the marker of a scan, which refines all pixels: encoders write about 10
+MAX_JPEG_SCANS = 100
+LARGE_PIXELS = 2**24  # from which on a file must have a byte for every so many pixels
+MAX_PIXELS_PER_BYTE = 4096  # four times what Deflate gives for 8 bits of one color
 IPHONE_CHUNK = b"CgBI"  # the first chunk of a PNG that Xcode has rewritten
 OTHER_KINDS = (  # beginnings of files that people take for pictures, and what they are
     (b"\0\0\1\0", "is a Windows icon (.ico): export it as PNG"),
@@ -26,7 +31,11 @@ def find_rejection(data: bytes, limits: Limits) -> str | None:
             return "is a PNG for iPhones, which other programs cannot read: convert it with xcrun pngcrush or sips"
         width, height = struct.unpack(">II", data[16:24])
         return find_size_problem(width, height, limits)
-    magics = (PNG_MAGIC, b"\xff\xd8\xff", b"BM", b"GIF8", *TIFF_MAGICS)
+    if data.startswith(JPEG_MAGIC) and (scans := _count_jpeg_scans(data)) > MAX_JPEG_SCANS:
+        return f"is a JPEG in {scans:,} scans, the maximum is {MAX_JPEG_SCANS}: save it again"
+    if data.startswith(TIFF_MAGICS) and (problem := find_tiff_problem(data)):
+        return problem
+    magics = (PNG_MAGIC, JPEG_MAGIC, b"BM", b"GIF8", *TIFF_MAGICS)
     if data.startswith(magics) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
         return None
     return _describe_other(data)
@@ -49,6 +58,21 @@ def _describe_other(data: bytes) -> str:
     if head and sum(c.isprintable() or c in "\t\r\n" for c in head) >= 0.99 * len(head) and b"\0" not in data[:4096]:
         return "is a text file, not a picture"
     return "is not in a supported format: use PNG, JPEG, WebP, BMP, GIF or TIFF"
+
+
+def _count_jpeg_scans(data: bytes) -> int:
+    """The scans of a JPEG. Only its first segments may hold the bytes of the marker as something else."""
+    position = 2
+    while data[position : position + 1] == b"\xff" and data[position : position + 2] != JPEG_SCAN:
+        position += 2 + max(2, int.from_bytes(data[position + 2 : position + 4], "big"))
+    return data.count(JPEG_SCAN, position)
+
+
+def find_bomb(width: int, height: int, size: int) -> str | None:
+    """Why a file of `size` bytes cannot hold so many pixels of a picture, or None."""
+    if width * height > max(LARGE_PIXELS, MAX_PIXELS_PER_BYTE * size):
+        return f"declares {width}×{height} pixels in {size:,} bytes: a decompression bomb"
+    return None
 
 
 def too_large_message(size: int, limits: Limits) -> str:

@@ -19,6 +19,8 @@ def describe_pictures(pictures: Sequence[ScannedPicture]) -> Iterator[str]:
     if profiles := Counter(p.profile for p in pictures if p.profile is not None):
         names = ", ".join(f"{name} ({n})" for name, n in profiles.most_common(3))
         yield f"pictures with a color profile, converted to sRGB: {profiles.total()}, {names}"
+    if ignored := sum(p.profile_ignored for p in pictures):
+        yield f"pictures with a color profile that is damaged or of another kind of picture, read as sRGB: {ignored}"
     deep = [(p.brightest, 2**p.bits - 1) for p in pictures if p.brightest is not None]
     if deep and all(brightest <= MAX_DARK_SHARE * white for brightest, white in deep):
         brightest, white = max(deep)

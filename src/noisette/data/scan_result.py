@@ -41,6 +41,7 @@ class ScannedPicture:
     pages: int = 1  # of a TIFF; only the first is used
     profile: str | None = None  # name of the color profile that it was converted from
     brightest: int | None = None  # highest stored sample of a gray picture with more than 8 bits
+    profile_ignored: bool = False  # it has a color profile that cannot be used
     only_color: int | None = None  # the packed RGBA of a picture of one color; 0: fully transparent
 
 

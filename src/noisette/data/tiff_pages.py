@@ -11,7 +11,9 @@ from itertools import islice
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SUBFILE_TYPE, BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLES_PER_PIXEL, SAMPLE_FORMAT = 254, 258, 262, 277, 339
 WHITE_IS_ZERO = 0  # a value of PHOTOMETRIC
-FLOATING_POINT = 3  # a value of SAMPLE_FORMAT
+SIGNED, FLOATING_POINT = 2, 3  # values of SAMPLE_FORMAT
+LISTS = (BITS_PER_SAMPLE, 273, 279, 324, 325, SAMPLE_FORMAT)  # fields with a number for each channel, strip or tile
+MAX_LISTED = 2**16  # numbers of such a field; decoders take a time that grows with their square
 REDUCED_OR_MASK = 0b101  # bits of SUBFILE_TYPE: a thumbnail or a transparency mask, no page of its own
 MAX_PAGES = 10_000  # pages are counted up to this number
 MAX_FIELDS = 128  # of a directory that are read
@@ -95,9 +97,27 @@ def describe_samples(data: bytes) -> str | None:
     except struct.error:
         return None
     number = f"{channels} channel{'s' if channels > 1 else ''}"
+    if kind == SIGNED:
+        return f"{number} of {bits} bits with a sign"
     if kind == FLOATING_POINT:
         return f"{number} of {bits}-bit floating-point numbers"
     return f"{number} of {bits} bits"
+
+
+def find_tiff_problem(data: bytes) -> str | None:
+    """Why the first page of a TIFF is refused before it is decoded; None: there is no reason."""
+    layout = find_layout(data)
+    try:
+        first = next(walk_directories(data, layout), None) if layout else None
+        if layout is None or first is None:
+            return None
+        if most := max((count for tag, _, count, _ in first.fields if tag in LISTS and count > MAX_LISTED), default=0):
+            return f"is a TIFF in {most:,} strips or tiles, the maximum is {MAX_LISTED:,}: save it again"
+        if read_largest(data, layout, first, SAMPLE_FORMAT, 0) == SIGNED:
+            return "holds numbers with a sign, for which black and white are not defined: save it with 8 or 16 bits"
+    except struct.error:  # damaged, which decoding finds
+        pass
+    return None
 
 
 def walk_directories(data: bytes, layout: ByteLayout) -> Iterator[Directory]:
