@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from noisette.data.decode import decode, from_array
 from noisette.data.entry import BadPicture, Limits
@@ -187,6 +188,77 @@ def test_impossible_sizes_are_refused_before_they_are_decoded() -> None:
     gif[6:10] = b"\0\x28\0\x28"  # 10,240 a side
     with pytest.raises(BadPicture, match="is 10240×10240: the maximum is 16384 pixels per side and 67 million in all"):
         decode(bytes(gif))
+
+
+def declare_jpeg_size(data: bytes, marker: bytes, side: int) -> bytes:
+    """The JPEG with another size in its header."""
+    at = data.index(marker)
+    return data[: at + 5] + struct.pack(">HH", side, side) + data[at + 9 :]
+
+
+def large_from_few_bytes() -> dict[str, tuple[bytes, str]]:
+    """Files of up to 4 MB that would take gigabytes, or many seconds, to decode; and why they are refused."""
+    small = Image.new("RGB", (64, 64))
+    progressive = declare_jpeg_size(encoded(small, "JPEG", progressive=True), b"\xff\xc2", 8000)
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    gif = bytearray(encoded(Image.new("P", (16, 16)), "GIF"))
+    gif[6:10] = struct.pack("<HH", 8000, 8000)
+    strips = [(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    strips += [(273, 4, 10**6, 8), (277, 3, 1, 1), (278, 4, 1, 1), (279, 4, 10**6, 8)]
+    fields = b"".join(struct.pack("<HHII", *field) for field in strips)
+    tiff = b"II*\0" + struct.pack("<IH", 8, len(strips)) + fields + bytes(4 + 4 * 10**6)
+    few_bytes = "declares 8000×8000 pixels in .* bytes: a decompression bomb"
+    return {
+        "scans": (progressive[:-2] + 3000 * scan + b"\xff\xd9", "is a JPEG in 3,0.. scans, the maximum is 100"),
+        "jpeg": (declare_jpeg_size(encoded(small, "JPEG"), b"\xff\xc0", 8000), few_bytes),
+        "webp": (encoded(Image.new("RGB", (8000, 8000)), "WEBP", lossless=True, quality=0, method=0), few_bytes),
+        "gif": (bytes(gif), few_bytes),
+        "png": (png(8000, 8000, 16, 6, b""), few_bytes),
+        "strips": (tiff, "is a TIFF in 1,000,000 strips or tiles, the maximum is 65,536"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["scans", "jpeg", "webp", "gif", "png", "strips"])
+def test_large_pictures_of_few_bytes_are_refused_before_they_are_decoded(kind: str) -> None:
+    data, reason = large_from_few_bytes()[kind]
+    tracemalloc.start()
+    start = time.process_time()
+    with pytest.raises(BadPicture, match=reason):
+        decode(data)
+    assert time.process_time() - start < 1 and tracemalloc.get_traced_memory()[1] < 2 * len(data) + 2**22
+    tracemalloc.stop()
+
+
+def test_the_bytes_of_a_scan_in_metadata_are_no_scan() -> None:
+    picture = Image.fromarray(noise(0, 16, 16))
+    commented = encoded(picture, "JPEG", comment=b"\xff\xda" * 5000)
+    assert np.array_equal(decode(commented).pixels, decode(encoded(picture, "JPEG")).pixels)
+    assert decode(encoded(picture, "JPEG", progressive=True)).pixels.shape == (16, 16, 3)
+
+
+def test_large_pictures_of_one_color_are_read() -> None:
+    """As PNG and TIFF, whose compression has a bound."""
+    blank = Image.new("L", (4200, 4200), 255)
+    for format, options in (("PNG", {}), ("TIFF", {"compression": "tiff_adobe_deflate"})):
+        assert decode(encoded(blank, format, **options)).pixels.min() == 255
+
+
+def test_numbers_with_a_sign_are_refused() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4), 251).save(buffer, "TIFF", tiffinfo={339: 2})
+    with pytest.raises(BadPicture, match="numbers with a sign"):
+        decode(buffer.getvalue())
+
+
+def test_a_color_profile_that_cannot_be_used_is_reported() -> None:
+    rgb, gray = Image.fromarray(noise(0, 8, 8)), Image.fromarray(noise(0, 8, 8, 1)[..., 0])
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for picture, profile, ignored in (
+        (rgb, srgb, False), (rgb, lab, True), (rgb, b"x" * 500, True), (rgb, srgb[:200], True), (gray, srgb, True),
+    ):  # fmt: skip
+        decoded = decode(encoded(picture, "PNG", icc_profile=profile))
+        assert decoded.profile_ignored == ignored and decoded.profile is None
 
 
 def test_a_format_off_the_list_is_not_tried() -> None:

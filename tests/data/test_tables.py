@@ -1,8 +1,11 @@
 """Metadata tables of pandas and spreadsheets, and the time and memory that parsing takes."""
 
 import json
+import struct
 import time
+import tracemalloc
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,11 @@ def read(root: Path, table: bytes, name: str = "metadata.csv") -> Source:
         PLAIN.replace(",", ";").replace("1.5", "1,5").encode("cp1252"),
         b"sep=;\r\n" + PLAIN.replace(",", ";").encode(),
         PLAIN.replace(",", "|").encode(),
+        ", ".join(["file_name", '"label"', "size"]).encode()
+        + b'\n"a.png", "Gr\xc3\xb6\xc3\x9fe", 1.5\nb.png, "na\xc3\xafve", 2\n',
+        b"\n\r\n" + PLAIN.encode(),
+        "\n".join(f"{i - 1 if i else 'index'}," + line for i, line in enumerate(PLAIN.splitlines())).encode(),
+        "\n".join(f"{i or 'ID'}," + line for i, line in enumerate(PLAIN.splitlines())).encode(),
         "\n".join(f"{line},," for line in PLAIN.splitlines()).encode() + b"\n,,,,\n,,,,\n",
         "\n".join(f"{i}," + line for i, line in enumerate(PLAIN.splitlines())).replace("0,", ",", 1).encode(),
         PLAIN.replace("file_name", "filename").encode(),
@@ -53,6 +61,27 @@ def test_all_encodings_and_separators_give_the_same_table(tmp_path: Path, table:
         ("a.png", "Größe", {"size": 1.5}),
         ("b.png", "naïve", {"size": 2.0}),
     ]
+
+
+def test_numbers_that_do_not_count_the_rows_are_attributes(tmp_path: Path) -> None:
+    found = read(tmp_path, b"file_name,id,frame\na.png,7,0\nb.png,8,1\n")
+    assert [e.attributes for e in found.entries] == [{"id": 7, "frame": 0}, {"id": 8, "frame": 1}]
+    counted = parse_metadata(b"file_name,id\na.png,1\nb.png,2\n", "metadata.csv", "here")
+    assert counted.notes == ("columns that number the rows in metadata.csv of here, left out: id",)
+
+
+def test_tables_of_another_name_are_reported(tmp_path: Path) -> None:
+    found = read(tmp_path, PLAIN.encode(), "labels.csv")
+    assert found.notes == (
+        "other files, ignored: 1 .csv",
+        "tables, not read: labels.csv; one of labels must be called metadata.csv and have a column file_name",
+    )
+
+
+def test_messages_are_short(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must name a column file_name: it has") as raised:
+        read(tmp_path, b"\0" * 10_000)
+    assert len(str(raised.value)) < 1000
 
 
 def test_guesses_and_ignored_columns_are_reported(tmp_path: Path) -> None:
@@ -128,8 +157,6 @@ def test_attributes_beyond_the_maximum_are_left_out(tmp_path: Path) -> None:
 
 
 def test_npz_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
-    import tracemalloc
-
     zeros = np.zeros((70, 1024, 1024), np.uint8)
     np.savez_compressed(tmp_path / "bomb.npz", images=zeros)
     np.savez_compressed(tmp_path / "extra.npz", images=noise(0, 40, 40)[None], extra=zeros)
@@ -139,6 +166,17 @@ def test_npz_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
         open_source(tmp_path / "bomb.npz")
     assert len(open_source(tmp_path / "extra.npz").entries) == 1
     assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+def test_npz_with_a_long_header_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """NumPy reads a header whole: 2 GB from an archive of 2 MB."""
+    with zipfile.ZipFile(tmp_path / "long.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 2**31) + b" " * 2**26)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"images\.npy in .* has a damaged header"):
+        open_source(tmp_path / "long.npz")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
 
 

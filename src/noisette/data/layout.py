@@ -9,13 +9,15 @@ from .caption_files import CaptionFiles, read_caption_files
 from .dataset_json import DATASET_JSON
 from .entry import DEFAULT_LIMITS, Entry, Limits, Source
 from .folder_labels import find_folder_labels
-from .listing import FileListing, is_picture
+from .listing import FileListing, format_names, is_picture
 from .masks import is_mask, pair_masks_by_name, pair_masks_by_table
-from .metadata import MetadataRow
+from .metadata import METADATA_FILES, NAME_COLUMN, MetadataRow
 from .own_files import exclude_run_folders, is_own_picture
 from .tables import Tables, read_dataset_json, read_tables
 from .tiff_stack import split_stacks
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".ods")
+MAX_KINDS = 8  # suffixes in a note
 NO_CAPTIONS = CaptionFiles({}, frozenset())
 
 
@@ -83,8 +85,21 @@ def _note_unlisted(listing: FileListing, tables: Tables, masks: bool) -> list[st
 
 
 def _note_other_files(names: Iterable[str]) -> list[str]:
-    others = Counter(PurePosixPath(n).suffix.lower() or n for n in names if not is_picture(n))
-    return ["other files, ignored: " + ", ".join(f"{n} {s}" for s, n in sorted(others.items()))] if others else []
+    """Notes on files that are not read; tables, which may be meant to give labels, by their names."""
+    names = [n for n in names if not is_picture(n)]
+    others = Counter(PurePosixPath(n).suffix.lower() or PurePosixPath(n).name for n in names)
+    notes = []
+    if others:
+        kinds = [f"{n} {s}" for s, n in sorted(others.items())]
+        notes.append(
+            "other files, ignored: " + ", ".join(kinds[:MAX_KINDS]) + (", …" if len(kinds) > MAX_KINDS else "")
+        )
+    if tables := sorted(n for n in names if n.lower().endswith(TABLE_SUFFIXES)):
+        notes.append(
+            f"tables, not read: {format_names(tables)}; one of labels must be called {METADATA_FILES[1]} and have a "
+            f"column {NAME_COLUMN}"
+        )
+    return notes
 
 
 def _make_masked_entries(listing: FileListing, tables: Tables | None, pictures: list[str]) -> tuple[Entry, ...]:

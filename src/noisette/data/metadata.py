@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 NAME_COLUMN, LABEL_COLUMN, TEXT_COLUMN = "file_name", "label", "text"
 NAME_COLUMNS = (NAME_COLUMN, "filename", "file", "path", "image", "image_path")  # the first that a table has
 TEXT_COLUMNS = (TEXT_COLUMN, "caption")
+ROW_NUMBER = re.compile(
+    r"index|idx|id|row|nr|no|#|level_\d+|unnamed.*", re.I
+)  # names of columns that may number the rows
 MAX_NUMBER = 1e30  # of an attribute; single precision holds it in any unit
 
 
@@ -120,13 +124,15 @@ def _classify_columns(
             is_numeric[column] = is_numeric.get(column, True) and number is not None
             if number is not None and abs(number) > MAX_NUMBER and math.isfinite(number):
                 too_large[column] = None
+    numbering = [c for c in is_numeric if is_numeric[c] and ROW_NUMBER.fullmatch(c) and _number_rows(records, c)]
     nameless = [c for c in is_numeric if not c.strip()]
     large = [c for c in too_large if is_numeric[c]]
-    left_out = {*nested, *nameless, *large}
+    left_out = {*nested, *nameless, *large, *numbering}
     notes = [
         f"{problem} in {where}, left out: {', '.join(sorted(names))}"
         for problem, names in (
             ("columns of lists or objects", nested),
+            ("columns that number the rows", numbering),
             (f"columns with numbers beyond {MAX_NUMBER:g}", large),
         )
         if names
@@ -134,6 +140,12 @@ def _classify_columns(
     if nameless:
         notes.append(f"columns without a name in {where}, left out: {len(nameless)}")
     return {c: numeric for c, numeric in is_numeric.items() if c not in left_out}, notes
+
+
+def _number_rows(records: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether a column counts the rows from 0 or 1, as the index of a table that was saved with it."""
+    numbers = [_to_number(record.get(column)) for record in records]
+    return any(numbers == list(range(start, start + len(records))) for start in (0, 1))
 
 
 def _to_number(value: Any) -> float | None:
