@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisette.data import open_source, prepare
-from noisette.data.attributes import MAX_COLUMNS, build_columns
+from noisette.data import open_source, prepare, scan
+from noisette.data.attributes import MAX_CATEGORIES, MAX_COLUMNS, build_columns
 from noisette.data.entry import Source
 from noisette.data.metadata import parse_metadata
 from noisette.errors import InputError
@@ -154,6 +154,18 @@ def test_attributes_beyond_the_maximum_are_left_out(tmp_path: Path) -> None:
     assert len(columns) == MAX_COLUMNS and notes == (
         f"attributes left out: 5, beyond {MAX_COLUMNS} words and numbers together",
     )
+
+
+def test_scan_reports_the_attributes_that_training_uses(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(MAX_CATEGORIES + 20)]
+    rows = "".join(f"{name},u{i},{i % 3}\n" for i, name in enumerate(names))
+    source = folder(tmp_path / "set", *names)
+    put(source / "metadata.csv", b"file_name,uid,kind\n" + rows.encode())
+    attributes, notes = scan(source).attributes
+    assert attributes == ["kind"] and notes == (
+        f"attribute uid, left out: it has {len(names)} different words, the maximum is {MAX_CATEGORIES}",
+    )
+    assert prepare(source, tmp_path / "run").pictures.attributes == ("kind",)
 
 
 def test_npz_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ Only a part of the calls is made; with NOISETTE_ALL=1, all of them (about 12,000
 """
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -76,6 +77,7 @@ class Target:
         assert self.request("GET", "/config")[0] == 200
         assert self.studio.process.poll() is None
         assert self.log.read_text().splitlines() == [] and self.visits == []
+        assert "Traceback" not in (errors := self.errors.read_text()), errors[:5000]
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +202,35 @@ def test_uploaded_files_reach_the_endpoints_that_take_files(target: Target) -> N
     assert "is not an upload" in call(target, load, json.dumps(["tiny", {"path": path, **META}, "vary"]))
     assert target.request("GET", f"/gradio_api/file={path}")[0] == 403
     Path(path).unlink()
+    target.require_unharmed()
+
+
+STRANGE = (
+    '""',
+    "null",
+    json.dumps("x" * 100_000),
+    '"a\\u0000b"',
+    '"\\u001b[2J<script>"',
+    "[" * 20 + "]" * 20,
+    '{"meta": {"_type": "gradio.FileData"}}',
+    '{"path": null, "url": "ftp://example.com/x"}',
+    "[[0, 0, 0], [0, 0, 0]]",
+    "-0.0",
+    "9" * 4000,
+)
+
+
+def test_values_of_other_types_are_refused_without_a_traceback(target: Target) -> None:
+    """Every endpoint, with values of other types than its inputs, and events that are none."""
+    functions, _ = endpoints(target)
+    for (function, value), event in zip(share(product(functions, STRANGE)), itertools.cycle(STRANGE), strict=False):
+        answer = call(target, function, f"[{','.join([value] * len(function['inputs']))}]", event)
+        assert len(answer) < 100_000
+    for unknown in ("-1", "100000", "1.5", "true", '"draw"'):
+        body = f'{{"data": [], "fn_index": {unknown}, "session_hash": "strange"}}'.encode()
+        assert target.request("POST", "/gradio_api/queue/join", body, **JSON)[0] == 400
+    for header in ({"Host": "[::1"}, {"Origin": "http://["}):
+        assert target.request("GET", "/config", **header)[0] in (403, 421)
     target.require_unharmed()
 
 

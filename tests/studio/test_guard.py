@@ -44,7 +44,9 @@ def test_ip_addresses_and_localhost_are_accepted_as_host(host: str) -> None:
     assert get(AccessGuard(everything), host=host)[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "]"]
+)
 def test_other_host_names_are_refused(host: str) -> None:
     assert get(AccessGuard(everything), host=host)[0] == 421
 

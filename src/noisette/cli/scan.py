@@ -123,9 +123,10 @@ def describe_scan(result: "ScanResult") -> Iterator[tuple[str, str]]:
         )
     if texts := sum(p.text is not None for p in result.pictures):
         yield "texts", f"{texts} of {len(result.pictures)}"
-    if attributes := sorted({a for p in result.pictures for a in p.attributes}):
+    attributes, attribute_notes = result.attributes
+    if attributes:
         yield "attributes", format_list(attributes, MAX_LISTED)
-    for note in result.notes:
+    for note in (*result.notes, *attribute_notes):
         yield "note", note
 
 

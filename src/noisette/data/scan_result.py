@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 
+from .attributes import build_columns
 from .color_mode import AlphaKind, choose_mode
 from .entry import AttributeValue, natural_sort_key
 from .mask_values import MaskReading
@@ -106,6 +107,12 @@ class ScanResult:
         """The number of pictures for each value of a key, the most frequent first."""
         return {str(k): n for k, n in Counter(map(key, self.pictures)).most_common()}
 
+    @property
+    def attributes(self) -> tuple[list[str], tuple[str, ...]]:
+        """The names of the attributes that training uses, and notes on those that it leaves out."""
+        columns, notes = build_columns([p.attributes for p in self.distinct])
+        return sorted({column.attribute for column in columns}), notes
+
     def to_json(self) -> dict[str, object]:
         """A summary as JSON types: counts, names of special pictures, and notes. Printed by `noisette scan --json`."""
         return {
@@ -116,7 +123,7 @@ class ScanResult:
             "mode": self.mode,
             "labels": self.labels,
             "unlabeled": sum(p.label is None for p in self.pictures),
-            "attributes": sorted({a for p in self.pictures for a in p.attributes}),
+            "attributes": self.attributes[0],
             "with_text": sum(p.text is not None for p in self.pictures),
             "sizes": self.count_by(lambda p: f"{p.width}×{p.height}"),
             "formats": self.count_by(lambda p: p.format),
@@ -134,7 +141,7 @@ class ScanResult:
             "mirror_share": None if self.mirror_share is None else round(self.mirror_share, 4),
             "flip_safe": self.is_flip_safe,
             "quarantined": [asdict(q) for q in self.quarantined],
-            "notes": list(self.notes),
+            "notes": [*self.notes, *self.attributes[1]],
         }
 
 

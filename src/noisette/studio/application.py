@@ -35,8 +35,16 @@ MAX_DIRECT, MAX_DIRECT_WAITING = 8, 64  # calls that do not go through the queue
 class RequestFilter:
     """ASGI middleware: only known routes and sessions, only checked bodies, a bounded number of direct calls."""
 
-    def __init__(self, app: App, uploads: UploadStore, listeners: Listeners, sessions: Container[str]) -> None:
-        self.app, self.uploads, self.listeners, self.sessions = app, uploads, listeners, sessions
+    def __init__(
+        self,
+        app: App,
+        uploads: UploadStore,
+        listeners: Listeners,
+        sessions: Container[str],
+        functions: Container[int] = (),
+    ) -> None:
+        self.app, self.uploads, self.listeners = app, uploads, listeners
+        self.sessions, self.functions = sessions, functions
         self.direct_calls, self.num_waiting = asyncio.Semaphore(MAX_DIRECT), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +57,7 @@ class RequestFilter:
             return
         if method == "POST" and path != UPLOAD_ROUTE:
             try:
-                receive = replay(check_body(await read_body(receive), self.uploads), receive)
+                receive = replay(check_body(await read_body(receive), self.uploads, self.functions), receive)
             except InputError as error:
                 await JSONResponse({"detail": str(error), "error": str(error)}, 400)(scope, receive, send)
                 return
@@ -173,4 +181,5 @@ def build_app(
         app, blocks, path="/", theme=theme(), css=CSS, show_error=False, max_file_size=MAX_REQUEST_BYTES,
         run_history=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, footer_links=[],
     )  # fmt: skip
-    return AccessGuard(RequestFilter(app, uploads, listeners, blocks._queue.pending_messages_per_session), token, name)
+    sessions = blocks._queue.pending_messages_per_session
+    return AccessGuard(RequestFilter(app, uploads, listeners, sessions, blocks.fns), token, name)

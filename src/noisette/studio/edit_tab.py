@@ -35,7 +35,7 @@ from .edit_kinds import (
     supported_kinds,
 )
 from .editing import EditResult
-from .error_handling import report_errors
+from .error_handling import read_event_index, report_errors
 from .html_parts import render_results, render_tiles
 from .session import Board
 from .uploads import IMAGE_SUFFIXES
@@ -94,7 +94,7 @@ class EditTab:
 
     def load_kept(self, board: Board, event: gr.EventData, model_name: str | None, kind: str) -> list[Any]:
         """Take a kept picture into the editor, and open this tab; the status."""
-        i = int(event.i)
+        i = read_event_index(event)
         if not 0 <= i < len(board.kept):
             raise InputError(f"there is no kept picture {i + 1}: {len(board.kept)} are kept")
         data = encode_png(board.kept[i].pixels)
@@ -104,7 +104,7 @@ class EditTab:
         self, results: Sequence[EditResult], event: gr.EventData, model_name: str | None, kind: str
     ) -> list[Any]:
         """Take an edited picture into the editor; the status."""
-        i = int(event.i)
+        i = read_event_index(event)
         if not 0 <= i < len(results):
             raise InputError(f"there is no edited picture {i + 1}: there are {len(results)}")
         data = encode_png(results[i].pixels)

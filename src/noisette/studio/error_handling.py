@@ -12,7 +12,38 @@ import gradio as gr
 from ..errors import InputError, shorten
 from .waiting import Abandoned
 
+MAX_MESSAGE = 300  # characters of a message about a value, which may be megabytes long
 TYPE_NAMES = {int: "an integer", float: "a number", str: "a text", bool: "true or false", dict: "an object"}
+
+
+class CheckedBlocks(gr.Blocks):  # type: ignore[misc]
+    """A page whose components answer a value of another type with a message. Gradio would print a traceback."""
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except gr.Error as error:
+            message = shorten(str(error.message), MAX_MESSAGE)
+        except Exception as error:  # components raise anything for values of other types
+            message = f"a value of this request is of another type than its field ({type(error).__name__})"
+        raise gr.Error(message, title="Cannot do this", print_exception=False)
+
+
+def read_event(event: gr.EventData, name: str) -> str:
+    """A text or number of an event, as text. Raises InputError if the event has none, as in calls by programs."""
+    data = event._data if isinstance(event._data, dict) else {}
+    value = data.get(name)
+    if type(value) not in (str, int):
+        raise InputError(f"this event names no {name}: reload the page")
+    return str(value)
+
+
+def read_event_index(event: gr.EventData) -> int:
+    """The index of the picture of an event. Raises InputError if it is no whole number from 0."""
+    text = read_event(event, "i")
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError("this event names no picture: reload the page")
+    return int(text)
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class AccessGuard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not is_allowed_host(host, self.host_name):
             return 421, "this host name is not allowed: open the address that noisette studio printed"
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and read_netloc(origin) != host.lower():
             return 403, "requests from other sites are not allowed"
         if origin is None and is_from_other_site(scope, headers):
             return 403, "requests from other sites are not allowed"
@@ -138,6 +138,14 @@ def cookie_name(headers: dict[str, str]) -> str:
     return f"{COOKIE_NAME}-{port or 80}"
 
 
+def read_netloc(address: str) -> str | None:
+    """The host and port of an address; None if it is no address."""
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
+        return None
+
+
 def is_from_other_site(scope: Scope, headers: dict[str, str]) -> bool:
     """Whether a browser says that another site's page caused a request. A link to the studio itself may be followed."""
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):  # programs do not send it
@@ -148,7 +156,10 @@ def is_from_other_site(scope: Scope, headers: dict[str, str]) -> bool:
 
 def is_allowed_host(host: str, host_name: str = "localhost") -> bool:
     """Whether a Host header is an IP address, localhost, the name of this machine, or `host_name`."""
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # of brackets without a partner
+        return False
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -8,7 +8,7 @@ import gradio as gr
 from ..errors import InputError
 from . import board_requests, export, trajectories
 from .draw_tab import PROGRESS_OPTIONS, QUEUE_OPTIONS
-from .error_handling import report_errors
+from .error_handling import read_event, read_event_index, report_errors
 from .html_parts import format_caption, render_board, render_kept, render_tiles
 from .session import Board, BoardRequest, BoardSample, BoardUpdate
 from .workspace import Workspace
@@ -48,14 +48,18 @@ class KeepTab:
     def press_button(self, board: Board, event: gr.EventData) -> list[Any]:
         """Handle Keep, Reject or Remove: the new board, and its HTML."""
         _check_generation(board, event)
-        action = {"keep": board.toggle_kept, "reject": board.toggle_rejected, "drop": board.remove_kept}[event.do]
-        new_board = action(int(event.i))
+        action = {"keep": board.toggle_kept, "reject": board.toggle_rejected, "drop": board.remove_kept}.get(
+            read_event(event, "do")
+        )
+        if action is None:
+            raise InputError("a picture can be kept, rejected or removed: reload the page")
+        new_board = action(read_event_index(event))
         return [new_board, *self.render_board(new_board)]
 
     def draw_neighbors(self, board: Board, degrees: float, event: gr.EventData) -> Iterator[list[Any]]:
         """Handle More: draw pictures with noise within `degrees` of that of one picture, and put them after it."""
         _check_generation(board, event)
-        index = int(event.i)
+        index = read_event_index(event)
         yield from self.draw_request(board, board_requests.request_neighbors(board, index, degrees), index=index + 1)
 
     def draw_mutants(self, board: Board, degrees: float) -> Iterator[list[Any]]:
@@ -86,7 +90,7 @@ class KeepTab:
         samples = tuple(trajectories.make_samples(model, trajectory))
         yield ["", BoardUpdate(samples, board.generation, places, index)]
 
-    def update_board(self, board: Board, update: BoardUpdate) -> list[Any]:
+    def update_board(self, board: Board, update: BoardUpdate | None) -> list[Any]:
         """The current board with new pictures, and its HTML."""
         new_board = board.apply_update(update)
         return [new_board, *self.render_board(new_board)]
@@ -105,7 +109,7 @@ class KeepTab:
 
 def _check_generation(board: Board, event: gr.EventData) -> None:
     """Raise InputError for a button of pictures that were replaced in the meantime."""
-    if event.of not in ("", str(board.generation)):
+    if read_event(event, "of") not in ("", str(board.generation)):
         raise InputError("these pictures have been replaced: choose from the current ones")
 
 

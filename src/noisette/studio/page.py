@@ -6,7 +6,7 @@ import gradio as gr
 
 from . import api, draw_tab, edit_tab, keep_tab, runs_tab, sliders_tab, train_tab, walk_tab
 from .api_edit import EditApi
-from .error_handling import report_errors
+from .error_handling import CheckedBlocks, report_errors
 from .session import Board
 from .trainer import Trainer
 from .workspace import Workspace
@@ -22,7 +22,7 @@ def build_page(workspace: Workspace, trainer: Trainer) -> gr.Blocks:
     drawing, keeping, editing = draw_tab.DrawTab(workspace), keep_tab.KeepTab(workspace), edit_tab.EditTab(workspace)
     walking, sliding = walk_tab.WalkTab(workspace), sliders_tab.SlidersTab(workspace)
     running, starting = runs_tab.RunsTab(workspace, trainer), train_tab.TrainTab(workspace, trainer)
-    with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=(3600, 3600)) as blocks:
+    with CheckedBlocks(analytics_enabled=False, title=TITLE, delete_cache=(3600, 3600)) as blocks:
         api.register_api(
             api.Api(workspace, trainer), EditApi(workspace, sliding.direction_cache)
         )  # first, so that these endpoints get their names

@@ -7,6 +7,7 @@ path in it is that of an upload, or the request is refused; an address in it is 
 
 import json
 import re
+from collections.abc import Container
 from typing import Any
 
 from ..errors import InputError
@@ -34,10 +35,11 @@ def is_allowed_route(method: str, path: str) -> bool:
     return routes is not None and routes.fullmatch(path) is not None and ".." not in path.split("/")
 
 
-def check_body(body: bytes, uploads: UploadStore) -> bytes:
+def check_body(body: bytes, uploads: UploadStore, functions: Container[int] = ()) -> bytes:
     """The same body as JSON without fields and addresses that the studio does not use.
 
-    InputError for other bodies, for numbers that are not finite, for deep nesting, and for paths that are no uploads.
+    InputError for other bodies, for numbers that are not finite, for deep nesting, for paths that are no uploads, and
+    for numbers of functions that are not among `functions`.
     """
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
@@ -45,6 +47,9 @@ def check_body(body: bytes, uploads: UploadStore) -> bytes:
         raise InputError("a request must be JSON with finite numbers") from error
     if not isinstance(value, dict):
         raise InputError("a request must be a JSON object")
+    function = value.get("fn_index")
+    if function is not None and (type(function) is not int or function not in functions):
+        raise InputError("the studio has no such function: reload the page")
     checked = {name: _check(part, uploads, 0) for name, part in value.items() if name in BODY_FIELDS}
     try:
         return json.dumps(checked, allow_nan=False, ensure_ascii=False).encode()

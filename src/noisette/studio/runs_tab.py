@@ -55,20 +55,26 @@ class RunsTab:
             parts += [p.stat().st_mtime_ns for p in (run / "metrics.jsonl", run / "samples") if p.exists()]
         return tuple(parts)
 
-    def stop(self, name: str) -> list[Any]:
+    def stop(self, name: str | None) -> list[Any]:
         """Stop a run after saving, and show it."""
-        self.trainer.stop(name)
+        self.trainer.stop(_require(name))
         return self.show_run(name)
 
-    def resume(self, name: str) -> list[Any]:
+    def resume(self, name: str | None) -> list[Any]:
         """Resume a run, and show it."""
-        self.trainer.resume(name)
+        self.trainer.resume(_require(name))
         return self.show_run(name)
 
     def refresh_list(self, name: str | None) -> Any:
         """Update of the list of runs."""
         names = self.list_names()
         return gr.update(choices=names, value=name if name in names else next(iter(names), None))
+
+
+def _require(name: str | None) -> str:
+    if name is None:
+        raise InputError("choose a run first")
+    return name
 
 
 def _render_or_error(render: Callable[[Path], str], run: Path) -> str:

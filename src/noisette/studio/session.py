@@ -107,8 +107,10 @@ class Board:
         both = (*self.samples[:index], *samples, *self.samples[index:])
         return replace(self, samples=both, rejected=rejected, generation=self.generation + 1)
 
-    def apply_update(self, update: "BoardUpdate") -> "Board":
+    def apply_update(self, update: "BoardUpdate | None") -> "Board":
         """With new pictures. Raises InputError where their places are those of a board that was filled anew since."""
+        if update is None:
+            raise InputError("there are no new pictures: press Draw first")
         if update.indices is None and update.index is None:
             return self.with_samples(update.samples)
         if update.generation != self.generation:
