@@ -270,3 +270,15 @@ def test_the_code_of_docs_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     exec(code, names)
     data = names["data"]
     assert isinstance(data, Dataset) and data.pictures.shape == (1, 8, 8)
+
+
+def test_the_folder_of_a_run_is_not_that_of_its_pictures(tmp_path: Path) -> None:
+    """Run folders are left out of a source, so the run could not go on."""
+    source = folder(tmp_path / "set", *(f"{label}/{i}.png" for label in "ab" for i in range(3)))
+    before = sorted(source.rglob("*"))
+    for run in (source, source / "a", tmp_path / "set" / ".." / "set"):
+        with pytest.raises(InputError, match="holds pictures to train on, so it cannot be the run's folder"):
+            prepare(source, run)
+    assert sorted(source.rglob("*")) == before
+    inside = prepare(source, source / "run")
+    assert len(prepare(source, source / "run").train) == len(inside.train)

@@ -1,5 +1,6 @@
 """Arrays, sheets and built-in sets, and what is none of these."""
 
+import os
 import pickle
 import re
 import sys
@@ -293,3 +294,19 @@ def test_a_file_of_frames_by_another_name(tmp_path: Path) -> None:
     put(tmp_path / "a.png", encoded(image(noise()), "GIF"))
     put(tmp_path / "b.jpg", noise(1))
     assert scan(tmp_path).count_by(lambda p: p.format) == {"GIF": 1, "PNG": 1}  # the content decides
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.npy", "pipe.npz", "pipe.zip", "pipe.png"])
+def test_devices_and_pipes_are_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path / name, Path("/dev/zero")):
+        with pytest.raises(InputError, match=f"{path} is a device or a pipe, not a file"):
+            open_source(path)
+
+
+def test_pipes_are_no_labels(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((2, 8, 8), np.uint8))
+    os.mkfifo(tmp_path / "labels.npy")
+    assert len(open_source(tmp_path / "images.npy").entries) == 2
+    with pytest.raises(InputError, match="is not a file"):
+        open_source(tmp_path / "images.npy", labels=str(tmp_path / "labels.npy"))

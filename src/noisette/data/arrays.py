@@ -51,6 +51,8 @@ def _copy_image(images: np.ndarray, i: int) -> np.ndarray:
 
 
 def _load_array(path: Path) -> np.ndarray:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file: give an .npy array")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # zipfile, ast and numpy each raise their own types
@@ -129,6 +131,8 @@ def _find_label_file(path: Path, n: int, notes: list[str]) -> Path | None:
         if other == path or "label" not in other.name.lower() or "label" in path.name.lower():
             continue
         try:
+            if not other.is_file():  # a pipe, which would be waited for
+                continue
             rows = np.load(other, mmap_mode="r", allow_pickle=False).shape[:1]
         except Exception:  # an unreadable file is not an error: it may have nothing to do with this source
             continue

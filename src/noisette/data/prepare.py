@@ -72,6 +72,7 @@ def prepare(
     if not isinstance(source, Source):
         source = open_source(source, labels=labels, cell=cell, masks=masks, follow_links=follow_links, limits=limits)
     folder, existing = Path(folder), None
+    _require_apart(source, folder)
     if (folder / MANIFEST_FILE).exists():
         existing = Manifest.read(folder / MANIFEST_FILE)
         if differences := existing.describe_differences(source, _hash_entries(source), options):
@@ -105,6 +106,16 @@ def _check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
             f"the nearest possible size is {nearest[1]}×{nearest[0]}"
         )
     return height, width
+
+
+def _require_apart(source: Source, folder: Path) -> None:
+    """Raise InputError if pictures are in the run folder itself: run folders are left out of a source."""
+    if source.kind != "folder":
+        return
+    root, target = Path(source.location).resolve(), folder.resolve()
+    prefix = f"{target.relative_to(root).as_posix()}/" if target.is_relative_to(root) else None
+    if target == root or (prefix is not None and any(entry.name.startswith(prefix) for entry in source.entries)):
+        raise InputError(f"{folder} holds pictures to train on, so it cannot be the run's folder: give another one")
 
 
 def _hash_entries(source: Source) -> dict[str, str | None]:

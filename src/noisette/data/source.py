@@ -82,6 +82,8 @@ def _detect_kind(location: str, path: Path) -> str:
         if not path.exists():
             siblings = [str(path.parent / p.name) for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f"no source is called {location}{suggest_names(location, [*BUILT_IN, *siblings])}")
+        if not path.is_file():
+            raise InputError(f"{location} is a device or a pipe, not a file: give {SUPPORTED_SOURCES}")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
