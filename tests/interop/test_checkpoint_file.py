@@ -1,7 +1,9 @@
 """Checkpoints of PyTorch take memory in proportion to their size, and hold nothing but plain tensors."""
 
 import io
+import json
 import pickle
+import time
 import zipfile
 from pathlib import Path
 
@@ -60,3 +62,42 @@ def test_memory_out_of_a_number_is_refused(tmp_path: Path, archive: bool) -> Non
     torch.save({"w": Costly()}, tmp_path / "a.pt", pickle_module=pickle, _use_new_zipfile_serialization=archive)
     with pytest.raises(InputError, match="contains bytearray, which is code"):
         read_tensors(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_pickles_of_many_operations_are_refused_before_they_are_read(tmp_path: Path, archive: bool) -> None:
+    """Two megabytes of lists in lists, which torch would take ten seconds for."""
+    pickled, path = b"\x80\x02" + b"]" * 1_000_000 + b"a" * 999_999 + b".", tmp_path / "deep.pt"
+    if archive:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("archive/data.pkl", pickled)
+            file.writestr("archive/version", "3")
+    else:
+        path.write_bytes(pickled)
+    start = time.process_time()
+    with pytest.raises(InputError, match="holds more than 400,000 operations"):
+        read_tensors(path)
+    assert time.process_time() - start < 2
+
+
+def test_a_checkpoint_of_a_thousand_tensors_and_its_optimizer_is_read(tmp_path: Path) -> None:
+    weights = {f"blocks.{i}.weight": torch.zeros(2) for i in range(1000)}
+    state = {i: {"step": torch.zeros(()), "exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2)} for i in range(1000)}
+    for name, options in (("new.pt", {}), ("old.pt", {"_use_new_zipfile_serialization": False})):
+        torch.save({"state_dict": weights, "optimizer": {"state": state}}, tmp_path / name, **options)
+        assert read_tensors(tmp_path / name)[0].keys() == weights.keys()
+
+
+def test_a_refusal_does_not_advise_to_load_without_restriction(tmp_path: Path) -> None:
+    (tmp_path / "frame.pt").write_bytes(b"\x80\x04\x95" + bytes(8) + b".")
+    with pytest.raises(InputError, match="is damaged or not a PyTorch checkpoint") as raised:
+        read_tensors(tmp_path / "frame.pt")
+    assert "trusted" not in str(raised.value)
+
+
+def test_safetensors_of_very_many_tensors_are_refused(tmp_path: Path) -> None:
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps({f"a{i}": entry for i in range(30_000)}).encode()
+    (tmp_path / "many.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(InputError, match="holds 30,000 tensors, the maximum is 20,000"):
+        read_tensors(tmp_path / "many.safetensors")

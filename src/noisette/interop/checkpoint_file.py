@@ -4,10 +4,13 @@ What a file costs is in proportion to its size: compressed archives, tensors tha
 them, and objects that a pickle makes out of a number alone are refused.
 """
 
+import pickletools
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,10 @@ from ..io.tensors import tensors_from_bytes
 STATE_DICT_KEYS = ("state_dict", "model_state_dict")  # keys of the state dict in checkpoints of common trainers
 # what torch's restricted unpickler would call, and that takes memory or time out of proportion to its arguments
 COSTLY_CALLS = (b"bytearray", b"_codecs")
+MAX_OPERATIONS = 400_000  # of a pickle: about 40 for each tensor; torch takes some microseconds for each
+MAX_PICKLES = (
+    5  # of a file that is no zip: a mark, the version, the system, the tensors and the names of their storages
+)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -100,13 +107,15 @@ def _load_pickle(path: Path) -> Any:
                 "state_dict"
             ) from None
         reason = shorten(str(error).split("\n", 1)[0], 120) or type(error).__name__
+        if "weights" in reason.lower():  # torch advises to load it without restriction
+            reason = "it holds other things than tensors: save only the state_dict"
         raise InputError(f"{path} is damaged or not a PyTorch checkpoint ({reason})") from None
 
 
 def _check_costs(path: Path) -> None:
     """Refuse a checkpoint that takes far more memory than its size: torch.save stores without compression."""
     if not zipfile.is_zipfile(path):
-        pickled = read_bytes(path)
+        pickles = [read_bytes(path)]
     else:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -115,16 +124,30 @@ def _check_costs(path: Path) -> None:
                 if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
                     raise InputError(f"{path} is damaged: its entries are larger than the file")
                 names = [name for name in archive.namelist() if name.endswith(".pkl")]
-                pickled = b"".join(archive.read(name) for name in names)
+                pickles = [archive.read(name) for name in names]
         except InputError:
             raise
         except Exception as error:  # damaged archives raise anything
             raise InputError(f"{path} is damaged or not a PyTorch checkpoint ({shorten(error)})") from error
-    if call := next((call for call in COSTLY_CALLS if call in pickled), None):
+    if sum(map(_count_operations, pickles)) > MAX_OPERATIONS:
+        raise InputError(f"{path} holds more than {MAX_OPERATIONS:,} operations, of over 10,000 tensors: split it")
+    if call := next((call for call in COSTLY_CALLS if any(call in pickled for pickled in pickles)), None):
         raise InputError(
             f"{path} contains {call.decode()}, which is code and not a tensor: it was not loaded; save only the "
             "state_dict"
         )
+
+
+def _count_operations(pickled: bytes) -> int:
+    """The operations of the first pickles in these bytes, counted to just above MAX_OPERATIONS."""
+    total, stream = 0, BytesIO(pickled)
+    with suppress(Exception):  # damaged from here on, which torch finds
+        for _ in range(MAX_PICKLES):
+            for _ in pickletools.genops(stream):
+                total += 1
+                if total > MAX_OPERATIONS:
+                    return total
+    return total
 
 
 def _describe_type(data: object) -> str:

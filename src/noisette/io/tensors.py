@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 
+MAX_TENSORS = 20_000  # in a file; large networks have about 2,000
 # Tensors of a DiT in files of version 0.1.0; those of an optimizer are exp_avg/NAME.
 FORMER_NAME = re.compile(r"^((?:\w+/)?(?:blocks\.\d+\.)?)told(?=\.(?:weight|bias)$)")
 
@@ -44,6 +45,8 @@ def _is_finite(tensor: Tensor) -> bool:
 
 def tensors_from_bytes(data: bytes, path: Path) -> dict[str, Tensor]:
     """The tensors in the bytes of a safetensors file; `path` is named in the `InputError` if they are not one."""
+    if (count := data.count(b'"data_offsets"', 8, 8 + int.from_bytes(data[:8], "little"))) > MAX_TENSORS:
+        raise InputError(f"{path} holds {count:,} tensors, the maximum is {MAX_TENSORS:,}: it is no network")
     try:
         return safetensors.torch.load(data)
     except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError) as error:
