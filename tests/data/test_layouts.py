@@ -173,6 +173,14 @@ def test_labels_from_dataset_json(tmp_path: Path) -> None:
         assert labels(open_source(tmp_path)) == {None}
 
 
+def test_a_dataset_json_that_names_a_picture_twice_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path, "00000/img00000000.png", "00000/img00000001.png")
+    names = ["00000/img00000000.png", "00000/img00000001.png", "00000/img00000000.png"]
+    put(tmp_path / "dataset.json", json.dumps({"labels": [[n, i] for i, n in enumerate(names)]}).encode())
+    with pytest.raises(InputError, match=r"names 00000/img00000000\.png twice: keep one label per picture"):
+        open_source(tmp_path)
+
+
 def test_a_dataset_json_of_other_pictures_is_reported(tmp_path: Path) -> None:
     folder(tmp_path, "00000/img00000000.png", "00000/img00000001.png")
     put(tmp_path / "dataset.json", b'{"labels": [["00000/img00000007.png", 1]]}')

@@ -5,6 +5,7 @@ Its pictures are in folders 00000, 00001, …, a thousand each, that mean nothin
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -48,6 +49,9 @@ def parse_dataset_json(data: bytes, prefix: str, location: str) -> dict[str, Met
     if not all(isinstance(p, list | tuple) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
         raise InputError(f"the labels in {where} are not pairs of a file name and a label: pack the set again")
     names = [prefix + normalize_name(name).replace("\\", "/") for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(f"{where} names {twice} twice: keep one label per picture")
     labels, attributes = parse_labels(_to_array([label for _, label in pairs], where), len(pairs), where)
     return {n: MetadataRow(n, label, None, values) for n, label, values in zip(names, labels, attributes, strict=True)}
 
