@@ -344,3 +344,17 @@ def test_npz_with_splits(tmp_path: Path) -> None:
     np.savez(tmp_path / "volumes.npz", train_images=np.zeros((3, 28, 28, 28), np.uint8))
     with pytest.raises(InputError, match="3×28×28×28, which are volumes: save their slices"):
         open_source(tmp_path / "volumes.npz")
+
+
+def test_members_of_a_zip_without_a_name_are_ignored(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for i, name in enumerate(("a.png", "b.png", "X")):
+            archive.writestr(name, encoded(noise(i)))
+    path = tmp_path / "set.zip"
+    data = path.read_bytes()
+    at = data.rindex(b"PK\x01\x02")  # the directory's entry of X, whose name becomes empty
+    end = bytearray(data[data.index(b"PK\x05\x06") :])
+    end[12:16] = (int.from_bytes(end[12:16], "little") - 1).to_bytes(4, "little")
+    entry = data[at : data.index(b"PK\x05\x06")]
+    path.write_bytes(data[:at] + entry[:28] + b"\0\0" + entry[30:46] + entry[47:] + bytes(end))
+    assert [e.name for e in open_source(path).entries] == ["a.png", "b.png"]

@@ -26,7 +26,9 @@ def from_zip(location: str, limits: Limits = DEFAULT_LIMITS, masks: bool = False
         archive = zipfile.ZipFile(location)
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
         raise InputError(f"{location} cannot be read as a zip file: it is damaged or not a zip") from error
-    members = [m for m in archive.infolist() if not m.is_dir()]
+    members = [
+        m for m in archive.infolist() if m.filename and not m.filename.endswith("/")
+    ]  # is_dir fails without a name
     if len(members) > limits.max_entries:
         raise InputError(f"{location} holds more than {limits.max_entries:,} files, the maximum: give a zip with fewer")
     files: dict[str, Reader] = {}
