@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from ..models.picture_model import PictureModel
+from .autoguidance import SNAPSHOT_PROGRESS
 
 Metrics = dict[str, Any]  # keys of a row of metrics.jsonl; {}: nothing was measured
 
@@ -40,11 +41,8 @@ class TrainingCallback(Protocol):
         ...
 
 
-SNAPSHOT_PROGRESS = 0.12  # progress at which the early snapshot is saved
-
-
 class AutoguidanceSnapshot:
-    """Saves the averaged weights at 12 % of the run as RUN/early, for autoguidance (Karras et al. 2024)."""
+    """Saves the averaged weights at SNAPSHOT_PROGRESS as RUN/early, for autoguidance (Karras et al. 2024)."""
 
     final_seconds = 0.0
 

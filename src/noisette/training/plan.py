@@ -14,6 +14,7 @@ import torch
 from ..data import Dataset
 from ..errors import InputError, OutOfMemory, lookup
 from ..models.task import Draw, Task
+from .autoguidance import Autoguidance
 from .origin import grow_recipe, open_origin
 from .periodic_evaluation import plan_evaluations
 from .recipes.presets import MIN_IMAGES, PRESETS
@@ -204,7 +205,8 @@ def _plan_preset(
     images = options.images
     if images is None:
         assert seconds_left is not None
-        images = min(int(seconds_left / cost[precision]), max_images(recipe.training, data) or MAXIMA["images"])
+        mean_cost = cost[precision] * Autoguidance(recipe.training).slowdown(0.0)
+        images = min(int(seconds_left / mean_cost), max_images(recipe.training, data) or MAXIMA["images"])
     steps = max(1, -(-images // recipe.training.batch))
     return TrainingPlan(
         recipe, name, steps * recipe.training.batch, options.seconds, precision,

@@ -73,17 +73,23 @@ class TimeBudget:
     max_images: int | None = None  # after so many training images the run ends, however much time is left
 
     def retarget(
-        self, schedule: ProgressSchedule, images: int, elapsed: float, start: tuple[int, float], reserve: float = 1.0
+        self,
+        schedule: ProgressSchedule,
+        images: int,
+        elapsed: float,
+        start: tuple[int, float],
+        reserve: float = 1.0,
+        slowdown: float = 1.0,
     ) -> ProgressSchedule:
         """A new schedule, if the old one would end more than 0.5 % off; otherwise the old one.
 
         `start`: images and elapsed seconds at the moment since when speed is measured. `reserve`: seconds that are
-        needed after the last step.
+        needed after the last step. `slowdown`: the expected duration of a step from now on, over that since `start`.
         """
         done, spent = images - start[0], elapsed - start[1]
         if done <= 0 or spent <= 0:
             return schedule
-        left = max(self.seconds - reserve - elapsed, 0.0) * done / spent
+        left = max(self.seconds - reserve - elapsed, 0.0) * done / spent / slowdown
         total = images + max(1, round(left / self.batch)) * self.batch
         if self.max_images is not None:
             total = min(total, max(self.max_images, images + self.batch))

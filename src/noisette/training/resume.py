@@ -97,7 +97,8 @@ KEPT_CHECKPOINTS, KEPT_SNAPSHOTS = 2, 4  # that lie in a run folder at a time, o
 def require_run_space(run: Path, state: TrainingState, has_evaluations: bool) -> None:
     """Raise InputError if the disk has no room for all that the run will write, what is there already not counted."""
     weights = sum(p.nbytes for p in state.parameters.values())
-    checkpoint_bytes = 4 * weights  # weights, average, two numbers per weight of the optimizer
+    # weights, average, two numbers per weight of the optimizer; the reference of autoguidance
+    checkpoint_bytes = (5 if state.autoguidance.is_used else 4) * weights
     prior = 0 if state.model.prior is None else sum(b.nbytes for b in state.model.prior.buffers())
     models = 2 + 1 + (KEPT_SNAPSHOTS if has_evaluations else 0)  # model/ and its replacement, early/, snapshots/
     needed = (KEPT_CHECKPOINTS + 1) * checkpoint_bytes + models * (weights + prior) + SHEETS_BYTES

@@ -136,7 +136,7 @@ class TrainingRun:
         """What evaluates the averaged weights during the run."""
         model, plan, data = self.state.ema.model, self.plan, self.data
         callbacks: list[TrainingCallback] = [
-            ValidationLoss(model, self.state.model, data, self.criterion.base_loss, plan.seed, plan.images),
+            ValidationLoss(self.state, data, plan.seed, plan.images),
             SampleSheets(self.folder, model, data, plan.seed, self.images),
             AutoguidanceSnapshot(self.folder, model),
         ]
@@ -197,6 +197,7 @@ class TrainingRun:
         for group in self.optimizer.param_groups:
             group["lr"] = training.lr * lr_factor(progress, training.warmup, training.min_lr_ratio)
         self.model.train()
+        criterion = self.state.autoguidance.loss(self.criterion.loss, progress)
         losses, batches = [], []
         for part in range(parts):
             first = (part * processes + accelerator.process_index) * size
@@ -205,7 +206,7 @@ class TrainingRun:
             batch = self.batches.batch(number, slice(first, first + size))
             is_last = part == parts - 1
             with nullcontext() if is_last else accelerator.no_sync(self.model), self.autocast():
-                loss = self.criterion.loss(self.model, batch.x0, batch.t, batch.eps, batch.cond)
+                loss = criterion(self.model, batch.x0, batch.t, batch.eps, batch.cond)
             with nullcontext() if is_last else accelerator.no_sync(self.model):
                 accelerator.backward(loss.mean() / parts)
             losses.append(loss.detach())
@@ -224,6 +225,8 @@ class TrainingRun:
             self.criterion.update(self.gather_global(torch.cat([b.t for b in batches])), self.gather_global(local))
         self.images += training.batch
         self.state.ema.update(self.state.model, self.images, training.batch)
+        after = self.progress_schedule.progress(self.images)
+        self.state.autoguidance.take_snapshot(self.state.ema.model, progress, after)
         mean /= processes
         self.loss_window = (self.loss_window[0] + mean, self.loss_window[1] + 1)
         return mean, round(signals) and (stop_signal or 15)
@@ -298,7 +301,8 @@ class TrainingRun:
         reserve = FINAL_SAVE_SECONDS + (0.0 if self.callback_runner is None else self.callback_runner.final_seconds)
         reserve += self.tuner.estimate_seconds(self.progress_schedule.total, rate)
         pace = self.clock.pace(self.images, self.plan.seconds)
-        schedule = budget.retarget(self.progress_schedule, self.images, self.clock.elapsed(), pace, reserve)
+        slowdown = self.state.autoguidance.slowdown(self.progress_schedule.progress(self.images))
+        schedule = budget.retarget(self.progress_schedule, self.images, self.clock.elapsed(), pace, reserve, slowdown)
         self.progress_schedule = broadcast_object_list([schedule])[0]
 
     # ── checkpoints, and the end ──────────────────────────────────────────────────────────────────────────────────

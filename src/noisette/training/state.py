@@ -7,6 +7,7 @@ from ..diffusion.gaussian_prior import GaussianPrior
 from ..io import checkpoint
 from ..models.picture_model import PictureModel
 from ..nn.ema import EMA
+from .autoguidance import Autoguidance
 from .criterion import build_criterion
 from .recipes.recipe import Recipe, build_optimizer
 
@@ -20,6 +21,7 @@ class TrainingState:
         self.model = PictureModel(recipe.model, prior).to(device)
         self.ema = EMA(self.model, half_life=recipe.training.ema * images)
         self.criterion = build_criterion(recipe, device)
+        self.autoguidance = Autoguidance(recipe.training)
         self.optimizer = build_optimizer(self.model, recipe, self.criterion.parameters.values())
         self.parameters = dict(self.model.net.named_parameters()) | self.criterion.parameters
 
@@ -30,8 +32,8 @@ class TrainingState:
             "ema": self.ema.model.net.state_dict(),
             "optimizer": checkpoint.optimizer_tensors(self.optimizer, self.parameters),
         }
-        criterion = self.criterion.state_dict()
-        return parts | ({"criterion": criterion} if criterion else {})
+        optional = {"criterion": self.criterion.state_dict(), "autoguidance": self.autoguidance.tensors()}
+        return parts | {name: tensors for name, tensors in optional.items() if tensors}
 
     def load(self, saved: checkpoint.Checkpoint) -> None:
         """Continue from a checkpoint that `tensors` made."""
@@ -40,3 +42,5 @@ class TrainingState:
         checkpoint.load_optimizer_tensors(self.optimizer, self.parameters, saved.read_tensors("optimizer"))
         if self.criterion.state_dict():
             self.criterion.load_state_dict(saved.read_tensors("criterion"))
+        if "autoguidance" in saved.parts:
+            self.autoguidance.load(saved.read_tensors("autoguidance"), self.ema.model)

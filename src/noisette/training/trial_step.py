@@ -118,13 +118,14 @@ class TrialStep:
 
 
 def step_bytes(recipe: Recipe, precision: Precision, micro_batch: int) -> int:
-    """Bytes that training with this recipe needs at least: weights, average, gradient, optimizer, and a step's images.
+    """Bytes that training with this recipe needs at least: weights, average, gradient, optimizer, the reference of
+    autoguidance, and a step's images.
 
     Measured with one image on the CPU; temporary memory comes on top.
     """
     step = TrialStep(recipe, precision, torch.device("cpu"), 1)
     weights = sum(p.nbytes for p in step.model.parameters())
-    return 5 * weights + micro_batch * step.saved_bytes()
+    return (6 if recipe.training.autoguidance > 1 else 5) * weights + micro_batch * step.saved_bytes()
 
 
 def require_memory(recipe: Recipe, precision: Precision, micro_batch: int, device: torch.device) -> None:

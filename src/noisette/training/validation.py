@@ -15,9 +15,9 @@ from ..data import Dataset
 from ..diffusion.denoiser import DiffusionModel
 from ..diffusion.loss import Loss
 from ..diffusion.noise import ShardedNoise, make_generator
-from ..models.picture_model import PictureModel
 from .batch_stream import TaskDataset
 from .callbacks import Metrics, TrainingStep
+from .state import TrainingState
 
 PICTURES, MIN_PICTURES, IMAGES_PER_PICTURE = 64, 8, 500  # short runs measure fewer pictures, less often
 NOISE_LEVELS = ("low", "middle", "high", "highest")  # quarters of the training times, by noise
@@ -47,16 +47,20 @@ class FixedBatchLoss:
         return subset
 
     @torch.no_grad()
-    def __call__(self, model: DiffusionModel, device: torch.device) -> Float[Tensor, "times pictures"]:
-        """The loss of each picture at each time, from the lowest noise to the highest; float64, on the CPU."""
+    def __call__(
+        self, model: DiffusionModel, device: torch.device, objective: Loss | None = None
+    ) -> Float[Tensor, "times pictures"]:
+        """The loss of each picture at each time, from the lowest noise to the highest; float64, on the CPU.
+
+        `objective`: evaluated in place of the one whose times are used.
+        """
+        objective = objective or self.objective
         losses, n = [], len(self.x0)
         x0, cond = self.x0.to(device), self.cond.to(device)
         num_times = max(1, MAX_PIXELS // (n * self.x0[0, 0].numel()))  # in one forward pass
         for t, eps in zip(self.t.split(num_times), self.eps.split(num_times), strict=True):
             rows = torch.arange(n, device=device).repeat(len(t))
-            batch_loss = self.objective(
-                model, x0[rows], t.repeat_interleave(n), eps.flatten(0, 1).to(device), cond[rows]
-            )
+            batch_loss = objective(model, x0[rows], t.repeat_interleave(n), eps.flatten(0, 1).to(device), cond[rows])
             losses.append(batch_loss.unflatten(0, (len(t), n)))
         return torch.cat(losses).cpu().double()
 
@@ -88,20 +92,20 @@ def pictures_of_run(images: int) -> int:
 class ValidationLoss:
     """Measures the held-out loss of the averaged weights at MILESTONES; at COMPARE_MILESTONES also two other losses.
 
-    In short runs fewer pictures are measured, and less often, so that most of the time is left for training.
+    Where the loss is guided (training/autoguidance.py), so are these: they are the loss that is trained. In short runs
+    fewer pictures are measured, and less often, so that most of the time is left for training.
 
     Rows of metrics.jsonl: "held_out"; "train", the loss on training pictures (a growing "gap" between the two is
     memorization); "raw_weights", the held-out loss of the weights themselves ("all") and of their average ("ema") on
     the same pictures: lower than the average's, the average lags behind; far higher, the learning rate is too high.
     """
 
-    def __init__(
-        self, ema_model: PictureModel, model: PictureModel, data: Dataset, objective: Loss, seed: int, images: int
-    ) -> None:
+    def __init__(self, state: TrainingState, data: Dataset, seed: int, images: int) -> None:
         """images: training images of the whole run."""
+        self.state, objective = state, state.criterion.base_loss
         pictures = pictures_of_run(images)
         self.milestones, self.compared = milestones_of_run(images), min(COMPARE_PICTURES, pictures)
-        self.ema_model, self.model, self.final_seconds, task = ema_model, model, 0.0, ema_model.config.task
+        self.final_seconds, task = 0.0, state.model.config.task
         self.held_out, self.train = (
             FixedBatchLoss(TaskDataset(data.held_out, task), objective, seed, pictures),
             FixedBatchLoss(TaskDataset(data.train, task), objective, seed, self.compared),
@@ -110,12 +114,14 @@ class ValidationLoss:
     def __call__(self, step: TrainingStep) -> Metrics:
         if not step.crossed(self.milestones):
             return {}
-        start, device = time.monotonic(), next(self.ema_model.parameters()).device
-        held_out = self.held_out(self.ema_model, device)
+        start, model, ema_model = time.monotonic(), self.state.model, self.state.ema.model
+        device = next(model.parameters()).device
+        objective = self.state.autoguidance.loss(self.state.criterion.base_loss, step.progress_after)
+        held_out = self.held_out(ema_model, device, objective)
         metrics: Metrics = {"held_out": mean_by_noise_level(held_out)}
         if step.crossed(COMPARE_MILESTONES):
-            train = self.train(self.ema_model, device)
-            raw = self.held_out.first(self.compared)(self.model.eval(), device)
+            train = self.train(ema_model, device, objective)
+            raw = self.held_out.first(self.compared)(model.eval(), device, objective)
             metrics["train"] = mean_by_noise_level(train)
             if min(held_out.shape[1], train.shape[1]) > 1:  # one picture has no standard error
                 metrics["gap"] = generalization_gap(held_out, train)

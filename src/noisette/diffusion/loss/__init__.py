@@ -1,5 +1,6 @@
 """Training losses: the weighted squared error in x0, the variational bound, and losses that wrap another loss."""
 
+from .autoguided import AutoguidedLoss
 from .importance import ImportanceSampledLoss, LossHistory, LossProportionalSteps
 from .objective import Loss, Network, Objective
 from .spec import VLB, LossSpec, SquaredError, SquaredErrorAndVLB, chain_steps
@@ -11,6 +12,7 @@ from .weighting import P2, EDMWeight, FlowMatching, MinSNR, Simple, Weighting
 __all__ = [
     "P2",
     "VLB",
+    "AutoguidedLoss",
     "EDMWeight",
     "FlowMatching",
     "HybridLoss",

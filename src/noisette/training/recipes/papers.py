@@ -165,7 +165,8 @@ def dit_tiny(pictures: Pictures, sigma_data: float) -> Recipe:
         tokens=pictures.token_dim,
     )
     model = ModelConfig(net, schedule.VarianceExploding(), parametrization.EDM(sigma_data), pictures)
-    training = TrainingConfig(weighting=loss.EDMWeight(sigma_data), grid_fit_share=0.02, gaussian_prior=True)
+    weighting = loss.EDMWeight(sigma_data)
+    training = TrainingConfig(weighting=weighting, grid_fit_share=0.02, gaussian_prior=True, autoguidance=2.5)
     return Recipe(model, training)
 
 

@@ -41,7 +41,9 @@ def unet_preset(width: int, multipliers: tuple[int, ...], batch: int, patch: int
             sampling=SamplingDefaults(),
         )
         weighting = loss.EDMWeight(sigma_data)
-        training = TrainingConfig(batch, "muon", 5e-3, weighting=weighting, grid_fit_share=0.02, gaussian_prior=True)
+        training = TrainingConfig(
+            batch, "muon", 5e-3, weighting=weighting, grid_fit_share=0.02, gaussian_prior=True, autoguidance=2.5
+        )
         return Recipe(model, training)
 
     return preset

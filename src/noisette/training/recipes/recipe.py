@@ -39,6 +39,8 @@ class TrainingConfig:
     uncertainty: bool = False  # weight noise levels by a learned uncertainty (Karras et al. 2024, EDM2)
     grid_fit_share: float = 0.0  # share of the run's work for tuning the sampling grid at the end, 0 to 1; 0: none
     gaussian_prior: bool = False  # x0 in closed form at high noise (diffusion/gaussian_prior.py) in what is drawn
+    autoguidance: float = 1.0  # scale of the autoguidance that the end of the run trains into the network; 1: none
+    autoguidance_share: float = 0.3  # share of the run with that guidance, at its end, 0 to 0.8
     max_epochs: float | None = None  # most times that a run with a time limit shows each picture, > 0; None: no limit
 
     def __post_init__(self) -> None:
@@ -53,6 +55,8 @@ class TrainingConfig:
             ("ema", self.ema > 0, "above 0"),
             ("cond_dropout", 0 <= self.cond_dropout <= 1, "0 to 1"),
             ("grid_fit_share", 0 <= self.grid_fit_share <= 1, "0 to 1"),
+            ("autoguidance", 1 <= self.autoguidance <= 8, "1 to 8"),
+            ("autoguidance_share", 0 <= self.autoguidance_share <= 0.8, "0 to 0.8"),
             ("max_epochs", self.max_epochs is None or self.max_epochs > 0, "above 0"),
         ):
             if not good:  # also for NaN
@@ -80,6 +84,8 @@ class Recipe:
         if net.out_channels != (wanted := training.loss_spec.out_channels(self.model.pictures.channels)):
             kind = type(training.loss_spec).__name__
             raise InputError(f"{kind} needs a network with {wanted} output channels, got {net.out_channels}")
+        if training.autoguidance > 1 and net.out_channels != self.model.pictures.channels:
+            raise InputError("training.autoguidance needs a network without a learned variance: set it to 1")
         pictures = self.model.pictures
         if net.in_channels != (seen := pictures.channels + self.model.task.cond_channels(pictures)):
             kind = type(self.model.task).__name__
@@ -144,7 +150,10 @@ def adapt_to_task(recipe: Recipe, task: Task) -> Recipe:
     """A recipe for unconditional pictures, changed for another task: its input channels are concatenated to x_t."""
     model, training = recipe.model, recipe.training
     net = replace(model.net, in_channels=model.pictures.channels + task.cond_channels(model.pictures))
-    return Recipe(replace(model, net=net, task=task), replace(training, times=task.training_times(training.times)))
+    changed = replace(training, times=task.training_times(training.times))
+    if task.input_spec(model.pictures) is not None:  # what is wanted follows from the input: no guidance
+        changed = replace(changed, autoguidance=1.0)
+    return Recipe(replace(model, net=net, task=task), changed)
 
 
 Preset = Callable[[Pictures, float], Recipe]  # from the pictures and their standard deviation in model space

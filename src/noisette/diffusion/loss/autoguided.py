@@ -1,0 +1,57 @@
+"""Autoguidance that is trained into the network, so that it costs nothing when pictures are drawn."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+
+from ...errors import check_range
+from ...shapes import Images, PerImage
+from ..condition import Condition
+from ..schedule import Schedule
+from .objective import Loss, Network
+from .timesteps import TimestepSampler
+
+
+@dataclass(frozen=True)
+class AutoguidedLoss:
+    """A loss of which the trained network F becomes the guided one: F = D + (scale − 1) (D − R).
+
+    D is what minimizes `loss`, R a weaker model, such as an early snapshot of the same run (autoguidance: Karras et al.
+    2024, arXiv:2406.02507). Drawing with D and R takes two calls a step. Here `loss` is that of the mixture
+
+        F / scale + (1 − 1 / scale) R,
+
+    which is D at the optimum, so F is the guided network. The mean of each channel over the picture is left out: the
+    guidance does not change brightness and hue.
+
+    scale: 1 (no guidance) or more. reference: R, with the parametrization of the trained network; no gradient reaches
+    it. Raises InputError for a scale below 1.
+    """
+
+    loss: Loss
+    reference: Network
+    scale: float
+
+    def __post_init__(self) -> None:
+        check_range("scale", self.scale, 1)
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.loss.schedule
+
+    @property
+    def times(self) -> TimestepSampler:
+        return self.loss.times
+
+    def __call__(
+        self, model: Network, x0: Images, t: Float[torch.Tensor, "b"], eps: Images, cond: Condition | None = None
+    ) -> PerImage:
+        def mixture(x: Images, time: Float[torch.Tensor, "b"], cond: Condition | None) -> Images:
+            output = model(x, time, cond)
+            with torch.no_grad():
+                weaker = self.reference(x, time, cond)
+            difference = output - weaker
+            return output - (1 - 1 / self.scale) * (difference - difference.mean((-2, -1), keepdim=True))
+
+        return self.loss(mixture, x0, t, eps, cond)
