@@ -8,22 +8,22 @@ from jaxtyping import Float
 from ...errors import check_range
 from ...shapes import Images, PerImage
 from ..condition import Condition
-from ..schedule import Schedule
+from ..schedule import Schedule, broadcast_like
 from .objective import Loss, Network
 from .timesteps import TimestepSampler
 
 
 @dataclass(frozen=True)
 class AutoguidedLoss:
-    """A loss of which the trained network F becomes the guided one: F = D + (scale − 1) (D − R).
+    """A loss of which the trained network F becomes the guided one: F = D + (scale − 1) (D − R) for σ/α ≤ max_ratio.
 
     D is what minimizes `loss`, R a weaker model, such as an early snapshot of the same run (autoguidance: Karras et al.
     2024, arXiv:2406.02507). Drawing with D and R takes two calls a step. Here `loss` is that of the mixture
 
         F / scale + (1 − 1 / scale) R,
 
-    which is D at the optimum, so F is the guided network. The mean of each channel over the picture is left out: the
-    guidance does not change brightness and hue.
+    which is D at the optimum, so F is the guided network. At more noise F is D: there the difference is one of layout,
+    brightness and hue, and more of it makes pictures worse (an interval: Kynkäänniemi et al. 2024, arXiv:2404.07724).
 
     scale: 1 (no guidance) or more. reference: R, with the parametrization of the trained network; no gradient reaches
     it. Raises InputError for a scale below 1.
@@ -32,9 +32,11 @@ class AutoguidedLoss:
     loss: Loss
     reference: Network
     scale: float
+    max_ratio: float = 1.0  # highest σ/α with guidance, above 0
 
     def __post_init__(self) -> None:
         check_range("scale", self.scale, 1)
+        check_range("max_ratio", self.max_ratio, 0, above=True)
 
     @property
     def schedule(self) -> Schedule:
@@ -51,7 +53,8 @@ class AutoguidedLoss:
             output = model(x, time, cond)
             with torch.no_grad():
                 weaker = self.reference(x, time, cond)
-            difference = output - weaker
-            return output - (1 - 1 / self.scale) * (difference - difference.mean((-2, -1), keepdim=True))
+            guided = self.schedule.ratio(time) <= self.max_ratio
+            share = broadcast_like((1 - 1 / self.scale) * guided, x)
+            return output + share * (weaker - output)
 
         return self.loss(mixture, x0, t, eps, cond)

@@ -40,7 +40,7 @@ class TrainingConfig:
     grid_fit_share: float = 0.0  # share of the run's work for tuning the sampling grid at the end, 0 to 1; 0: none
     gaussian_prior: bool = False  # x0 in closed form at high noise (diffusion/gaussian_prior.py) in what is drawn
     autoguidance: float = 1.0  # scale of the autoguidance that the end of the run trains into the network; 1: none
-    autoguidance_share: float = 0.3  # share of the run with that guidance, at its end, 0 to 0.8
+    autoguidance_share: float = 0.5  # share of the run with that guidance, at its end, 0 to 0.8
     max_epochs: float | None = None  # most times that a run with a time limit shows each picture, > 0; None: no limit
 
     def __post_init__(self) -> None:
