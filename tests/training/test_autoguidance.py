@@ -11,7 +11,7 @@ import torch
 
 import noisette
 from commands import SMALL
-from noisette.diffusion.loss import AutoguidedLoss, Objective, SquaredErrorAndVLB
+from noisette.diffusion.loss import AutoguidedLoss, Objective
 from noisette.errors import InputError
 from noisette.io import checkpoint
 from noisette.models.picture_model import PictureModel
@@ -19,7 +19,7 @@ from noisette.models.task import Upscale
 from noisette.training import TrainOptions, train
 from noisette.training.autoguidance import EXTRA_COST, Autoguidance
 from noisette.training.recipes.presets import PRESETS
-from noisette.training.recipes.recipe import TrainingConfig, adapt_to_task, apply_overrides
+from noisette.training.recipes.recipe import Recipe, TrainingConfig, adapt_to_task, apply_overrides
 from tiny_models import tiny
 
 RECIPE = json.loads(Path(SMALL).read_text()) | {"training": {"autoguidance": 2.0, "autoguidance_share": 0.5}}
@@ -38,13 +38,17 @@ def whole(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def guidance_with(**settings: float) -> Autoguidance:
+    return Autoguidance(Recipe(tiny().config, TrainingConfig(**settings)))
+
+
 def losses(run: Path) -> list[float]:
     rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     return [row["last"] for row in rows if "last" in row]
 
 
 def test_the_loss_is_guided_in_the_last_part(small_model: PictureModel):
-    guidance = Autoguidance(TrainingConfig(autoguidance=2.0, autoguidance_share=0.25))
+    guidance = guidance_with(autoguidance=2.0, autoguidance_share=0.25)
     plain = Objective(small_model.schedule, small_model.parametrization)
     assert guidance.loss(plain, 0.9) is plain  # nothing to guide away from yet
     guidance.take_snapshot(small_model, 0.2, 0.3)  # not at its moment
@@ -59,7 +63,7 @@ def test_the_loss_is_guided_in_the_last_part(small_model: PictureModel):
 
 
 def test_the_reference_stays_as_it_was_taken(small_model: PictureModel):
-    guidance = Autoguidance(TrainingConfig(autoguidance=2.0))
+    guidance = guidance_with(autoguidance=2.0)
     guidance.take_snapshot(small_model, 0.0, 0.2)
     before = {name: value.clone() for name, value in guidance.tensors().items()}
     with torch.no_grad():
@@ -70,13 +74,13 @@ def test_the_reference_stays_as_it_was_taken(small_model: PictureModel):
 
 
 def test_the_expected_slowdown_is_the_mean_of_the_steps_that_are_left():
-    guidance = Autoguidance(TrainingConfig(autoguidance=2.0, autoguidance_share=0.3))
+    guidance = guidance_with(autoguidance=2.0, autoguidance_share=0.3)
     for progress in (0.0, 0.5, 0.69):
         steps = progress + (1 - progress) * (torch.arange(10_000) + 0.5) / 10_000
         costs = torch.where(steps < 0.7, 1.0, 1 + EXTRA_COST)
         assert guidance.slowdown(progress) == pytest.approx(costs.mean().item(), abs=1e-3)
     assert guidance.slowdown(0.7) == 1  # all steps are like those of now
-    assert Autoguidance(TrainingConfig()).slowdown(0.0) == 1
+    assert guidance_with().slowdown(0.0) == 1
 
 
 def test_the_reference_is_the_early_snapshot(whole: Path):
@@ -130,11 +134,13 @@ def test_guidance_sharpens_what_is_predicted(whole: Path, sprites: Path, tmp_pat
     assert (x0[0] - x0[2]).square().mean() > (x0[1] - x0[2]).square().mean()
 
 
-def test_presets_use_it_for_pictures_and_not_for_tasks_with_an_input(small_model: PictureModel):
+def test_presets_use_it_for_pictures_but_not_for_models_with_an_input_or_a_learned_variance(small_model: PictureModel):
     recipe = PRESETS["tiny"](small_model.pictures, 0.5)
-    assert recipe.training.autoguidance > 1
-    assert adapt_to_task(recipe, Upscale(2)).training.autoguidance == 1
-    assert PRESETS["ddpm-cifar10"](small_model.pictures, 0.5).training.autoguidance == 1
+    assert Autoguidance(recipe).is_used
+    assert not Autoguidance(adapt_to_task(recipe, Upscale(2))).is_used
+    learned = apply_overrides(PRESETS["iddpm-cifar10"](small_model.pictures, 0.5), {"training": {"autoguidance": 2.0}})
+    assert learned.training.autoguidance == 2 and not Autoguidance(learned).is_used
+    assert not Autoguidance(PRESETS["ddpm-cifar10"](small_model.pictures, 0.5)).is_used
 
 
 @pytest.mark.parametrize(
@@ -148,10 +154,3 @@ def test_presets_use_it_for_pictures_and_not_for_tasks_with_an_input(small_model
 def test_unusable_settings_are_refused(changes: dict[str, float], words: str):
     with pytest.raises(InputError, match=words):
         TrainingConfig(**changes)
-
-
-def test_a_learned_variance_is_refused(small_model: PictureModel):
-    recipe = PRESETS["iddpm-cifar10"](small_model.pictures, 0.5)
-    assert isinstance(recipe.training.loss_spec, SquaredErrorAndVLB)
-    with pytest.raises(InputError, match="without a learned variance"):
-        apply_overrides(recipe, {"training": {"autoguidance": 2.0}})

@@ -13,18 +13,25 @@ from torch import Tensor
 
 from ..diffusion.loss import AutoguidedLoss, Loss
 from ..models.picture_model import PictureModel
-from .recipes.recipe import TrainingConfig
+from .recipes.recipe import Recipe
 
 SNAPSHOT_PROGRESS = 0.12  # progress at which the early snapshot is taken
 EXTRA_COST = 1 / 3  # of a step with the reference's forward pass, over the cost of one without
 
 
 class Autoguidance:
-    """When the loss is guided, and the model that guides it: `reference`, None until it is taken."""
+    """When the loss is guided, and the model that guides it: `reference`, None until it is taken.
 
-    def __init__(self, training: TrainingConfig) -> None:
+    Models that are given a picture or learn a variance are trained without: what they predict follows from the input,
+    or is no mean.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        model, training = recipe.model, recipe.training
         self.scale, self.start = training.autoguidance, 1 - training.autoguidance_share
-        self.is_used = self.scale > 1 and training.autoguidance_share > 0
+        given_picture = model.task.input_spec(model.pictures) is not None
+        learns_variance = model.net.out_channels != model.pictures.channels
+        self.is_used = self.scale > 1 and self.start < 1 and not given_picture and not learns_variance
         self.reference: PictureModel | None = None
 
     def take_snapshot(self, model: PictureModel, before: float, after: float) -> None:

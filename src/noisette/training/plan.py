@@ -205,7 +205,7 @@ def _plan_preset(
     images = options.images
     if images is None:
         assert seconds_left is not None
-        mean_cost = cost[precision] * Autoguidance(recipe.training).slowdown(0.0)
+        mean_cost = cost[precision] * Autoguidance(recipe).slowdown(0.0)
         images = min(int(seconds_left / mean_cost), max_images(recipe.training, data) or MAXIMA["images"])
     steps = max(1, -(-images // recipe.training.batch))
     return TrainingPlan(

@@ -21,7 +21,7 @@ class TrainingState:
         self.model = PictureModel(recipe.model, prior).to(device)
         self.ema = EMA(self.model, half_life=recipe.training.ema * images)
         self.criterion = build_criterion(recipe, device)
-        self.autoguidance = Autoguidance(recipe.training)
+        self.autoguidance = Autoguidance(recipe)
         self.optimizer = build_optimizer(self.model, recipe, self.criterion.parameters.values())
         self.parameters = dict(self.model.net.named_parameters()) | self.criterion.parameters
 

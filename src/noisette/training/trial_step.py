@@ -14,6 +14,7 @@ from ..errors import OutOfMemory
 from ..io.files import format_size
 from ..models.picture_model import PictureModel
 from ..team import synchronize, thread_counts
+from .autoguidance import Autoguidance
 from .recipes.recipe import Recipe, build_optimizer
 from .thread_trial import ThreadTrial
 
@@ -125,7 +126,7 @@ def step_bytes(recipe: Recipe, precision: Precision, micro_batch: int) -> int:
     """
     step = TrialStep(recipe, precision, torch.device("cpu"), 1)
     weights = sum(p.nbytes for p in step.model.parameters())
-    return (6 if recipe.training.autoguidance > 1 else 5) * weights + micro_batch * step.saved_bytes()
+    return (6 if Autoguidance(recipe).is_used else 5) * weights + micro_batch * step.saved_bytes()
 
 
 def require_memory(recipe: Recipe, precision: Precision, micro_batch: int, device: torch.device) -> None:

@@ -84,8 +84,6 @@ class Recipe:
         if net.out_channels != (wanted := training.loss_spec.out_channels(self.model.pictures.channels)):
             kind = type(training.loss_spec).__name__
             raise InputError(f"{kind} needs a network with {wanted} output channels, got {net.out_channels}")
-        if training.autoguidance > 1 and net.out_channels != self.model.pictures.channels:
-            raise InputError("training.autoguidance needs a network without a learned variance: set it to 1")
         pictures = self.model.pictures
         if net.in_channels != (seen := pictures.channels + self.model.task.cond_channels(pictures)):
             kind = type(self.model.task).__name__
@@ -150,10 +148,7 @@ def adapt_to_task(recipe: Recipe, task: Task) -> Recipe:
     """A recipe for unconditional pictures, changed for another task: its input channels are concatenated to x_t."""
     model, training = recipe.model, recipe.training
     net = replace(model.net, in_channels=model.pictures.channels + task.cond_channels(model.pictures))
-    changed = replace(training, times=task.training_times(training.times))
-    if task.input_spec(model.pictures) is not None:  # what is wanted follows from the input: no guidance
-        changed = replace(changed, autoguidance=1.0)
-    return Recipe(replace(model, net=net, task=task), changed)
+    return Recipe(replace(model, net=net, task=task), replace(training, times=task.training_times(training.times)))
 
 
 Preset = Callable[[Pictures, float], Recipe]  # from the pictures and their standard deviation in model space
