@@ -166,7 +166,7 @@ def dit_tiny(pictures: Pictures, sigma_data: float) -> Recipe:
     )
     model = ModelConfig(net, schedule.VarianceExploding(), parametrization.EDM(sigma_data), pictures)
     weighting = loss.EDMWeight(sigma_data)
-    training = TrainingConfig(weighting=weighting, grid_fit_share=0.02, gaussian_prior=True, autoguidance=3.0)
+    training = TrainingConfig(weighting=weighting, grid_fit_share=0.02, gaussian_prior=True, autoguidance=2.0)
     return Recipe(model, training)
 
 

@@ -42,7 +42,7 @@ def unet_preset(width: int, multipliers: tuple[int, ...], batch: int, patch: int
         )
         weighting = loss.EDMWeight(sigma_data)
         training = TrainingConfig(
-            batch, "muon", 5e-3, weighting=weighting, grid_fit_share=0.02, gaussian_prior=True, autoguidance=3.0
+            batch, "muon", 5e-3, weighting=weighting, grid_fit_share=0.02, gaussian_prior=True, autoguidance=2.0
         )
         return Recipe(model, training)
 
