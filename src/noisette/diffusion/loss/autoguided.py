@@ -32,7 +32,7 @@ class AutoguidedLoss:
     loss: Loss
     reference: Network
     scale: float
-    max_ratio: float = 1.0  # highest σ/α with guidance, above 0
+    max_ratio: float = 2.0  # highest σ/α with guidance, above 0
 
     def __post_init__(self) -> None:
         check_range("scale", self.scale, 1)
