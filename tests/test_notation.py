@@ -44,7 +44,9 @@ def test_every_public_thing_is_on_the_page(module):
     chosen = [
         name
         for name, value in vars(thing).items()
-        if hasattr(value, "__dataclass_fields__") and value.__module__.startswith(f"noisette.diffusion.{module}")
+        if not name.startswith("_")
+        and hasattr(value, "__dataclass_fields__")
+        and value.__module__.startswith(f"noisette.diffusion.{module}")
     ]
     hidden = {"VariancePreserving", "State", "LossHistory", "LossProportionalSteps", "DenoiserWrapper"}
     assert chosen

@@ -71,6 +71,7 @@ from .likelihood import (
 from .loss import (
     P2,
     VLB,
+    AutoguidedLoss,
     EDMWeight,
     FlowMatching,
     HybridLoss,
@@ -160,6 +161,7 @@ __all__ = [
     "VLB",
     "X0",
     "Asyrp",
+    "AutoguidedLoss",
     "AveragePool",
     "CallCounter",
     "Churned",
