@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 import noisette
 from commands import SMALL
 from noisette.diffusion.loss import AutoguidedLoss, Objective
+from noisette.diffusion.noise import make_generator
 from noisette.errors import InputError
 from noisette.io import checkpoint
 from noisette.models.picture_model import PictureModel
@@ -38,6 +38,14 @@ def whole(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def plain(sprites: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run without guidance."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    train(sprites, folder, replace(OPTIONS, recipe=RECIPE | {"training": {"autoguidance": 1.0}}))
+    return folder
+
+
 def guidance_with(**settings: float) -> Autoguidance:
     return Autoguidance(Recipe(tiny().config, TrainingConfig(**settings)))
 
@@ -49,14 +57,14 @@ def losses(run: Path) -> list[float]:
 
 def test_the_loss_is_guided_in_the_last_part(small_model: PictureModel):
     guidance = guidance_with(autoguidance=2.0, autoguidance_share=0.25)
-    plain = Objective(small_model.schedule, small_model.parametrization)
-    assert guidance.loss(plain, 0.9) is plain  # nothing to guide away from yet
+    loss = Objective(small_model.schedule, small_model.parametrization)
+    assert guidance.loss(loss, 0.9) is loss  # nothing to guide away from yet
     guidance.take_snapshot(small_model, 0.2, 0.3)  # not at its moment
     assert guidance.reference is None
     guidance.take_snapshot(small_model, 0.1, 0.12)
-    assert guidance.loss(plain, 0.74) is plain
-    guided = guidance.loss(plain, 0.75)
-    assert isinstance(guided, AutoguidedLoss) and guided.loss is plain and guided.scale == 2
+    assert guidance.loss(loss, 0.74) is loss
+    guided = guidance.loss(loss, 0.75)
+    assert isinstance(guided, AutoguidedLoss) and guided.loss is loss and guided.scale == 2
     first = guidance.reference
     guidance.take_snapshot(small_model, 0.1, 0.12)  # of a run that was made longer: the first one stays
     assert guidance.reference is first
@@ -90,12 +98,10 @@ def test_the_reference_is_the_early_snapshot(whole: Path):
     assert saved.keys() == early.keys() and all(torch.equal(saved[name], early[name]) for name in saved)
 
 
-def test_a_run_without_it_is_the_same_up_to_that_part_and_another_one_after(whole: Path, sprites: Path, tmp_path: Path):
-    recipe = RECIPE | {"training": {"autoguidance": 1.0}}
-    train(sprites, tmp_path / "run", replace(OPTIONS, recipe=recipe))
-    guided, plain = losses(whole), losses(tmp_path / "run")
-    assert guided[:6] == plain[:6] and guided[6] != plain[6]  # 12 steps, the second half of them guided
-    newest = checkpoint.read(checkpoint.list_checkpoints(tmp_path / "run")[-1])
+def test_a_run_without_it_is_the_same_up_to_that_part_and_another_one_after(whole: Path, plain: Path):
+    guided, unguided = losses(whole), losses(plain)
+    assert guided[:6] == unguided[:6] and guided[6] != unguided[6]  # 12 steps, the second half of them guided
+    newest = checkpoint.read(checkpoint.list_checkpoints(plain)[-1])
     assert "autoguidance" not in newest.parts
 
 
@@ -123,14 +129,13 @@ def test_a_run_that_is_interrupted_ends_with_the_same_weights(whole: Path, sprit
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_guidance_sharpens_what_is_predicted(whole: Path, sprites: Path, tmp_path: Path):
+def test_guidance_sharpens_what_is_predicted(whole: Path, plain: Path):
     """The same run without guidance predicts x0 that are closer to those of the early snapshot."""
-    train(sprites, tmp_path / "run", replace(OPTIONS, recipe=RECIPE | {"training": {"autoguidance": 1.0}}))
-    guided, plain, early = (noisette.load(path) for path in (whole, tmp_path / "run", whole / "early"))
-    x = torch.from_numpy(np.random.default_rng(0).normal(size=(64, *guided.pictures.shape)).astype(np.float32))
+    guided, unguided, early = (noisette.load(path) for path in (whole, plain, whole / "early"))
+    x = torch.randn(64, *guided.pictures.shape, generator=make_generator("noisy pictures"))
     t = torch.tensor(1 / 80, dtype=torch.float64)
     cond = guided.condition(list(guided.pictures.labels) * 32, 64)
-    x0 = [model.given(cond)(x, t).x0 for model in (guided, plain, early)]
+    x0 = [model.given(cond)(x, t).x0 for model in (guided, unguided, early)]
     assert (x0[0] - x0[2]).square().mean() > (x0[1] - x0[2]).square().mean()
 
 
