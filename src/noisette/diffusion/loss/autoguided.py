@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from ...errors import check_range
 from ...shapes import Images, PerImage
@@ -26,7 +27,7 @@ class AutoguidedLoss:
     brightness and hue, and more of it makes pictures worse (an interval: Kynkäänniemi et al. 2024, arXiv:2404.07724).
 
     scale: 1 (no guidance) or more. reference: R, with the parametrization of the trained network; no gradient reaches
-    it. Raises InputError for a scale below 1.
+    it. Raises InputError for a scale below 1 and for a max_ratio that is not above 0.
     """
 
     loss: Loss
@@ -47,9 +48,9 @@ class AutoguidedLoss:
         return self.loss.times
 
     def __call__(
-        self, model: Network, x0: Images, t: Float[torch.Tensor, "b"], eps: Images, cond: Condition | None = None
+        self, model: Network, x0: Images, t: Float[Tensor, "b"], eps: Images, cond: Condition | None = None
     ) -> PerImage:
-        def mixture(x: Images, time: Float[torch.Tensor, "b"], cond: Condition | None) -> Images:
+        def mixture(x: Images, time: Float[Tensor, "b"], cond: Condition | None) -> Images:
             output = model(x, time, cond)
             with torch.no_grad():
                 weaker = self.reference(x, time, cond)
