@@ -18,6 +18,7 @@ from noisette.models.picture_model import PictureModel
 from noisette.models.task import Upscale
 from noisette.training import TrainOptions, train
 from noisette.training.autoguidance import EXTRA_COST, Autoguidance
+from noisette.training.callbacks import TrainingStep
 from noisette.training.recipes.presets import PRESETS
 from noisette.training.recipes.recipe import Recipe, TrainingConfig, adapt_to_task, apply_overrides
 from tiny_models import tiny
@@ -59,20 +60,22 @@ def test_the_loss_is_guided_in_the_last_part(small_model: PictureModel):
     guidance = guidance_with(autoguidance=2.0, autoguidance_share=0.25)
     loss = Objective(small_model.schedule, small_model.parametrization)
     assert guidance.loss(loss, 0.9) is loss  # nothing to guide away from yet
-    guidance.take_snapshot(small_model, 0.2, 0.3)  # not at its moment
+    guidance.take_snapshot(small_model, TrainingStep(64, 0.2, 0.3))  # not at its moment
     assert guidance.reference is None
-    guidance.take_snapshot(small_model, 0.1, 0.12)
+    guidance.take_snapshot(small_model, TrainingStep(64, 0.1, 0.12))
     assert guidance.loss(loss, 0.74) is loss
     guided = guidance.loss(loss, 0.75)
     assert isinstance(guided, AutoguidedLoss) and guided.loss is loss and guided.scale == 2
     first = guidance.reference
-    guidance.take_snapshot(small_model, 0.1, 0.12)  # of a run that was made longer: the first one stays
+    guidance.take_snapshot(
+        small_model, TrainingStep(64, 0.1, 0.12)
+    )  # of a run that was made longer: the first one stays
     assert guidance.reference is first
 
 
 def test_the_reference_stays_as_it_was_taken(small_model: PictureModel):
     guidance = guidance_with(autoguidance=2.0)
-    guidance.take_snapshot(small_model, 0.0, 0.2)
+    guidance.take_snapshot(small_model, TrainingStep(64, 0.0, 0.2))
     before = {name: value.clone() for name, value in guidance.tensors().items()}
     with torch.no_grad():
         for parameter in small_model.net.parameters():

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..diffusion.loss import AutoguidedLoss, Loss
 from ..models.picture_model import PictureModel
+from .callbacks import SNAPSHOT_PROGRESS, TrainingStep
 from .recipes.recipe import Recipe
 
-SNAPSHOT_PROGRESS = 0.12  # progress at which the early snapshot is taken
 EXTRA_COST = 1 / 3  # of a step with the reference's forward pass, over the cost of one without
 
 
@@ -34,9 +34,9 @@ class Autoguidance:
         self.is_used = self.scale > 1 and self.start < 1 and not given_picture and not learns_variance
         self.reference: PictureModel | None = None
 
-    def take_snapshot(self, model: PictureModel, before: float, after: float) -> None:
-        """Copy the averaged weights, if progress passed SNAPSHOT_PROGRESS between `before` and `after`."""
-        if self.is_used and self.reference is None and before < SNAPSHOT_PROGRESS <= after:
+    def take_snapshot(self, model: PictureModel, step: TrainingStep) -> None:
+        """Copy the averaged weights, if progress reached SNAPSHOT_PROGRESS in this step."""
+        if self.is_used and self.reference is None and step.crossed((SNAPSHOT_PROGRESS,)):
             self.reference = _frozen_copy(model)
 
     def loss(self, loss: Loss, progress: float) -> Loss:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from ..models.picture_model import PictureModel
-from .autoguidance import SNAPSHOT_PROGRESS
 
 Metrics = dict[str, Any]  # keys of a row of metrics.jsonl; {}: nothing was measured
 
@@ -39,6 +38,9 @@ class TrainingCallback(Protocol):
     def __call__(self, step: TrainingStep) -> Metrics:
         """What was measured; {} if nothing was due."""
         ...
+
+
+SNAPSHOT_PROGRESS = 0.12  # progress at which the early snapshot is taken
 
 
 class AutoguidanceSnapshot:

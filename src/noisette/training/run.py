@@ -225,8 +225,8 @@ class TrainingRun:
             self.criterion.update(self.gather_global(torch.cat([b.t for b in batches])), self.gather_global(local))
         self.images += training.batch
         self.state.ema.update(self.state.model, self.images, training.batch)
-        after = self.progress_schedule.progress(self.images)
-        self.state.autoguidance.take_snapshot(self.state.ema.model, progress, after)
+        done = TrainingStep(self.images, progress, self.progress_schedule.progress(self.images))
+        self.state.autoguidance.take_snapshot(self.state.ema.model, done)
         mean /= processes
         self.loss_window = (self.loss_window[0] + mean, self.loss_window[1] + 1)
         return mean, round(signals) and (stop_signal or 15)
