@@ -452,7 +452,7 @@ def test_train_watch_stop_and_resume(visit: Visit, studio: Studio, tmp_path: Any
     page.locator("#start").click()
     visit.wait_for_text("is not a valid run name")
     page.locator("#name input, #name textarea").first.fill("my squares")
-    page.locator("#minutes input").fill("0.4")
+    page.locator("#minutes input").fill("0.2")
     assert page.locator("#origin input").input_value() == "automatic"
     choose(visit, "origin", "tiny")
     page.locator("#start").click()

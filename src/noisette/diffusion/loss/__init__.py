@@ -2,7 +2,7 @@
 
 from .autoguided import AutoguidedLoss
 from .importance import ImportanceSampledLoss, LossHistory, LossProportionalSteps
-from .objective import Loss, Network, Objective
+from .objective import Loss, LossWrapper, Network, Objective
 from .spec import VLB, LossSpec, SquaredError, SquaredErrorAndVLB, chain_steps
 from .timesteps import LogNormal, QuantileSampler, Steps, Stratified, TimestepSampler, Uniform
 from .uncertainty import LogVariance, UncertaintyWeightedLoss
@@ -23,6 +23,7 @@ __all__ = [
     "LossHistory",
     "LossProportionalSteps",
     "LossSpec",
+    "LossWrapper",
     "MinSNR",
     "Network",
     "Objective",

@@ -9,13 +9,12 @@ from torch import Tensor
 from ...errors import check_range
 from ...shapes import Images, PerImage
 from ..condition import Condition
-from ..schedule import Schedule, broadcast_like
-from .objective import Loss, Network
-from .timesteps import TimestepSampler
+from ..schedule import broadcast_like
+from .objective import LossWrapper, Network
 
 
-@dataclass(frozen=True)
-class AutoguidedLoss:
+@dataclass(frozen=True, eq=False)
+class AutoguidedLoss(LossWrapper):
     """A loss of which the trained network F becomes the guided one: F = D + (scale − 1) (D − R) for σ/α ≤ max_ratio.
 
     D is what minimizes `loss`, R a weaker model, such as an early snapshot of the same run (autoguidance: Karras et al.
@@ -30,7 +29,6 @@ class AutoguidedLoss:
     it. Raises InputError for a scale below 1 and for a max_ratio that is not above 0.
     """
 
-    loss: Loss
     reference: Network
     scale: float
     max_ratio: float = 2.0  # highest σ/α with guidance, above 0
@@ -38,14 +36,6 @@ class AutoguidedLoss:
     def __post_init__(self) -> None:
         check_range("scale", self.scale, 1)
         check_range("max_ratio", self.max_ratio, 0, above=True)
-
-    @property
-    def schedule(self) -> Schedule:
-        return self.loss.schedule
-
-    @property
-    def times(self) -> TimestepSampler:
-        return self.loss.times
 
     def __call__(
         self, model: Network, x0: Images, t: Float[Tensor, "b"], eps: Images, cond: Condition | None = None

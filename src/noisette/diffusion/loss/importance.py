@@ -10,7 +10,7 @@ from ...errors import InputError
 from ...shapes import Images, PerImage
 from ..condition import Condition
 from ..schedule import Schedule
-from .objective import Loss, Network
+from .objective import LossWrapper, Network
 from .timesteps import TimestepSampler
 
 
@@ -80,7 +80,7 @@ class LossProportionalSteps:
 
 
 @dataclass(frozen=True, eq=False)
-class ImportanceSampledLoss:
+class ImportanceSampledLoss(LossWrapper):
     """A loss whose times are sampled more often where it is large, weighted by 1/(T p_t): its expectation is unchanged
     (Nichol & Dhariwal 2021, eq. 18). For chains only, see `chain_steps`.
 
@@ -88,12 +88,7 @@ class ImportanceSampledLoss:
     the call.
     """
 
-    loss: Loss
     loss_history: LossHistory
-
-    @property
-    def schedule(self) -> Schedule:
-        return self.loss.schedule
 
     @property
     def times(self) -> TimestepSampler:

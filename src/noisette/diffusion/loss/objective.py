@@ -39,6 +39,21 @@ class Loss(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class LossWrapper:
+    """Base class of a loss that is made from another one and has its schedule and times."""
+
+    loss: Loss
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.loss.schedule
+
+    @property
+    def times(self) -> TimestepSampler:
+        return self.loss.times
+
+
 @dataclass(frozen=True)
 class Objective:
     """The squared error of the prediction, weighted by `weighting`, at times sampled by `times`: w(α, σ) |x̂0 − x0|².

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from ...shapes import Images, PerImage
 from ..condition import Condition
-from ..schedule import Schedule
-from .objective import Loss, Network
-from .timesteps import TimestepSampler
+from .objective import LossWrapper, Network
 
 
 class LogVariance(nn.Module):
@@ -35,22 +33,13 @@ class LogVariance(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class UncertaintyWeightedLoss:
+class UncertaintyWeightedLoss(LossWrapper):
     """loss / e^u + u, where u(σ/α) is trained together with the model (Karras et al. 2024, EDM2, eq. 14).
 
     At the optimum e^u is the expected loss at that noise level, so that all noise levels contribute equally.
     """
 
-    loss: Loss
     log_variance: LogVariance  # its parameters must be given to the optimizer
-
-    @property
-    def schedule(self) -> Schedule:
-        return self.loss.schedule
-
-    @property
-    def times(self) -> TimestepSampler:
-        return self.loss.times
 
     def __call__(
         self, model: Network, x0: Images, t: Float[Tensor, "b"], eps: Images, cond: Condition | None = None
