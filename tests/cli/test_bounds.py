@@ -1,4 +1,4 @@
-"""Every whole number that a command takes has a bound, which is checked before anything is opened or read."""
+"""Bounds of whole numbers, and empty paths, which are checked before anything is opened or read."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +34,11 @@ def is_count(parameter: Any) -> bool:
     return "int" in str(getattr(descriptor, "annotation", ""))
 
 
+def is_path(parameter: Any) -> bool:
+    return "Path" in str(getattr(getattr(parameter, "type_descriptor", None), "annotation", ""))
+
+
+PATHS = [(path, p) for path, command in ALL.items() for p in command.params if is_path(p)]
 COUNTS = [(path, p) for path, command in ALL.items() for p in command.params if is_count(p)]
 
 
@@ -82,3 +87,40 @@ def test_the_bounds_of_the_command_line_are_those_of_the_package() -> None:
     assert MAXIMA["--batch"] == MAX_BATCH
     assert COMMAND_MAXIMA["train", "--batch"] == TRAINING_MAXIMA["batch"]
     assert MAXIMA["--accumulate"] == TRAINING_MAXIMA["accumulate"]
+
+
+def test_paths_are_found() -> None:
+    assert len(PATHS) > 40 and {p.opts[0] for _, p in PATHS} >= {"model", "--out", "--upscaler", "picture"}
+
+
+@pytest.mark.parametrize(("path", "parameter"), PATHS, ids=[f"{' '.join(c)} {p.opts[0]}" for c, p in PATHS])
+def test_an_empty_path_is_not_the_current_folder(
+    path: tuple[str, ...], parameter: Any, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, words = parameter.opts[0], required(ALL[path])
+    if name.startswith("-"):
+        words += [name, ""]  # the last one counts
+    else:
+        arguments = [p.opts[0] for p in ALL[path].params if not p.opts[0].startswith("-")]
+        words = ["nowhere"] * arguments.index(name) + [""] + words
+    assert f"{name} must not be empty: give a path; the current folder is ." in refused(*path, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("train", "", "--images", "8", "--out", "run"), "the source"),
+        (("scan", ""), "the source"),
+        (("plan", "", "--for", "1m"), "the source"),
+        (("train", "emoji", "--images", "8", "--out", "run", "--from", ""), "the model"),
+        (("sample", "emoji-16", "--out", "pictures", "--guide-with", "", "--guidance", "2"), "the model"),
+    ],
+)
+def test_nor_is_an_empty_name(
+    words: tuple[str, ...], name: str, refused: Refused, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"{name} must not be empty" in refused(*words)
+    assert list(tmp_path.iterdir()) == []

@@ -55,6 +55,8 @@ def test_doctor_recognizes_a_run(call, trained) -> None:
         (("--precision", "fp16"), "auto, fp32 or bf16"),
         (("--log", "wandb"), "jsonl, tensorboard or trackio"),
         (("--save-every", "0s"), "more than 0"),
+        (("--recipe", "nowhere.json"), "cannot read nowhere.json"),
+        (("--from", "emoji-61"), "no model is called emoji-61"),
         (("--batch", "0"), "--batch must be above 0 and at most 65,536, got 0"),
     ],
 )

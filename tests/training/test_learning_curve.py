@@ -102,7 +102,7 @@ def test_too_few_to_learn_from_parts(sprites: Path, tmp_path: Path):
 def test_more_pictures_of_noise_do_not_help(tmp_path: Path):
     data = prepare(str(pictures(tmp_path / "pictures", "noise", 160)), tmp_path / "run")
     seen: list[tuple[int, int]] = []
-    options = TrainOptions(images=2048, preset="tiny", batch=64, precision="fp32", recipe=SMALL)
+    options = TrainOptions(images=1024, preset="tiny", batch=64, precision="fp32", recipe=SMALL)
     found = forecast_more_data(data, options, 50, lambda *progress: seen.append(progress))
     assert "would hardly help" in found.summary, found
-    assert seen[-1] == (6 * 2048, 6 * 2048)
+    assert seen[-1] == (6 * 1024, 6 * 1024)

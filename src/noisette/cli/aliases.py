@@ -1,9 +1,10 @@
 """Option names of other trainers, and underscores instead of dashes, translated to ours."""
 
 import math
+from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from ..errors import InputError
 from .bounds import check_maximum
@@ -54,15 +55,31 @@ def translate_arguments(arguments: list[str]) -> list[str]:
 
 
 class AliasedCommand(TyperCommand):
-    """A command that accepts these names, and no number that is infinite, not a number, or above its maximum."""
+    """A command that accepts these names, and no empty path, nor a number that is infinite or above its maximum."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        rest = super().parse_args(ctx, translate_arguments(args))
+        args = translate_arguments(args)
+        texts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument | TyperOption) and is_path(parameter):
+                check_path(parameter.opts[0], texts.get(str(parameter.name)))
+        rest = super().parse_args(ctx, args)
         for parameter in self.params:
             value = ctx.params.get(parameter.name)
             check_finite(parameter.opts[-1], value)
             check_maximum(str(ctx.info_name), parameter.opts[0], value)
         return rest
+
+
+def is_path(parameter: TyperArgument | TyperOption) -> bool:
+    """Whether a parameter takes a path, or several."""
+    return parameter.type_descriptor.annotation in (Path, list[Path])
+
+
+def check_path(name: str, text: object) -> None:
+    """Raise InputError for a path, or one in a list, that is empty: Python takes that for the current folder."""
+    if "" in (text if isinstance(text, list | tuple) else (text,)):
+        raise InputError(f"{name} must not be empty: give a path; the current folder is .")
 
 
 def check_finite(name: str, value: object) -> None:

@@ -40,6 +40,8 @@ def open_source(
     Raises InputError if the source does not exist, holds no pictures, or does not go with an option.
     """
     location = str(source)
+    if not location:
+        raise InputError("the source must not be empty: give a path; the current folder is .")
     path = Path(location)
     kind = _detect_kind(location, path)
     if labels is not None and kind != "npy":

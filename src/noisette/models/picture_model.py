@@ -237,6 +237,8 @@ def _describe(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
 def _find_model_folder(folder: str | Path) -> Path:
     """The folder itself or a run folder's `model`; for `hf://…` its download; for a name that is no folder, the model
     of that name that ships with the package."""
+    if not str(folder):
+        raise InputError("the model must not be empty: give a folder or a name")
     path = hub.download(folder) if hub.is_hub_url(folder) else Path(folder)
     if not path.exists():
         path = shipped.find_folder(str(folder)) or path

@@ -21,6 +21,7 @@ from ..models.picture_model import PictureModel
 from . import snapshots
 from .origin import open_named
 from .plan import TrainingPlan, TrainOptions, make_plan
+from .recipes.recipe import read_overrides
 from .state import TrainingState
 from .stored_options import extend_plan, is_longer
 
@@ -60,11 +61,13 @@ def load_plan(run: Path, options: TrainOptions) -> TrainingPlan | None:
 
     A run that is asked to be longer than it was gets the longer plan, which is stored in its config.json. Raises
     InputError if the folder is not a run's, if it was started with other options, or if a new run is to start from a
-    model that does not exist.
+    model, or have a recipe, that does not exist.
     """
     path = run / "config.json"
     if not path.exists():
         open_named(options.start_from)
+        if options.recipe is not None:
+            read_overrides(options.recipe)
         return None
     config = read_run_config(path)
     plan = from_json(TrainingPlan, config.plan, f"{path}: plan")

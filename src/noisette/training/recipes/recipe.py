@@ -102,6 +102,16 @@ def apply_overrides(recipe: Recipe, source: str | Mapping[str, Any]) -> Recipe:
     be of several classes is replaced as a whole: {"training": {"times": {"is": "Steps", "steps": 200}}}. Names of
     former versions are understood. Raises InputError for unknown keys and for values that do not go together.
     """
+    path, overrides = read_overrides(source)
+    data = _merge(to_json(recipe), _with_current_names(overrides, recipe))
+    training = from_json(TrainingConfig, data["training"], f"{path}: training")
+    net = get_field(data["model"], "net", dict, f"{path}: model")
+    net["out_channels"] = training.loss_spec.out_channels(recipe.model.pictures.channels)
+    return from_json(Recipe, data, path)
+
+
+def read_overrides(source: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What messages call the source, and its values; InputError if it cannot be read or is no recipe."""
     path, overrides = (source, read_json(source)) if isinstance(source, str) else ("the recipe", dict(source))
     if not isinstance(overrides, dict):
         raise InputError(f"{path} is no recipe: it should be a JSON object with the keys model and training")
@@ -111,11 +121,7 @@ def apply_overrides(recipe: Recipe, source: str | Mapping[str, Any]) -> Recipe:
     model = overrides.get("model")
     if isinstance(model, dict) and (fixed := {"pictures", "sampling", "task"} & model.keys()):
         raise InputError(f"{path} sets model.{fixed.pop()}, which is not part of a recipe: remove it")
-    data = _merge(to_json(recipe), _with_current_names(overrides, recipe))
-    training = from_json(TrainingConfig, data["training"], f"{path}: training")
-    net = get_field(data["model"], "net", dict, f"{path}: model")
-    net["out_channels"] = training.loss_spec.out_channels(recipe.model.pictures.channels)
-    return from_json(Recipe, data, path)
+    return path, overrides
 
 
 def _with_current_names(overrides: dict[str, Any], base: Any) -> dict[str, Any]:
