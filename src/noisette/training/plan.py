@@ -21,6 +21,7 @@ from .recipes.presets import MIN_IMAGES, PRESETS
 from .recipes.recipe import Recipe, TrainingConfig, adapt_to_task, apply_overrides
 from .trial_step import MAX_STEPS, Precision, TrialStep, require_memory
 
+TIMED_SHARE = 0.1  # of the steps of a run of a number of images, at most, are timed before it begins
 MAXIMA = {"seconds": 10**9, "images": 10**12, "batch": 2**16, "accumulate": 2**16, "lr": 1000}  # of options
 
 FLAGS = {  # field of TrainOptions → option of the command line
@@ -197,8 +198,8 @@ def _plan_preset(
     size = micro_batch_size(recipe.training.batch, processes, options.accumulate)
     precisions = candidate_precisions(options.precision, device)
     require_memory(recipe, precisions[-1], size, device)
-    # a run of few steps is not timed for longer than it takes
-    max_steps = MAX_STEPS if options.images is None else min(MAX_STEPS, -(-options.images // recipe.training.batch))
+    run_steps = math.inf if options.images is None else options.images / recipe.training.batch
+    max_steps = math.ceil(min(MAX_STEPS, TIMED_SHARE * run_steps))
     speeds = {p: TrialStep(recipe, p, device, size).measure_speed(budget, max_steps) for p in precisions}
     cost = {p: speed.seconds_per_image / processes for p, speed in speeds.items()}
     precision = min(cost, key=lambda p: cost[p] * (1.1 if p == "bf16" else 1.0))  # bf16 if it is 10 % faster
