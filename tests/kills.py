@@ -187,6 +187,7 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "onnx": lambda out: ["export", model, out, "--to", "onnx"],
         "convert": lambda out: ["convert", other, out],
         "train-classifier": lambda out: ["train-classifier", run, "--out", out, "--images", 64, "--batch", 32],
+        "distill": lambda out: ["distill", run, "--out", out, "--images", 64, "--batch", 32, "--any-quality"],
         "evaluate": lambda out: ["evaluate", run, "--out", out, "-n", 20],
         "steps": lambda out: ["steps", run, "--data", pictures, "--out", out, "-n", 20, "--sampler", "ddim",
                               "--steps", 2, "--steps", 3, "--grid", "karras", "--keep-default"],

@@ -30,6 +30,7 @@ import torch
 from PIL import Image
 
 import noisette
+from noisette.cli.diagnosis import diagnose_run
 from noisette.io.json_files import read_json
 
 FIXTURES = Path(__file__).parent / "fixtures" / "v0.1.0"
@@ -296,10 +297,9 @@ def test_a_run_with_other_options_is_refused(own: Path, call: Call) -> None:
 
 
 @pytest.mark.parametrize("name", ["run", "run-unfinished", "run-importance", "run-uncertainty", "run-checked"])
-def test_doctor_reads_a_run(files: Path, call: Call, name: str) -> None:
+def test_doctor_reads_a_run(files: Path, name: str) -> None:
     """What it says of them is for people; that it says something of each part, and finds no damage, is tested here."""
-    found = json.loads(call("doctor", name, "--json"))["run"]
-    facts = {fact["name"]: fact["value"] for fact in found}
+    facts = {fact.name: fact.value for fact in diagnose_run(Path(name))}
     assert {"plan", "state", "checkpoints"} <= facts.keys() and "damaged" not in facts
     if name != "run-checked":
         assert noisette.Run(name).is_finished == ("resumed" not in MANIFEST["runs"][name])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .evaluation.evaluate_samples import evaluate
     from .models.picture_model import PictureModel, load
     from .models.registry import register
-    from .report.api import train, train_classifier
+    from .report.api import distill, train, train_classifier
     from .report.card import push_to_hub, save_with_card
     from .report.run import Run
     from .sampling.draw import draw
@@ -28,6 +28,7 @@ __all__ = [
     "PictureModel",
     "Run",
     "__version__",
+    "distill",
     "draw",
     "evaluate",
     "load",
@@ -41,6 +42,7 @@ __all__ = [
 HOME = {
     "PictureModel": "models.picture_model",
     "Run": "report.run",
+    "distill": "report.api",
     "draw": "sampling.draw",
     "evaluate": "evaluation.evaluate_samples",
     "load": "models.picture_model",

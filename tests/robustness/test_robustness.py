@@ -24,13 +24,13 @@ def _alarm() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_a_mutated_input_is_read_or_refused(kind: Kind, tmp_path: Path) -> None:
-    outcome = run_kind(kind, 12, 1, tmp_path / "kind")
+    outcome = run_kind(kind, 8, 1, tmp_path / "kind")
     assert not outcome.other and outcome.memory < MAX_BYTES
 
 
 @pytest.mark.slow
 def test_damage_to_a_run_is_noticed_or_without_effect(tmp_path: Path) -> None:
-    outcome = damage_runs(24, 1, tmp_path)
+    outcome = damage_runs(20, 1, tmp_path)
     assert not outcome.faults
     # most files of a run are replaced by an earlier checkpoint or made again; its configuration and data are not
-    assert outcome.refused >= 2 and outcome.same >= 12
+    assert outcome.refused >= 2 and outcome.same >= 10

@@ -22,7 +22,7 @@ from noisette.training.origin import MAX_EPOCHS
 from noisette.training.plan import build_recipe, make_plan
 from noisette.training.recipes.presets import MIN_IMAGES
 from noisette.training.resume import load_plan
-from noisette.training.validation import FixedBatchLoss
+from noisette.training.validation import FixedBatch
 from tiny_models import make_classifier, tiny
 
 
@@ -57,8 +57,9 @@ def test_initial_loss_equals_that_of_the_origin(sprites: Path, tmp_path: Path, b
     plan = load_plan(out, settings)
     assert plan is not None
     held_out = TaskDataset(Dataset.open(out).held_out, start.config.task)
-    loss = FixedBatchLoss(held_out, plan.recipe.build_loss(), seed=0)
-    assert torch.equal(loss(start, torch.device("cpu")), loss(old, torch.device("cpu")))
+    objective, device = plan.recipe.build_loss(), torch.device("cpu")
+    batch = FixedBatch.of_pictures(held_out, objective, seed=0)
+    assert torch.equal(batch.losses(objective, start, device), batch.losses(objective, old, device))
 
 
 def test_resume_without_the_origin_is_bit_exact(sprites: Path, tmp_path: Path, base: Path) -> None:

@@ -19,6 +19,7 @@ from ..io.version import __version__
 from .aliases import AliasedCommand
 from .convert import convert
 from .demo import demo
+from .distill import distill
 from .doctor import doctor
 from .edit import edit
 from .evaluate import evaluate
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 MEMORY_ADVICE = "lower --batch or the number of pictures, or close other programs"
 PANELS = {
-    "Train": (scan, plan, train, train_classifier),
+    "Train": (scan, plan, train, distill, train_classifier),
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (convert, export),

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..io import checkpoint
 from ..io.lock import is_locked
 from ..io.metrics_log import read_metrics
-from ..io.run_config import is_run_config, read_run_config
+from ..io.run_config import RunConfig, is_run_config, read_run_config
 from .system_info import Fact
 from .units import format_count, format_duration
 
@@ -29,10 +29,11 @@ def diagnose_run(run: Path) -> list[Fact]:
         raise InputError(
             f"{run} is a model folder, not a run folder: there is nothing to diagnose; use it with noisette sample"
         )
-    plan, rows = read_run_config(run / "config.json").plan, read_metrics(run / "metrics.jsonl")
+    config, rows = read_run_config(run / "config.json"), read_metrics(run / "metrics.jsonl")
+    plan = config.plan
     return [
         *_describe_plan(plan),
-        _describe_state(run, plan, rows),
+        _describe_state(run, config, rows),
         *_describe_checkpoints(run),
         *_describe_snapshot(run),
         *describe_trends(rows),
@@ -51,27 +52,29 @@ def _describe_plan(plan: dict[str, Any]) -> list[Fact]:
     )
     facts = [Fact("plan", f"preset {plan.get('preset')}, {plan.get('precision')}, {length}, seed {plan.get('seed')}")]
     chain = ", which started from ".join(f"{origin.name} ({origin.pictures})" for origin in read_origins(plan))
-    return [*facts, Fact("started from", chain)] if chain else facts
+    is_student = plan["recipe"]["training"].get("distillation")
+    return [*facts, Fact("student of" if is_student else "started from", chain)] if chain else facts
 
 
-def _describe_state(run: Path, plan: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Fact:
+def _describe_state(run: Path, config: RunConfig, rows: Sequence[dict[str, Any]]) -> Fact:
+    same = f"the same {config.command} command"
     last: dict[str, Any] = next((r for r in reversed(rows) if "loss" in r), {})
     seen = f"{format_count(last.get('images', 0))} images in {format_duration(last.get('seconds', 0))}"
     if is_locked(run):
         return Fact("state", f"training now, {seen}")
     if not (run / "model").exists():
-        return Fact("state", f"not finished: {seen}", "the same noisette train command resumes it")
+        return Fact("state", f"not finished: {seen}", f"{same} resumes it")
     try:
         checkpoint.read_model(run / "model")
     except InputError as error:
         return Fact(
             "state",
             f"finished, but its model cannot be used: {error}",
-            "the same noisette train command writes it again",
+            f"{same} writes it again",
         )
-    if (target := _extension_target(run, plan)) is not None:
+    if (target := _extension_target(run, config.plan)) is not None:
         text = f"being made longer, to {format_count(target)} images: {seen}; its model is the one of before"
-        return Fact("state", text, "the same noisette train command goes on with it")
+        return Fact("state", text, f"{same} goes on with it")
     return Fact("state", f"finished: {seen}; its model is whole", f"noisette sample {run} --out pictures")
 
 

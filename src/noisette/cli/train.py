@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -15,7 +17,7 @@ from .units import parse_count, parse_duration, parse_size
 if TYPE_CHECKING:
     from ..data.entry import Source
     from ..models.task import Task
-    from ..training import TrainOptions
+    from ..training import Progress, TrainOptions
 
 PRECISION_ALIASES = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16"}  # names in other trainers
 
@@ -198,11 +200,19 @@ def run_training(
 ) -> Path:
     """Train with a progress bar, or with lines if the output is not a terminal. Returns the model's folder."""
     from ..training import train as train_
+
+    with watch_training(out, as_json) as on_progress:
+        return train_(source, out, options, on_progress, start_time)
+
+
+@contextmanager
+def watch_training(out: Path, as_json: bool) -> "Iterator[Callable[[Progress], None]]":
+    """Shows the progress of the training in this block, which a stop file ends. Yields what is to be called with it."""
     from ..training.stop_file import STOP_FILE_VARIABLE, interrupt_on_stop_file
     from .progress import show_progress
 
     with interrupt_on_stop_file(os.environ.get(STOP_FILE_VARIABLE)), show_progress(out, as_json) as on_progress:
-        return train_(source, out, options, on_progress, start_time)
+        yield on_progress
 
 
 def print_result(model: Path, out: Path, sample_command: str, as_json: bool) -> None:

@@ -30,6 +30,11 @@ class RunConfig:
         """Whether training pictures were mirrored (--flip): then a mirrored copy counts as a copy."""
         return self.plan["recipe"]["training"].get("flip") is True
 
+    @property
+    def command(self) -> str:
+        """The command that made the run, and that continues it."""
+        return "noisette distill" if self.plan["recipe"]["training"].get("distillation") else "noisette train"
+
 
 def is_run_config(path: str | Path) -> bool:
     """Whether the file is the config of a run, and not that of a model folder or no config at all."""

@@ -251,9 +251,9 @@ def _find_model_folder(folder: str | Path) -> Path:
 
 def _describe_unfinished(run: Path) -> str:
     """What to do with a run folder that has no model yet."""
-    newest = checkpoint.find_latest(run)
+    newest, command = checkpoint.find_latest(run), read_run_config(run / "config.json").command
     instead = "" if newest is None else f", or give its newest checkpoint, {newest.folder}, in place of {run}"
-    return f"{run} is a run that is not finished: continue it with the same noisette train command{instead}"
+    return f"{run} is a run that is not finished: continue it with the same {command} command{instead}"
 
 
 def load(path: str | Path) -> PictureModel:

@@ -159,13 +159,18 @@ def recipe_facts(config: ModelConfig, run: Path | None) -> dict[str, Any]:
         "parametrization": format_value(to_json(config.parametrization)),
     }
     rows["network"] = type(config.net).__name__.removesuffix("Config")
-    if config.origins:
-        rows["started from"] = ", which started from ".join(f"{o.name} ({o.pictures})" for o in config.origins)
     plan = read_run_config(run / "config.json").plan if run is not None else {}
+    training = plan.get("recipe", {}).get("training", {})
+    if config.origins:
+        key = "student of" if training.get("distillation") else "started from"
+        rows[key] = ", which started from ".join(f"{o.name} ({o.pictures})" for o in config.origins)
     rows |= {name: plan[name] for name in ("preset", "precision", "seed") if name in plan}
     if metrics := model_metrics(run):
         rows["images"] = metrics[-1]["images"]
-    training = plan.get("recipe", {}).get("training", {})
+    if duration := next((row["seconds"] for row in reversed(metrics) if "seconds" in row), None):
+        rows["training time"] = f"{duration:.0f} s"
+    if comparison := next((row["comparison"] for row in reversed(metrics) if "comparison" in row), None):
+        rows["compared with its teacher"] = comparison
     return rows | {k: format_value(v) for k, v in training.items()}
 
 

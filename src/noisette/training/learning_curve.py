@@ -33,7 +33,7 @@ from .isolation import preserve_global_state
 from .plan import TrainingPlan, TrainOptions, make_plan
 from .progress import Progress
 from .run import TrainingRun
-from .validation import FixedBatchLoss
+from .validation import FixedBatch
 
 DATA_SHARES = (0.25, 0.25, 0.5, 0.5, 1.0, 1.0)  # of the training pictures, one per model; equal shares are disjoint
 MIN_PICTURES = 40  # training pictures that are needed
@@ -89,14 +89,15 @@ class HeldOutLoss:
 
     def __init__(self, model: PictureModel, data: Dataset, loss: Loss, seed: int) -> None:
         self.model = model
-        self.fixed_loss = FixedBatchLoss(
-            TaskDataset(data.held_out, model.config.task), loss, seed, pictures=MAX_HELD_OUT
-        )
+        self.objective = loss
+        examples = TaskDataset(data.held_out, model.config.task)
+        self.fixed_batch = FixedBatch.of_pictures(examples, loss, seed, pictures=MAX_HELD_OUT)
         self.history: list[tuple[int, Float[Tensor, "pictures"]]] = []
 
     def __call__(self, step: TrainingStep) -> Metrics:
         if step.crossed(MILESTONES):
-            losses = self.fixed_loss(self.model, next(self.model.parameters()).device).mean(0)
+            device = next(self.model.parameters()).device
+            losses = self.fixed_batch.losses(self.objective, self.model, device).mean(0)
             self.history.append((step.images, losses))
         return {}
 

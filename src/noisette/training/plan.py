@@ -17,8 +17,10 @@ from ..models.task import Draw, Task
 from .autoguidance import Autoguidance
 from .origin import grow_recipe, open_origin
 from .periodic_evaluation import plan_evaluations
+from .recipes.distillation import Distillation
 from .recipes.presets import MIN_IMAGES, PRESETS
 from .recipes.recipe import Recipe, TrainingConfig, adapt_to_task, apply_overrides
+from .student import MEAN_COST, student_recipe
 from .trial_step import MAX_STEPS, Precision, TrialStep, require_memory
 
 TIMED_SHARE = 0.1  # of the steps of a run of a number of images, at most, are timed before it begins
@@ -29,7 +31,7 @@ FLAGS = {  # field of TrainOptions → option of the command line
     "cell": "--cell", "labels": "--labels", "task": "--task", "batch": "--batch", "accumulate": "--accumulate",
     "lr": "--lr", "dropout": "--dropout", "flip": "--flip", "recipe": "--recipe", "precision": "--precision",
     "text": "--text", "seed": "--seed", "save_every": "--save-every", "log": "--log", "evaluations": "--evaluations",
-    "start_from": "--from",
+    "start_from": "--from", "distillation": "--steps", "any_quality": "--any-quality",
 }  # fmt: skip
 
 
@@ -67,6 +69,8 @@ class TrainOptions:
     evaluations: int | None = None  # evaluations during training, 0 to 1000; None: as many as 4 % of the time allow
     start_from: str | None = None  # a model to start from: a path, hf://OWNER/NAME, a name; "none": from scratch; None:
     # the base in the package that fits, if there is one
+    distillation: Distillation | None = None  # the model is the student of the one that it starts from; None: it is not
+    any_quality: bool = False  # keep a student that is worse than its teacher by more than is allowed
 
     def __post_init__(self) -> None:
         if self.preset != "auto":
@@ -117,6 +121,8 @@ def build_recipe(name: str, data: Dataset, options: TrainOptions) -> Recipe:
     if base is None:
         return changed
     grown = grow_recipe(recipe, base, keep_network=options.preset == "auto", pictures=len(data.train))
+    if options.distillation is not None:
+        grown = student_recipe(grown, base, options.distillation)
     return _apply_options(grown, options)
 
 
@@ -178,8 +184,10 @@ def make_plan(
     assert best is not None and best.images_per_second is not None
     seconds = best.images / best.images_per_second if seconds_left is None else seconds_left
     model = best.recipe.model
-    # samples of a model that needs an input picture are not comparable with the training pictures: no evaluation
-    requested = options.evaluations if model.task.input_spec(model.pictures) is None else 0
+    # samples of a model that needs an input picture are not comparable with the training pictures, and a student's are
+    # drawn in its own steps alone: no evaluation
+    is_evaluated = model.task.input_spec(model.pictures) is None and options.distillation is None
+    requested = options.evaluations if is_evaluated else 0
     count, samples = plan_evaluations(data, seconds, processes / best.images_per_second, requested)  # on one process
     return replace(best, evaluations=count, evaluation_samples=samples)
 
@@ -206,7 +214,8 @@ def _plan_preset(
     images = options.images
     if images is None:
         assert seconds_left is not None
-        mean_cost = cost[precision] * Autoguidance(recipe).slowdown(0.0)
+        is_student = recipe.training.distillation is not None
+        mean_cost = cost[precision] * (MEAN_COST if is_student else Autoguidance(recipe).slowdown(0.0))
         images = min(int(seconds_left / mean_cost), max_images(recipe.training, data) or MAXIMA["images"])
     steps = max(1, -(-images // recipe.training.batch))
     return TrainingPlan(

@@ -40,11 +40,14 @@ class Progress:
     held_out_loss: Mapping[str, float] | None = None  # by noise level, if it was measured after this step
     notes: tuple[str, ...] = ()  # messages, such as why a damaged checkpoint was skipped
     evaluation: Mapping[str, Any] | None = None  # KID, copies and colors of samples, if measured after this step
+    slowdown: float = 1.0  # expected duration of the steps that are left, in steps of now
+    time_limit: float | None = None  # of the run, in seconds
 
     @property
     def seconds_left(self) -> float:
         """Estimated seconds until the last step."""
-        return (self.total - self.images) / max(self.rate, 1e-9)
+        estimate = self.slowdown * (self.total - self.images) / max(self.rate, 1e-9)
+        return estimate if self.time_limit is None else min(estimate, max(self.time_limit - self.seconds, 0.0))
 
 
 def describe_divergence(pictures: Sequence[tuple[str, bool]], step: int, images: int) -> str:

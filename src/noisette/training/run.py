@@ -27,15 +27,16 @@ from ..io import checkpoint
 from ..io.lock import RunLock
 from ..models.config import to_json
 from . import snapshots
-from .batch_stream import Batch, BatchStream, TaskDataset
-from .callbacks import INITIAL_STEP, AutoguidanceSnapshot, TrainingCallback, TrainingStep
+from .batch_stream import Batch
+from .callbacks import INITIAL_STEP, TrainingCallback, TrainingStep
+from .distillation import Distilling, copy_data
 from .distributed import make_accelerator
 from .isolation import preserve_global_state
+from .method import Denoising, TrainingMethod
 from .metrics_log import CallbackRunner, MetricsLog, make_tracker
 from .origin import load_origin
 from .periodic_evaluation import TIME_SHARE, PeriodicEvaluation
 from .plan import TrainingPlan, TrainOptions, describe_early_end, max_images, micro_batch_size
-from .prior import fit_prior
 from .progress import Diverged, Interrupted, Progress, StopSignals, describe_divergence
 from .progress_schedule import ProgressSchedule, TimeBudget, lr_factor
 from .resume import (
@@ -50,12 +51,10 @@ from .resume import (
 )
 from .run_clock import RunClock
 from .sample_sheets import SampleSheets
-from .sampling_tuner import SamplingTuner
 from .state import TrainingState
 from .stored_options import describe_extension
 from .thread_tuner import ThreadTuner, thread_choices
 from .trial_step import MEMORY_ADVICE
-from .validation import ValidationLoss
 
 LOG_ROWS = 400  # about how many rows with a training loss a run writes to metrics.jsonl
 FINAL_SAVE_SECONDS = 0.3  # kept free at the end of a time limit for the last checkpoint
@@ -76,8 +75,32 @@ def train(
     SIGINT, SIGTERM, SIGHUP or SIGQUIT; what `on_progress` raises ends the run, too. In the last two cases the run has
     been saved. Global random state, default dtype and the like are left as they were.
     """
+    return _run(Path(out), options, lambda: prepare_data(source, Path(out), options), on_progress, start_time)
+
+
+def distill(
+    run: str | Path,
+    out: str | Path,
+    options: TrainOptions,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    start_time: float | None = None,
+) -> Path:
+    """Train a student of a run's model (`options.distillation`) in the run folder `out`, on the same pictures.
+
+    Everything else is as in `train`. Raises InputError in addition for a student that is not kept: what it has learned
+    stays in the checkpoints, and the same call with more time goes on from there.
+    """
+    return _run(Path(out), options, lambda: copy_data(Path(run), Path(out)), on_progress, start_time)
+
+
+def _run(
+    run: Path,
+    options: TrainOptions,
+    open_data: Callable[[], Dataset],
+    on_progress: Callable[[Progress], None],
+    start_time: float | None,
+) -> Path:
     start_time = time.monotonic() if start_time is None else start_time
-    run = Path(out)
     if options.log != "jsonl" and find_spec(options.log) is None:
         raise InputError(f"{options.log} is not installed: pip install 'noisette[{options.log}]'")
     with preserve_global_state(), explain_out_of_memory(MEMORY_ADVICE):
@@ -87,9 +110,18 @@ def train(
                 sweep(run)
             stored = load_plan(run, options) if accelerator.is_main_process else None
             with accelerator.main_process_first():
-                data = prepare_data(source, run, options)
+                data = open_data()
             plan = resolve_plan(stored, run, data, options, accelerator, start_time)
             return TrainingRun(run, data, plan, options, accelerator, start_time).run(on_progress)
+
+
+def make_method(
+    folder: Path, data: Dataset, plan: TrainingPlan, options: TrainOptions, accelerator: Accelerator
+) -> TrainingMethod:
+    """What the run in this folder learns from."""
+    if plan.recipe.training.distillation is None:
+        return Denoising(data, plan, accelerator.device)
+    return Distilling(folder, data, plan, options.start_from, accelerator)
 
 
 class TrainingRun:
@@ -108,15 +140,11 @@ class TrainingRun:
         training, device = plan.recipe.training, accelerator.device
         torch.manual_seed(derive_seed(plan.seed, "weights"))
         self.micro_batch = micro_batch_size(training.batch, accelerator.num_processes, options.accumulate)
-        prior = fit_prior(plan.recipe, data.train, plan.seed)
-        self.state = TrainingState(plan.recipe, plan.images, device, prior)
+        self.method = make_method(folder, data, plan, options, accelerator)
+        self.state = TrainingState(plan.recipe, plan.images, device, self.method.prior)
         self.criterion, self.optimizer = self.state.criterion, self.state.optimizer
-        self.batches = BatchStream(
-            TaskDataset(data.train, plan.recipe.model.task), self.criterion, training, plan.seed, device
-        )
+        self.batches = self.method.make_batches(self.state)
         self.threads = ThreadTuner(thread_choices(plan, accelerator, self.micro_batch), plan.threads)
-        self.tuner = SamplingTuner(training.grid_fit_share, plan.seed, len(data.train))
-
         self.notes: tuple[str, ...] = ()  # messages for the next Progress
         self.images = 0  # training images seen
         self.progress_schedule = ProgressSchedule.linear(plan.images)
@@ -136,9 +164,8 @@ class TrainingRun:
         """What evaluates the averaged weights during the run."""
         model, plan, data = self.state.ema.model, self.plan, self.data
         callbacks: list[TrainingCallback] = [
-            ValidationLoss(self.state, data, plan.seed, plan.images),
+            *self.method.make_callbacks(self.folder, self.state),
             SampleSheets(self.folder, model, data, plan.seed, self.images),
-            AutoguidanceSnapshot(self.folder, model),
         ]
         if plan.evaluations:
             flips, cost = plan.recipe.training.flip, TIME_SHARE * (plan.seconds or 0.0) / plan.evaluations
@@ -278,6 +305,7 @@ class TrainingRun:
         return Progress(
             self.images, self.progress_schedule.total, self.clock.elapsed(), rate, loss,
             held_out_loss=metrics.get("held_out"), evaluation=metrics.get("evaluation"), notes=notes,
+            slowdown=self.slowdown(), time_limit=self.plan.seconds,
         )  # fmt: skip
 
     def log_row(self, loss: float, images_per_second: float) -> None:
@@ -290,6 +318,10 @@ class TrainingRun:
         if self.callback_runner is not None:
             self.callback_runner.metrics_log.write(row)
 
+    def slowdown(self) -> float:
+        """The expected mean duration of the steps that are left, in steps of now."""
+        return self.method.slowdown(self.images, self.progress_schedule.progress(self.images))
+
     def retarget(self, rate: float) -> None:
         """With a time limit: aim for as many images as the remaining time allows, at the speed of the last minutes."""
         if self.plan.seconds is None:
@@ -299,10 +331,10 @@ class TrainingRun:
         limit = max_images(training, self.data) if self.plan.extended_at is None else None
         budget = TimeBudget(self.plan.seconds, training.batch, limit)
         reserve = FINAL_SAVE_SECONDS + (0.0 if self.callback_runner is None else self.callback_runner.final_seconds)
-        reserve += self.tuner.estimate_seconds(self.progress_schedule.total, rate)
+        reserve += self.method.tuner.estimate_seconds(self.progress_schedule.total, rate)
         pace = self.clock.pace(self.images, self.plan.seconds)
-        slowdown = self.state.autoguidance.slowdown(self.progress_schedule.progress(self.images))
-        schedule = budget.retarget(self.progress_schedule, self.images, self.clock.elapsed(), pace, reserve, slowdown)
+        elapsed, slowdown = self.clock.elapsed(), self.slowdown()
+        schedule = budget.retarget(self.progress_schedule, self.images, elapsed, pace, reserve, slowdown)
         self.progress_schedule = broadcast_object_list([schedule])[0]
 
     # ── checkpoints, and the end ──────────────────────────────────────────────────────────────────────────────────
@@ -338,7 +370,9 @@ class TrainingRun:
         if self.callback_runner is not None:
             model = snapshots.best_model(self.folder, self.images, self.state.ema.model)
             if not same_weights(folder, model):
-                if choice := self.tuner(model, self.data.train, self.data.held_out, self.images):
+                if not self.options.any_quality and (reason := self.method.check(model)):
+                    self.callback_runner.metrics_log.write({"images": self.images, "comparison": reason})
+                if choice := self.method.tuner(model, self.data.train, self.data.held_out, self.images):
                     model = model.with_sampling(choice.sampling)
                     row = {"images": self.images, "sampling": to_json(choice.sampling), "reason": str(choice)}
                     self.callback_runner.metrics_log.write(row)

@@ -17,7 +17,7 @@ from .callbacks import Metrics, TrainingStep
 
 SHEET_MILESTONES = (0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)  # progress
 COLUMNS = 4
-STEPS = 10  # sampling steps, with the model's default sampler
+STEPS = 10  # sampling steps at most, with the model's default sampler
 MIN_STEPS_APART = 10  # optimizer steps between two sheets, at least
 
 
@@ -48,7 +48,8 @@ class SampleSheets:
     def write_sheet(self, images: int) -> None:
         """Draw and write the sheet of a model that has seen `images` training images."""
         self.last_drawn = images
-        samples = sample_images(self.model, self.seeds, self.cond, steps=STEPS, guidance=1.0)
+        steps = min(STEPS, self.model.config.sampling.steps)
+        samples = sample_images(self.model, self.seeds, self.cond, steps=steps, guidance=1.0)
         self.sheets_dir.mkdir(exist_ok=True)
         metadata = {"images": images, "columns": COLUMNS, "untrained": images == 0}
         preview = self.model.config.task.make_preview(self.model.pictures, self.x, samples)

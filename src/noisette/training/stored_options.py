@@ -12,7 +12,12 @@ from .plan import FLAGS, TrainingPlan, TrainOptions
 from .progress_schedule import ProgressSchedule, lr_factor
 from .recipes.recipe import TrainingConfig
 
-RESUMABLE_OPTIONS = ("save_every", "log", "accumulate")  # may differ when a run resumes: the result is the same
+RESUMABLE_OPTIONS = (
+    "save_every",
+    "log",
+    "accumulate",
+    "any_quality",
+)  # may differ when a run resumes: the result is the same
 LENGTHS = ("seconds", "images")  # may be larger: the run is then made longer
 
 
@@ -79,6 +84,9 @@ def describe(name: str, value: Any) -> str:
     if name in ("size", "cell"):
         height, width = value
         return f"with {flag} {width}x{height}"
+    if name == "distillation":
+        guidance = "" if value["guidance"] is None else f" --guidance {value['guidance']:g}"
+        return f"with {flag} {value['calls']}{guidance}"
     if isinstance(value, Mapping) and "is" in value:  # a task
         factor = f" --factor {value['factor']}" if "factor" in value else ""
         return f"with {flag} {str(value['is']).lower()}{factor}"

@@ -4,14 +4,14 @@ A training loss varies from step to step with its times and noises. Here picture
 difference between two values is a difference between two models.
 """
 
-import copy
 import time
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..data import Dataset
+from ..diffusion.condition import Condition
 from ..diffusion.denoiser import DiffusionModel
 from ..diffusion.loss import Loss
 from ..diffusion.noise import ShardedNoise, make_generator
@@ -27,40 +27,42 @@ FEW_IMAGES, SOME_IMAGES = 10_000, 30_000  # training images below which six and 
 MAX_PIXELS = 2**16  # of the pictures in one forward pass, where one time takes fewer: 64 pictures of 32×32
 
 
-class FixedBatchLoss:
-    """An objective on a fixed batch of pictures × times × noises."""
+@dataclass(frozen=True)
+class FixedBatch:
+    """Pictures × times × noises at which the losses of models are compared."""
 
-    def __init__(self, data: TaskDataset, objective: Loss, seed: int, pictures: int = PICTURES, times: int = 8) -> None:
-        self.objective = objective
+    x0: Float[Tensor, "times n c h w"]
+    t: Float[Tensor, "times"]  # float64, increasing
+    eps: Float[Tensor, "times n c h w"]
+    cond: Condition  # of the n pictures
+
+    @classmethod
+    def of_pictures(
+        cls, data: TaskDataset, objective: Loss, seed: int, pictures: int = PICTURES, times: int = 8
+    ) -> "FixedBatch":
+        """The same pictures at each of `times` quantiles of the objective's training times."""
         rows = torch.randperm(len(data), generator=make_generator(seed, "fixed"))[:pictures]
         x0, cond = data.make_batch(rows, ShardedNoise(make_generator(seed, "fixed task"), len(rows)))
         # stratified: the same quantiles of the training times for every picture
         many = objective.times(objective.schedule, 64 * times, make_generator(seed, "fixed times")).sort().values
-        self.t = many[32::64]
-        self.x0, self.cond = x0, cond
-        self.eps = torch.randn((times, *x0.shape), generator=make_generator(seed, "fixed eps"))
+        eps = torch.randn((times, *x0.shape), generator=make_generator(seed, "fixed eps"))
+        return cls(x0.expand_as(eps), many[32::64], eps, cond)
 
-    def first(self, pictures: int) -> "FixedBatchLoss":
+    def first(self, pictures: int) -> "FixedBatch":
         """The same batch with only the first `pictures` pictures."""
-        subset = copy.copy(self)
-        subset.x0, subset.cond, subset.eps = self.x0[:pictures], self.cond[:pictures], self.eps[:, :pictures]
-        return subset
+        return FixedBatch(self.x0[:, :pictures], self.t, self.eps[:, :pictures], self.cond[:pictures])
 
     @torch.no_grad()
-    def __call__(
-        self, model: DiffusionModel, device: torch.device, objective: Loss | None = None
-    ) -> Float[Tensor, "times pictures"]:
-        """The loss of each picture at each time, from the lowest noise to the highest; float64, on the CPU.
-
-        `objective`: evaluated in place of the one whose times are used.
-        """
-        objective = objective or self.objective
-        losses, n = [], len(self.x0)
-        x0, cond = self.x0.to(device), self.cond.to(device)
-        num_times = max(1, MAX_PIXELS // (n * self.x0[0, 0].numel()))  # in one forward pass
-        for t, eps in zip(self.t.split(num_times), self.eps.split(num_times), strict=True):
-            rows = torch.arange(n, device=device).repeat(len(t))
-            batch_loss = objective(model, x0[rows], t.repeat_interleave(n), eps.flatten(0, 1).to(device), cond[rows])
+    def losses(self, objective: Loss, model: DiffusionModel, device: torch.device) -> Float[Tensor, "times pictures"]:
+        """The loss of each picture at each time, from the lowest noise to the highest; float64, on the CPU."""
+        losses, (times, n) = [], self.x0.shape[:2]
+        cond = self.cond.to(device)
+        num_times = max(1, MAX_PIXELS // (n * self.x0[0, 0, 0].numel()))  # in one forward pass
+        for start in range(0, times, num_times):
+            part = slice(start, start + num_times)
+            t, rows = self.t[part], torch.arange(n, device=device).repeat(len(self.t[part]))
+            x0, eps = (tensor[part].flatten(0, 1).to(device) for tensor in (self.x0, self.eps))
+            batch_loss = objective(model, x0, t.repeat_interleave(n), eps, cond[rows])
             losses.append(batch_loss.unflatten(0, (len(t), n)))
         return torch.cat(losses).cpu().double()
 
@@ -100,16 +102,10 @@ class ValidationLoss:
     the same pictures: lower than the average's, the average lags behind; far higher, the learning rate is too high.
     """
 
-    def __init__(self, state: TrainingState, data: Dataset, seed: int, images: int) -> None:
-        """images: training images of the whole run."""
-        self.state, objective = state, state.criterion.base_loss
-        pictures = pictures_of_run(images)
-        self.milestones, self.compared = milestones_of_run(images), min(COMPARE_PICTURES, pictures)
-        self.final_seconds, task = 0.0, state.model.config.task
-        self.held_out, self.train = (
-            FixedBatchLoss(TaskDataset(data.held_out, task), objective, seed, pictures),
-            FixedBatchLoss(TaskDataset(data.train, task), objective, seed, self.compared),
-        )
+    def __init__(self, state: TrainingState, held_out: FixedBatch, train: FixedBatch, images: int) -> None:
+        """held_out, train: what is measured. images: training images of the whole run."""
+        self.state, self.held_out, self.train = state, held_out, train
+        self.milestones, self.final_seconds = milestones_of_run(images), 0.0
 
     def __call__(self, step: TrainingStep) -> Metrics:
         if not step.crossed(self.milestones):
@@ -117,15 +113,15 @@ class ValidationLoss:
         start, model, ema_model = time.monotonic(), self.state.model, self.state.ema.model
         device = next(model.parameters()).device
         objective = self.state.autoguidance.loss(self.state.criterion.base_loss, step.progress_after)
-        held_out = self.held_out(ema_model, device, objective)
+        held_out = self.held_out.losses(objective, ema_model, device)
         metrics: Metrics = {"held_out": mean_by_noise_level(held_out)}
         if step.crossed(COMPARE_MILESTONES):
-            train = self.train(ema_model, device, objective)
-            raw = self.held_out.first(self.compared)(model.eval(), device, objective)
+            train = self.train.losses(objective, ema_model, device)
+            raw = self.held_out.first(COMPARE_PICTURES).losses(objective, model.eval(), device)
             metrics["train"] = mean_by_noise_level(train)
             if min(held_out.shape[1], train.shape[1]) > 1:  # one picture has no standard error
                 metrics["gap"] = generalization_gap(held_out, train)
-            ema = held_out[:, : self.compared]
+            ema = held_out[:, :COMPARE_PICTURES]
             metrics["raw_weights"] = {"all": raw.mean().item(), "ema": ema.mean().item()}
         self.final_seconds = time.monotonic() - start
         return metrics

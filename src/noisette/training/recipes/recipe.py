@@ -15,6 +15,7 @@ from ...io.json_types import get_field
 from ...models.config import ModelConfig, current_names, from_json, to_json
 from ...models.task import Task
 from ...nn.muon import Muon, find_matrices
+from .distillation import Distillation
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class TrainingConfig:
     gaussian_prior: bool = False  # x0 in closed form at high noise (diffusion/gaussian_prior.py) in what is drawn
     autoguidance: float = 1.0  # scale of the autoguidance that the end of the run trains into the network; 1: none
     autoguidance_share: float = 0.5  # share of the run with that guidance, at its end, 0 to 0.8
+    distillation: Distillation | None = None  # the model is the student of the one that it starts from; None: it is not
     max_epochs: float | None = None  # most times that a run with a time limit shows each picture, > 0; None: no limit
 
     def __post_init__(self) -> None:
