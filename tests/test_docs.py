@@ -51,7 +51,7 @@ FEW = {  # options that make a command small
     "steps": {"-n": "20", "--sampler": "ddim", "--grid": "karras", "--steps": "2"},
     "edit": {"--steps": "2"},
 }
-FEW_STEPS = (4, 6)  # of each sampler in a report; tests/report/explain/test_report.py renders one with all
+FEW_STEPS = (4, 6)  # of each sampler in a report; tests/report/explain/test_report.py renders one with more
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:

@@ -135,9 +135,9 @@ ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes=2", "--mix
 def test_two_processes_give_the_loss_curve_of_one(whole: Path, sprites: Path, tmp_path: Path, launcher):
     """And end well with a tracker beside the journal, too."""
     pytest.importorskip("tensorboard")
+    tracker = () if launcher is ACCELERATE else ("--track", "tensorboard")
     launcher = (*launcher, "--main_process_port=29571") if launcher is ACCELERATE else launcher
-    words = ("train", sprites, "--out", tmp_path / "run", "--track", "tensorboard", *LENGTH)
-    done = run(*words, launcher=launcher)
+    done = run("train", sprites, "--out", tmp_path / "run", *tracker, *LENGTH, launcher=launcher)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model" / "config.json").is_file()
     assert losses(tmp_path / "run") == pytest.approx(losses(whole), abs=1e-5)
