@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
 from .sample import Batch
 from .train import PRECISION_ALIASES, check_choice, print_result, watch_training
-from .units import parse_count, parse_duration
+from .units import parse_duration, parse_length
 
 
 def distill(
@@ -56,10 +55,7 @@ def distill(
     times with 2 or 3 network calls) and no more of its pictures are copies. Ctrl-C saves and stops.
     """
     start_time = time.monotonic()
-    if time_box is not None and images is not None:
-        raise InputError("--for and --images both set the length of the run: give one of them")
-    seconds = parse_duration(time_box or "5m") if images is None else None
-    number = None if images is None else parse_count(images)
+    seconds, number = parse_length(time_box, images, "5m")
     save_seconds = parse_duration(save_every)
     precision = PRECISION_ALIASES.get(precision, precision)
     from ..training import TrainOptions, make_distill_options

@@ -9,7 +9,7 @@ import typer
 from ..errors import InputError
 from .scan import FollowLinks, NearDuplicates
 from .terminal import ProgressBar, get_console, print_json
-from .units import format_count, parse_count, parse_duration, parse_size
+from .units import format_count, parse_length, parse_size
 
 if TYPE_CHECKING:
     from ..training.learning_curve import DataForecast
@@ -48,12 +48,9 @@ def plan(
     Trains six small models with equally many training images: two on a quarter of the pictures, two on half and two on
     all of them. None of them is kept.
     """
-    if time_box is not None and images is not None:
-        raise InputError("--for and --images both set the length of the training: give one of them")
+    seconds, number = parse_length(time_box, images, "6m", "training")
     if extra < 1:
         raise InputError(f"--extra-images must be 1 or more, got {extra}")
-    seconds = parse_duration(time_box or "6m") if images is None else None
-    number = None if images is None else parse_count(images)
     size = None if picture_size is None else parse_size(picture_size)
     from ..data import prepare
     from ..training import TrainOptions

@@ -12,7 +12,7 @@ import typer
 from ..errors import InputError
 from .scan import FollowLinks, NearDuplicates
 from .terminal import is_main_process, print_json, print_paths
-from .units import parse_count, parse_duration, parse_size
+from .units import parse_duration, parse_length, parse_size
 
 if TYPE_CHECKING:
     from ..data.entry import Source
@@ -147,10 +147,7 @@ def train(
     Ctrl-C saves and stops; the same command resumes. Also runs under accelerate launch and torchrun.
     """
     start_time = time.monotonic()  # importing torch counts as part of the time limit
-    if time_box is not None and images is not None:
-        raise InputError("--for and --images both set the length of the run: give one of them")
-    seconds = parse_duration(time_box or "10m") if images is None else None
-    number = None if images is None else parse_count(images)
+    seconds, number = parse_length(time_box, images, "10m")
     save_seconds = parse_duration(save_every)
     size = None if picture_size is None else parse_size(picture_size)
     cell_size = None if cell is None else parse_size(cell)

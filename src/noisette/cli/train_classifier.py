@@ -10,7 +10,7 @@ import typer
 from ..errors import InputError
 from .scan import FollowLinks
 from .terminal import get_console, print_json, print_paths
-from .units import parse_count, parse_duration, parse_size
+from .units import parse_length, parse_size
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -46,10 +46,7 @@ def train_classifier(
     It learns the labels of pictures with noise added, and reports its accuracy on held-out pictures by noise level.
     Ctrl-C ends training early and keeps the result.
     """
-    if time_box is not None and images is not None:
-        raise InputError("--for and --images both set the length of the training: give one of them")
-    number = None if images is None else parse_count(images)
-    seconds = None if number is not None else parse_duration(time_box or "2m")
+    seconds, number = parse_length(time_box, images, "2m", "training")
     size = None if picture_size is None else parse_size(picture_size)
     from ..training.noisy_classifier import ClassifierOptions, classifier_data
 

@@ -1,8 +1,23 @@
 """Durations, counts, sizes and bytes on the command line: parsed as in Python (units.py), and formatted for people."""
 
+from ..errors import InputError
 from ..io.units import parse_count, parse_duration, parse_size
 
-__all__ = ["format_bytes", "format_count", "format_duration", "parse_count", "parse_duration", "parse_size"]
+__all__ = [
+    "format_bytes", "format_count", "format_duration", "parse_count", "parse_duration", "parse_length", "parse_size",
+]  # fmt: skip
+
+
+def parse_length(
+    time_box: str | None, images: str | None, default: str, what: str = "run"
+) -> tuple[float | None, int | None]:
+    """The seconds of --for, or the number of --images, and None for the other; without both, `default` seconds.
+
+    `what`: has this length. Raises InputError if both are given.
+    """
+    if time_box is not None and images is not None:
+        raise InputError(f"--for and --images both set the length of the {what}: give one of them")
+    return (parse_duration(time_box or default), None) if images is None else (None, parse_count(images))
 
 
 def format_duration(seconds: float) -> str:

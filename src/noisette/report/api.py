@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -108,8 +108,8 @@ def train(
         seconds = 600.0
     options = TrainOptions(
         preset=preset,
-        seconds=parse_duration(seconds) if isinstance(seconds, str) else seconds,
-        images=parse_count(images) if isinstance(images, str) else images,
+        seconds=_parse_seconds(seconds),
+        images=_parse_images(images),
         size=_parse_size(size),
         pixel_art=pixel_art,
         cell=_parse_size(cell),
@@ -127,7 +127,7 @@ def train(
         precision=precision,
         text=str(encoder) if encoder is not None else DEFAULT_ENCODER if text else None,
         seed=seed,
-        save_every=parse_duration(save_every) if isinstance(save_every, str) else save_every,
+        save_every=_parse_seconds(save_every),
         log=log,
         evaluations=evaluations,
         start_from=None if start_from is None else str(start_from),
@@ -178,13 +178,13 @@ def distill(
         folder,
         steps,
         guidance,
-        seconds=parse_duration(seconds) if isinstance(seconds, str) else seconds,
-        images=parse_count(images) if isinstance(images, str) else images,
+        seconds=_parse_seconds(seconds),
+        images=_parse_images(images),
         batch=batch,
         lr=lr,
         precision=precision,
         seed=seed,
-        save_every=parse_duration(save_every) if isinstance(save_every, str) else save_every,
+        save_every=_parse_seconds(save_every),
         log=log,
         any_quality=any_quality,
     )
@@ -219,8 +219,8 @@ def train_classifier(
     if seconds is None and images is None:
         seconds = 120.0
     options = ClassifierOptions(
-        seconds=parse_duration(seconds) if isinstance(seconds, str) else seconds,
-        images=parse_count(images) if isinstance(images, str) else images,
+        seconds=_parse_seconds(seconds),
+        images=_parse_images(images),
         batch=batch,
         lr=lr,
         seed=seed,
@@ -231,6 +231,17 @@ def train_classifier(
     if out is not None:
         classifier.save_pretrained(out)
     return classifier
+
+
+Seconds = TypeVar("Seconds", float, float | None)
+
+
+def _parse_seconds(value: Seconds | str) -> Seconds | float:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _parse_images(value: int | str | None) -> int | None:
+    return parse_count(value) if isinstance(value, str) else value
 
 
 def _parse_size(size: Size | None) -> tuple[int, int] | None:

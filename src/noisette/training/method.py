@@ -64,6 +64,7 @@ class Denoising:
 
     def __init__(self, data: Dataset, plan: TrainingPlan, device: torch.device) -> None:
         self.data, self.plan, self.device = data, plan, device
+        self.autoguidance = Autoguidance(plan.recipe)
         self.prior = fit_prior(plan.recipe, data.train, plan.seed)
         self.tuner = SamplingTuner(plan.recipe.training.grid_fit_share, plan.seed, len(data.train))
 
@@ -84,7 +85,7 @@ class Denoising:
         return [validation, AutoguidanceSnapshot(folder, state.ema.model)]
 
     def slowdown(self, images: int, progress: float) -> float:
-        return Autoguidance(self.plan.recipe).slowdown(progress)
+        return self.autoguidance.slowdown(progress)
 
     def check(self, model: PictureModel) -> None:
         return None
