@@ -76,12 +76,25 @@ class Trajectories:
         self.times = grid[closed:]  # of the network's calls, and 0: (calls + 1,)
         self.fine, self.marks = refine(teacher.schedule, grid, closed)
 
+    @classmethod
+    def of_student(
+        cls, teacher: PictureModel, distillation: Distillation, sampling: SamplingDefaults
+    ) -> "Trajectories":
+        """Those that a student with this distillation and these defaults learns from."""
+        early = load_autoguidance_snapshot(teacher)
+        device = next(teacher.parameters()).device
+        return cls(teacher, teacher_guidance(distillation, teacher, early and early.to(device)), sampling)
+
     def __call__(self, seeds: list[int], cond: Condition | None) -> Float[Tensor, "b times c h w"]:
-        """The states of one trajectory a seed, on the CPU."""
+        """The states of one trajectory a seed at the student's times, on the CPU."""
+        states = self.every_state(seeds, cond)
+        return torch.stack([states[mark] for mark in self.marks], dim=1).cpu()
+
+    def every_state(self, seeds: list[int], cond: Condition | None) -> list[Images]:
+        """The states of one trajectory a seed at all times of `fine`, (b, C, H, W) each."""
         state, noise = initial_state(self.teacher, seeds, self.fine, self.temperature)
         denoise = build_denoiser(self.teacher, cond, self.guidance)
-        states = [state.x, *(s.x for s in trajectory(denoise, DPMSolver2M(), self.fine, state.x, noise))]
-        return torch.stack([states[mark] for mark in self.marks], dim=1).cpu()
+        return [state.x, *(s.x for s in trajectory(denoise, DPMSolver2M(), self.fine, state.x, noise))]
 
 
 def refine(schedule: Schedule, grid: Grid, closed: int) -> tuple[Float[Tensor, "fine"], tuple[int, ...]]:
@@ -193,11 +206,9 @@ class Distilling:
         self.data, self.plan, self.device, self.distillation = data, plan, accelerator.device, distillation
         with accelerator.main_process_first():
             teacher = keep_teacher(folder, start_from, plan).to(self.device)
-        early = load_autoguidance_snapshot(teacher)
-        guidance = teacher_guidance(distillation, teacher, None if early is None else early.to(self.device))
         self.teacher, self.prior = teacher, teacher.prior
         self.tuner = SamplingTuner(0.0, plan.seed)
-        self.trajectories = Trajectories(teacher, guidance, plan.recipe.model.sampling)
+        self.trajectories = Trajectories.of_student(teacher, distillation, plan.recipe.model.sampling)
 
     def make_batches(self, state: TrainingState) -> TrajectoryStream:
         return TrajectoryStream(self.trajectories, state.model, self.data.train, self.plan, self.device)

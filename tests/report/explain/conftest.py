@@ -7,7 +7,7 @@ import pytest
 
 from commands import SMALL
 from noisette.report.explain import Subject, load_subject
-from noisette.training import TrainOptions, train
+from noisette.training import TrainOptions, distill, make_distill_options, train
 from tiny_models import tiny
 
 
@@ -32,3 +32,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     folder = tmp_path_factory.mktemp("explain") / "bare"
     tiny("L", (), width=12).save_pretrained(folder)
     return load_subject(folder)
+
+
+@pytest.fixture(scope="session")
+def student(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Subject:
+    """A student of the run with two network calls."""
+    folder = tmp_path_factory.mktemp("explain") / "student"
+    options = make_distill_options(run, folder, 2, images=16, batch=8, precision="fp32", any_quality=True)
+    distill(run, folder, options)
+    return load_subject(folder, seed=1)

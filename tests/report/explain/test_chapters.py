@@ -24,6 +24,7 @@ from noisette.nn.unet import UNet, UNetConfig
 from noisette.report.explain import added_noise as added  # fmt: skip
 from noisette.report.explain import closed_form as jump
 from noisette.report.explain import conditioning, network, solvers
+from noisette.report.explain import distillation as distilled
 from noisette.report.explain import forward_process as noising
 from noisette.report.explain import interpolation as sphere
 from noisette.report.explain import memorization as originals
@@ -208,6 +209,37 @@ def test_samplers_race_from_one_noise(subject: Subject) -> None:
     assert found.rms_distance("ddim", 3) == pytest.approx(float(apart.norm()) / apart.numel() ** 0.5)
 
 
+def test_a_student_beside_its_teacher(student: Subject) -> None:
+    """Both begin in the same states; the student ends in its samples, the teacher where it was learned from."""
+    learned = distilled.load_trajectories(student)
+    assert learned is not None
+    found = distilled.compare_trajectories(student, learned, 3)
+    marked = found.teacher[list(found.marks)]
+    assert torch.equal(found.fine[list(found.marks)], found.times)
+    assert len(found.times) == 3 and len(found.fine) == len(found.teacher) > 6
+    for states in (found.student, found.untrained):
+        torch.testing.assert_close(states[0], found.teacher[0])
+    torch.testing.assert_close(found.student[-1], drawn(student, 3, sampler="ddim"))
+    torch.testing.assert_close(marked.transpose(0, 1), learned([1, 2, 3], student.condition(3)))
+    assert found.distances(marked) == [0, 0, 0]
+    assert found.distances(found.student)[2] == pytest.approx(
+        float((found.student[2] - marked[2]).square().mean() ** 0.5)
+    )
+    copy = PictureModel(student.model.config, learned.teacher.prior).eval()
+    copy.net.load_state_dict(learned.teacher.net.state_dict())
+    same = distilled.compare_trajectories(replace(student, model=copy), learned, 3)
+    assert torch.equal(same.student, same.untrained) and torch.equal(same.untrained, found.untrained)
+
+
+def test_a_path_in_a_plane_keeps_its_shape() -> None:
+    plane = torch.linalg.qr(torch.randn(9, 2, generator=torch.Generator().manual_seed(0)))[0].T
+    path = torch.tensor([[3.0, 1.0], [2.0, 2.0], [0.5, 1.0], [0.0, 0.5]]) @ plane + 7
+    shown, other = distilled.project(path, path[1:2])
+    torch.testing.assert_close(torch.cdist(shown, shown), torch.cdist(path, path))
+    torch.testing.assert_close(shown[-1], torch.zeros(2))
+    torch.testing.assert_close(other, shown[1:2])
+
+
 def test_growth_is_read_from_the_sample_sheets_of_the_run(subject: Subject, run: Path) -> None:
     found = growing.load_sample_history(run / "samples", subject.model.pictures)
     paths = sorted((run / "samples").glob("*.png"))
@@ -352,7 +384,9 @@ def test_every_schedule_and_parametrization_can_be_explained(
         assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"')]+", "", chapter(other)))
 
 
-@pytest.mark.parametrize("chapter", [growing.render_chapter, conditioning.render_chapter, originals.render_chapter])
+@pytest.mark.parametrize(
+    "chapter", [growing.render_chapter, conditioning.render_chapter, originals.render_chapter, distilled.render_chapter]
+)
 def test_missing_parts_are_replaced_by_one_line(bare: Subject, chapter) -> None:
     text = chapter(bare)
     assert text.startswith("<p>") and text.count("<p") == 1

@@ -1,17 +1,13 @@
 """Continue a run for some steps at its highest learning rate, to compare the raw weights with their average (EMA)."""
 
-from pathlib import Path
-
 import torch
 
 from ...diffusion.noise import make_generator
 from ...errors import InputError
 from ...io import checkpoint
-from ...io.run_config import read_run_config
-from ...models.config import from_json
 from ...models.picture_model import PictureModel
 from ...nn.ema import EMA
-from ...training.recipes.recipe import Recipe, build_optimizer
+from ...training.recipes.recipe import build_optimizer
 from .subject import Subject
 
 STEPS, HALF_LIFE = 96, 12  # training steps, and half-life of the EMA in steps
@@ -24,9 +20,9 @@ def continue_training(subject: Subject, steps: int = STEPS) -> tuple[PictureMode
     not changed. Raises InputError for a model without its run folder.
     """
     latest = checkpoint.find_latest(subject.run) if subject.run is not None else None
-    if latest is None or subject.run is None or subject.data is None:
+    if latest is None or subject.recipe is None or subject.data is None:
         raise InputError("no-ema needs the run folder, whose checkpoints contain the weights before averaging")
-    recipe = _load_recipe(subject.run)
+    recipe = subject.recipe
     model = PictureModel(recipe.model)
     model.net.load_state_dict(latest.read_tensors("model"))
     training, loss, batch = recipe.training, recipe.build_loss(), recipe.training.batch
@@ -45,8 +41,3 @@ def continue_training(subject: Subject, steps: int = STEPS) -> tuple[PictureMode
         optimizer.step()
         average.update(model, step * batch, batch)
     return model.eval().requires_grad_(False), average.model
-
-
-def _load_recipe(run: Path) -> Recipe:
-    path = run / "config.json"
-    return from_json(Recipe, read_run_config(path).plan["recipe"], f"{path}: plan.recipe")

@@ -13,9 +13,12 @@ from ...diffusion.condition import Condition
 from ...diffusion.noise import make_generator
 from ...diffusion.schedule import Schedule
 from ...errors import InputError
+from ...io.run_config import read_run_config
+from ...models.config import from_json
 from ...models.picture_model import PictureModel, load
 from ...sampling.generate import final_samples, generate
 from ...shapes import Images, UInt8Images
+from ...training.recipes.recipe import Recipe
 
 NOISE_LEVELS = (  # name and σ/α, from nearly clean to pure noise
     ("little noise", 0.05),
@@ -56,6 +59,14 @@ class Subject:
     def noise_levels(self) -> list[tuple[str, Tensor]]:
         """The names of NOISE_LEVELS and the times (float64, in [0, 1]) at which this schedule reaches them."""
         return [(name, self.time_at(ratio)) for name, ratio in NOISE_LEVELS]
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """The recipe of the run; None for a model folder."""
+        if self.run is None:
+            return None
+        path = self.run / "config.json"
+        return from_json(Recipe, read_run_config(path).plan["recipe"], f"{path}: plan.recipe")
 
     def time_at(self, ratio: float) -> Tensor:
         """The time t in [0, 1] at which σ/α is `ratio`."""
