@@ -166,6 +166,7 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
     Image.new("RGBA", (8, 8), (200, 40, 90, 255)).save(picture)
     Image.new("RGBA", (4, 4), (200, 40, 90, 255)).save(folder / "small.png")
     Image.fromarray(np.repeat(np.uint8([0, 255]), 32).reshape(8, 8)).save(mask)
+    small = make_pictures(folder / "few pictures", 6)
     model, few = folder / "model", ("-n", 4, "--steps", 2, "--batch", 2)
     other = folder / "of-diffusers"
     if not other.exists() and child(lambda: call(["export", model, other, "--to", "diffusers"])) != 0:
@@ -180,6 +181,7 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "invert": lambda out: ["edit", "invert", model, picture, "--out", out, "--steps", 2],
         "hspace": lambda out: ["edit", "hspace", model, "--out", out, "-n", 4, "--components", 2, "--steps", 2],
         "segment": lambda out: ["edit", "segment", folder / "segmenter", picture, "--out", out, "-n", 2, "--steps", 2],
+        "palette": lambda out: ["palette", "apply", small, "--palette", "#202020,#ff8000,#ffffff", "--out", out],
         "film": lambda out: ["film", model, "--out", out / "film.gif", "-n", 2, "--steps", 3],
         "mp4": lambda out: ["film", model, "--out", out / "film.mp4", "--strip", out / "s.png", "-n", 2, "--steps", 3],
         "hub": lambda out: ["export", model, out, "--to", "hub"],

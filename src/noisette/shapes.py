@@ -15,3 +15,4 @@ Grid = Float[Tensor, "times"]  # float64, decreasing
 PerImage = Float[Tensor, "b"]
 Labels = Int[Tensor, "b"]
 UInt8Images = UInt8[Tensor, "b c h w"]  # 8-bit pictures
+Recolored = UInt8[Tensor, "b c2 h w"]  # the same pictures, perhaps in another mode

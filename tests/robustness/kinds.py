@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from encoders import random_bert
 from noisette.cli.diagnosis import diagnose_run
 from noisette.data import Dataset
 from noisette.data.decode import BadPicture, decode
+from noisette.data.palette import Palette, read_palette
 from noisette.data.png import read_metadata, read_png, write_png
 from noisette.data.source import open_source
 from noisette.data.text import CaptionEmbeddings, open_encoder
@@ -211,6 +213,17 @@ def read_images(folder: Path) -> object:
     return shapes
 
 
+def make_palettes(folder: Path) -> list[str]:
+    """A palette of each kind of file: those that are written, Paint.NET's and Adobe's."""
+    palette = Palette(tuple(f"#{40 * i:02x}80{255 - i:02x}" for i in range(6)))
+    for ending in (".gpl", ".hex", ".pal", ".png"):
+        palette.write(folder / f"a{ending}")
+    (folder / "a.txt").write_text("; Paint.NET palette\n" + "".join(f"FF{color[1:]}\n" for color in palette.colors))
+    blocks = [struct.pack(">HIHH4s3fH", 1, 22, 1, 0, b"RGB ", *(v / 255 for v in rgb), 2) for rgb in palette.rgb]
+    (folder / "a.ase").write_bytes(b"ASEF\0\1\0\0" + struct.pack(">I", len(blocks)) + b"".join(blocks))
+    return sorted(p.name for p in folder.iterdir())
+
+
 def make_stacks(folder: Path) -> list[str]:
     """TIFF files of several pages, each packed in another way."""
     rng = np.random.default_rng(0)
@@ -304,6 +317,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("text encoder", make_encoder, read_encoder),
     Kind("metadata.csv", make_table("metadata.csv"), read_source),
     Kind("metadata.jsonl", make_table("metadata.jsonl"), read_source),
+    Kind("palettes", make_palettes, lambda f: [read_palette(path) for path in sorted(f.iterdir())]),
     Kind("npz", make_array("a.npz"), read_source),
     Kind("npy", make_array("a.npy"), read_source),
     Kind("zip", make_zip, read_source),

@@ -1,14 +1,10 @@
 """How a walk is led: away from a label, from an earlier self, towards a color; and what a picture says of it."""
 
-import tracemalloc
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import noisette
 from noisette.data.pictures import Pictures
@@ -17,7 +13,7 @@ from noisette.diffusion.guidance import Clipped, GradientGuided, Guided
 from noisette.diffusion.sampler import DDIM
 from noisette.errors import InputError
 from noisette.models.config import from_json, to_json
-from noisette.sampling.color import color_log_prob, format_colors, parse_colors, read_colors
+from noisette.sampling.color import color_log_prob, parse_colors
 from noisette.sampling.generate import GradientTerm, Guidance, build_denoiser, final_samples, generate
 from noisette.sampling.record import SampleRecord
 from noisette.sampling.request import make_request
@@ -175,7 +171,6 @@ def test_the_mean_of_what_shows_is_what_counts() -> None:
 
 
 def test_colors_as_people_write_them() -> None:
-    assert format_colors(torch.tensor([[255, 128, 0], [0, 0, 1], [255, 128, 0]]).float()) == ("#000001", "#ff8000")
     for text in ("red", "#ff80", "#ff80zz"):
         with pytest.raises(InputError, match="write it like #ff8000"):
             parse_colors([text], Pictures())
@@ -239,16 +234,3 @@ def test_what_does_not_go_together_is_refused() -> None:
     for interval in ((0.5, 0.2), (-0.1, 0.5), (0.5, 1.5)):
         with pytest.raises(InputError, match="0 ≤ A ≤ B ≤ 1"):
             make_request(model, 1, "sword", guidance=2.0, guidance_interval=interval)
-
-
-def test_a_palette_of_millions_of_pixels_takes_little_memory(tmp_path: Path) -> None:
-    """In proportion to the picture: 16 bytes a pixel, where lists of colors took 240."""
-    pixels = np.random.default_rng(0).integers(0, 256, (500, 1000, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "all.png", compress_level=1)
-    Image.fromarray(pixels // 128 * 255).save(tmp_path / "few.png")
-    tracemalloc.start()
-    with pytest.raises(InputError, match=r"has 4\d{5} colors: a palette has at most 256"):
-        read_colors(tmp_path / "all.png")
-    assert tracemalloc.get_traced_memory()[1] < 40 * 500_000
-    tracemalloc.stop()
-    assert read_colors(tmp_path / "few.png") == tuple(f"#{a}{b}{c}" for a, b, c in product(("00", "ff"), repeat=3))

@@ -28,6 +28,7 @@ from .export import export
 from .film import film
 from .global_options import import_target, split_global_options
 from .malloc import tune_malloc
+from .palette import palette
 from .plan import plan
 from .sample import sample
 from .scan import scan
@@ -58,6 +59,7 @@ for panel, commands in PANELS.items():
         app.command(cls=AliasedCommand, rich_help_panel=panel)(command)
     if sample in commands:
         app.add_typer(edit, name="edit", rich_help_panel=panel)
+        app.add_typer(palette, name="palette", rich_help_panel=panel)
 
 
 def _print_version(requested: bool) -> bool:

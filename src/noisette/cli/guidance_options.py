@@ -10,6 +10,7 @@ from ..errors import InputError
 from .option_groups import OptionGroup
 
 if TYPE_CHECKING:
+    from ..data.palette_lock import PaletteLock
     from ..models.picture_model import PictureModel
     from ..sampling.steering import GuidanceModels, Steering
 
@@ -49,12 +50,26 @@ Palette = Annotated[
         "--palette",
         "--color",
         help='One color ("#ff8000"): pull the mean color of the visible pixels to it. A palette (colors with commas, '
-        "or a PNG): pull each visible pixel to the nearest of its colors. Other colors can remain.",
+        "a .gpl, .hex, .pal, .ase or .txt file, or a picture): pull each visible pixel to the nearest of its colors. "
+        "Other colors can remain, except with --lock.",
         show_default=False,
     ),
 ]
 ColorScale = Annotated[
-    float | None, typer.Option(help="Strength of --color and --palette; higher: closer to these colors. Default: 50.")
+    float | None,
+    typer.Option(help="Strength of --color and --palette; higher: closer to these colors. Default: 50; with --lock 0."),
+]
+Lock = Annotated[
+    bool,
+    typer.Option(
+        "--lock",
+        help="Give every visible pixel of the finished picture the nearest color of --palette (in OKLab), and write "
+        "a PNG with this palette, in its order. Nothing is pulled then, unless --color-scale is given.",
+    ),
+]
+Dither = Annotated[float | None, typer.Option(help="With --lock: strength of ordered dithering, 0 to 1. Default: 0.")]
+BinaryAlpha = Annotated[
+    bool, typer.Option("--binary-alpha", help="With --lock: every pixel is either opaque or transparent.")
 ]
 
 
@@ -65,6 +80,7 @@ class ResolvedGuidance:
     guidance_interval: tuple[float, float] | None = None  # times t; None: the default
     steering: "Steering | None" = None
     guidance_models: "GuidanceModels | None" = None
+    lock: "PaletteLock | None" = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,9 @@ class GuidanceOptions(OptionGroup):
     guide_with: GuideWith = None
     palette: Palette = None
     color_scale: ColorScale = None
+    lock: Lock = False
+    dither: Dither = None
+    binary_alpha: BinaryAlpha = False
 
     def resolve(self, model: "PictureModel") -> ResolvedGuidance:
         """Open the models that guide `model`. Ranges are checked when the request is made."""
@@ -88,27 +107,32 @@ class GuidanceOptions(OptionGroup):
         return {
             "--guidance-interval": self.guidance_interval, "--guidance-rescale": self.guidance_rescale,
             "--negative-label": self.negative_label, "--negative-text": self.negative_text,
-            "--palette": self.palette, "--color-scale": self.color_scale,
+            "--palette": self.palette, "--color-scale": self.color_scale, "--lock": self.lock or None,
+            "--dither": self.dither, "--binary-alpha": self.binary_alpha or None,
         }  # fmt: skip
 
     def _resolve(
         self, model: "PictureModel", classifier: Path | None, classifier_scale: float | None
     ) -> ResolvedGuidance:
-        from ..sampling.color import read_colors
+        from ..data.palette import read_palette
+        from ..sampling.color import make_palette_lock
         from ..sampling.steering import make_steering
 
         interval = parse_interval(self.guidance_interval)
+        colors = () if self.palette is None else read_palette(self.palette).colors
         models = load_guidance_models(model, self.guide_with, classifier)
+        lock = make_palette_lock(colors, self.lock, self.dither, self.binary_alpha)
         steering = make_steering(
             models,
             rescale=self.guidance_rescale,
             negative_label=self.negative_label,
             negative_text=self.negative_text,
             classifier_scale=classifier_scale,
-            colors=() if self.palette is None else read_colors(self.palette),
+            colors=colors,
             color_scale=self.color_scale,
+            lock=lock,
         )
-        return ResolvedGuidance(interval, steering, models)
+        return ResolvedGuidance(interval, steering, models, lock)
 
 
 @dataclass(frozen=True)

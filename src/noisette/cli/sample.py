@@ -1,6 +1,6 @@
 """noisette sample: new pictures from a trained model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from .terminal import get_console, print_json, print_paths
 
 if TYPE_CHECKING:
     from ..models.picture_model import PictureModel
-    from ..sampling.record import SampleRecord
+    from ..sampling.record import SampleRecord, SampleSettings
     from ..sampling.request import Helpers, SampleRequest
     from ..shapes import UInt8Images
 
@@ -156,7 +156,7 @@ def sample(
                 loaded, number, label, attributes=attribute, text=text, seed=seed or 0, first=first, steps=steps,
                 sampler=sampler, grid=grid, guidance=guidance, guidance_interval=resolved.guidance_interval,
                 steering=resolved.steering, eta=eta, temperature=temperature, noise_aug=noise_aug, batch=batch,
-                helpers=helpers,
+                lock=resolved.lock, helpers=helpers,
             )  # fmt: skip
 
         start = part(0, min(total, PART_SIZE))
@@ -220,12 +220,19 @@ def draw_and_write(
 
 def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> WrittenSample:
     """Write LABEL-TEXT-SEED.png with the record inside."""
-    from ..data.png import write_png
-
     name = slugify(f"{record.label or ''} {record.text or ''}")
     path = out / f"{name}{'-' if name else ''}{record.seed:06d}.png"
-    write_png(path, pixels, asdict(record))
+    write_finished(path, pixels, record, asdict(record))
     return WrittenSample(path, record, pixels)
+
+
+def write_finished(
+    path: Path, pixels: "UInt8Images", settings: "SampleSettings", metadata: Mapping[str, object]
+) -> None:
+    """Write a finished picture as a PNG: with the palette that it is locked to, if it is."""
+    from ..data.png import to_indexed, write_png
+
+    write_png(path, pixels if settings.lock is None else to_indexed(pixels, settings.lock.colors), metadata)
 
 
 def slugify(text: str) -> str:
@@ -266,7 +273,7 @@ def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helper
     x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
     ensure_writable(out)
     last = (model, *helpers.upscalers)[-1]
-    return write_sample(out, record, last.pictures.decode_samples(x).cpu())
+    return write_sample(out, record, record.finish(last.pictures.decode_samples(x)))
 
 
 def _reject_other_options(options: dict[str, object]) -> None:

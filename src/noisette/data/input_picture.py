@@ -1,4 +1,4 @@
-"""Reading a user's picture, mask or palette for a model, converted in the same way as the model's training data."""
+"""Reading a user's picture or mask for a model, converted in the same way as the model's training data."""
 
 import hashlib
 from dataclasses import dataclass
@@ -89,15 +89,6 @@ def read_mask(path: str | Path, picture: LoadedPicture, pictures: Pictures) -> F
     # with two channels `pad` adds transparent pixels, as it does to pictures with alpha; otherwise it repeats the edge
     layers = np.repeat(resized, 2 if pictures.has_alpha else 1, axis=2)
     return (_to_tensor(pad(layers, height, width)[..., :1]) == 0).float()
-
-
-def read_palette(path: str | Path) -> Float[Tensor, "n 3"]:
-    """The different RGB colors of a picture's visible pixels (alpha above 0), float (N, 3) from 0 to 255, sorted."""
-    _, pixels = _decode(Path(path))
-    rows = convert_mode(pixels, "RGBA").reshape(-1, 4)
-    packed = rows.view(">u4")[:, 0]
-    colors = np.unique(packed[rows[:, 3] > 0] >> 8).astype(">u4")
-    return torch.from_numpy(colors.view(np.uint8).reshape(-1, 4)[:, 1:].copy()).float()
 
 
 def _decode(path: Path) -> tuple[bytes, Pixels]:

@@ -5,11 +5,12 @@ The chunk is uncompressed and before the pixels, so that tools that list a PNG's
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, PngImagePlugin
 
@@ -17,6 +18,7 @@ from ..errors import InputError
 from ..io.files import atomic_write
 from ..io.json_files import parse_json
 from ..shapes import UInt8Images
+from .palette import MAX_COLORS, parse_color
 from .pictures import MODE_BY_CHANNELS
 
 CHUNK_NAME = "noisette"
@@ -36,6 +38,13 @@ def from_image(image: Image.Image) -> UInt8Images:
     return pixels.reshape(image.height, image.width, len(image.getbands())).permute(2, 0, 1)[None].contiguous()
 
 
+def _without_palette(image: Image.Image) -> Image.Image:
+    """An image with a palette as RGB, or as RGBA if entries of it are transparent; any other as it is."""
+    if image.mode != "P":
+        return image
+    return image.convert("RGBA" if "transparency" in image.info else "RGB")
+
+
 def software_chunk() -> PngImagePlugin.PngInfo:
     """What every PNG of ours says: that Noisette wrote it. By it, `own_files` knows it among pictures."""
     chunks = PngImagePlugin.PngInfo()
@@ -43,10 +52,38 @@ def software_chunk() -> PngImagePlugin.PngInfo:
     return chunks
 
 
-def encode_png(picture: UInt8Images | Image.Image, metadata: Mapping[str, object] | None = None) -> bytes:
-    """The bytes of a PNG file with a picture, uint8 (1, C, H, W) or a Pillow image, and metadata (JSON types)."""
+def to_indexed(pixels: UInt8Images, colors: Sequence[str]) -> Image.Image:
+    """A picture of these colors, uint8 (1, C, H, W), RGB or RGBA, as a Pillow image with a palette.
+
+    The palette begins with all of `colors` in their order, opaque. If the picture needs them, a clear entry follows,
+    and then one for each color and alpha that occur together. A picture that needs more than 256 entries is RGBA.
+    """
+    flat = to_image(pixels).convert("RGBA")
+    rows = np.asarray(flat).reshape(-1, 4).copy()
+    rows[rows[:, 3] == 0] = 0
+    different, indices = np.unique(rows.view("<u4")[:, 0], return_inverse=True)
+    wanted: list[tuple[int, ...]] = [tuple(value) for value in different.view(np.uint8).reshape(-1, 4).tolist()]
+    entries: list[tuple[int, ...]] = [(*parse_color(color), 255) for color in colors]
+    entries += sorted(set(wanted).difference(entries), key=lambda value: (value[3] > 0, value))
+    if len(entries) > MAX_COLORS:
+        return flat
+    places = np.array([entries.index(value) for value in wanted], np.uint8)
+    image = Image.frombytes("P", flat.size, places[indices].tobytes())
+    image.putpalette(bytes(value for entry in entries for value in entry[:3]))
+    if any(alpha < 255 for *_, alpha in entries):
+        image.info["transparency"] = bytes(alpha for *_, alpha in entries)
+    return image
+
+
+def encode_png(
+    picture: UInt8Images | Image.Image, metadata: Mapping[str, object] | None = None, is_own: bool = True
+) -> bytes:
+    """The bytes of a PNG file with a picture, uint8 (1, C, H, W) or a Pillow image, and metadata (JSON types).
+
+    With is_own=False the file does not say that Noisette wrote it: for other people's pictures in other colors.
+    """
     image = picture if isinstance(picture, Image.Image) else to_image(picture)
-    chunks = software_chunk()
+    chunks = software_chunk() if is_own else PngImagePlugin.PngInfo()
     if metadata is not None:
         chunks.add_itxt(CHUNK_NAME, json.dumps(metadata, ensure_ascii=False))
     file = BytesIO()
@@ -54,9 +91,14 @@ def encode_png(picture: UInt8Images | Image.Image, metadata: Mapping[str, object
     return file.getvalue()
 
 
-def write_png(path: Path, picture: UInt8Images | Image.Image, metadata: Mapping[str, object] | None = None) -> None:
+def write_png(
+    path: Path,
+    picture: UInt8Images | Image.Image,
+    metadata: Mapping[str, object] | None = None,
+    is_own: bool = True,
+) -> None:
     """Write a PNG file atomically. Arguments as in `encode_png`; raises InputError if the file cannot be written."""
-    atomic_write(path, encode_png(picture, metadata))
+    atomic_write(path, encode_png(picture, metadata, is_own))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -94,6 +136,6 @@ def read_png(path: Path) -> tuple[UInt8Images, dict[str, Any]]:
     try:
         with Image.open(path, formats=["PNG"]) as image:
             image.load()
-            return from_image(image), metadata
+            return from_image(_without_palette(image)), metadata
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path} cannot be decoded: it is damaged") from error

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..data.palette import read_palette
 from ..models.classifier import PictureClassifier
 from ..models.context import Attributes, Label
 from ..models.picture_model import PictureModel, load
 from ..team import best_device, torch_defaults
 from .base_guide import BASE, adapt_guide, load_base
-from .color import read_colors
+from .color import make_palette_lock
 from .gallery import Gallery
 from .request import Helpers, format_label, make_request
 from .run import draw_request
@@ -39,6 +40,9 @@ def draw(
     classifier_scale: float | None = None,
     palette: str | Path | Sequence[str] | None = None,
     color_scale: float | None = None,
+    lock: bool = False,
+    dither: float | None = None,
+    binary_alpha: bool = False,
     eta: float | None = None,
     temperature: float | None = None,
     upscalers: ModelSource | Sequence[ModelSource] = (),
@@ -55,9 +59,14 @@ def draw(
 
     guidance: scale, -100 to 100; 1 is none. guidance_interval: times t from 0 (clean) to 1 (noise), default (0, 1).
     guidance_rescale: 0 to 1. guide_with: the model to guide away from; "base": the one that this model started from.
-    palette: "#ff8000", several of them, or the path of a PNG. eta: 0 to 1, for ddim. temperature: factor of all noise,
-    above 0, at most 2. upscalers: models of task Upscale, applied in order. noise_aug: standard deviation of the noise
-    on the input of each, 0 to 0.5, default 0.1. batch: pictures per batch, default 16 on a CPU, else 256.
+    palette: "#ff8000", several of them, or the path of a palette file or picture (`read_palette`): visible pixels are
+    pulled to these colors, by color_scale, default 50. lock: all visible pixels have one of these colors in the end;
+    they are then pulled only if color_scale is given. dither: of lock, strength of ordered dithering, 0 to 1, default
+    0. binary_alpha: of lock, alpha is 0 or 255.
+
+    eta: 0 to 1, for ddim. temperature: factor of all noise, above 0, at most 2. upscalers: models of task Upscale,
+    applied in order. noise_aug: standard deviation of the noise on the input of each, 0 to 0.5, default 0.1. batch:
+    pictures per batch, default 16 on a CPU, else 256.
 
     Returns a `Gallery`: `.pixels` is uint8, (n, C, H, W), straight alpha. Raises InputError for invalid arguments.
     """
@@ -70,19 +79,22 @@ def draw(
         else PictureClassifier.from_pretrained(classifier),
     )
     helpers = Helpers(models, tuple(_open_model(one) for one in several))
+    colors = () if palette is None else read_palette(palette).colors
+    palette_lock = make_palette_lock(colors, lock, dither, binary_alpha)
     steering = make_steering(
         models,
         rescale=guidance_rescale,
         negative_label=format_label(negative_label),
         negative_text=negative_text,
         classifier_scale=classifier_scale,
-        colors=() if palette is None else read_colors(palette),
+        colors=colors,
         color_scale=color_scale,
+        lock=palette_lock,
     )
     request = make_request(
         model, n, label, seed=seed, attributes=attributes, text=text, steps=steps, sampler=sampler, grid=grid,
         guidance=guidance, guidance_interval=guidance_interval, steering=steering, eta=eta, temperature=temperature,
-        noise_aug=noise_aug, batch=batch, helpers=helpers,
+        noise_aug=noise_aug, batch=batch, lock=palette_lock, helpers=helpers,
     )  # fmt: skip
     names = (filter(None, (prompt, f"seed {s}")) for prompt, s in zip(request.prompts, request.seeds, strict=True))
     return Gallery(draw_request(model, request, helpers), tuple(", ".join(name) for name in names))

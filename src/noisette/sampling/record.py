@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
+from ..data.palette_lock import PaletteLock
 from ..diffusion.grid import grid_from_times
 from ..diffusion.sampler import DDIM
 from ..errors import InputError, check_range, lookup, shorten
@@ -13,6 +14,7 @@ from ..io.version import __version__
 from ..models.config import MAX_SAMPLING_STEPS, SamplingDefaults, from_json
 from ..models.picture_model import PictureModel
 from ..models.registry import GRIDS, OWN_NAME_HINT, SAMPLERS
+from ..shapes import Recolored, UInt8Images
 from .generate import FULL_INTERVAL
 from .lineage import Rotation
 from .steering import Steering
@@ -46,6 +48,7 @@ class SampleSettings:
     upscalers: tuple[str, ...] = ()  # hashes of the models that enlarge the images, in order
     noise_aug: float = 0.0  # deviation of the noise added to each upscaler's input
     upscaler_sampling: tuple[SamplingDefaults, ...] = ()  # of each upscaler; not in files of the first versions
+    lock: PaletteLock | None = None  # the colors that the finished pixels may have; None: any
 
     def __post_init__(self) -> None:
         sampler = lookup(self.sampler, SAMPLERS, "sampler", OWN_NAME_HINT)()
@@ -70,6 +73,10 @@ class SampleSettings:
                 f"upscaler_sampling must have an entry for each of {len(self.upscalers)} upscalers, "
                 f"got {len(self.upscaler_sampling)}"
             )
+
+    def finish(self, pixels: UInt8Images) -> Recolored:
+        """What is left to do with the pixels of finished pictures, on the CPU."""
+        return pixels.cpu() if self.lock is None else self.lock(pixels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from ..data.palette_lock import PaletteLock
 from ..diffusion.condition import Condition
 from ..diffusion.grid import grid_from_times
 from ..diffusion.sampler import Sampler, scale_noise
@@ -156,6 +157,7 @@ def make_request(
     temperature: float | None = None,
     noise_aug: float | None = None,
     batch: int | None = None,
+    lock: PaletteLock | None = None,
     helpers: Helpers | None = None,
 ) -> SampleRequest:
     """A request with the model's defaults for what is None. Raises InputError for all that cannot be drawn.
@@ -194,6 +196,7 @@ def make_request(
         temperature=temperature,
         noise_scale=temperature,
         batch=default_batch(model) if batch is None else batch,
+        lock=lock,
         **_upscaler_settings(helpers, noise_aug),
     )
     check_request(model, request, helpers)

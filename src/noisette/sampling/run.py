@@ -49,7 +49,7 @@ def draw_batches(
             rows = slice(done, done + len(state.x))
             done += len(state.x)
             x = cascade.upscale(model, state.x, request.seeds[rows], request.labels[rows], request.batch)
-            yield cascade.last_model(model).pictures.decode_samples(x).cpu()
+            yield request.finish(cascade.last_model(model).pictures.decode_samples(x))
 
 
 def draw_request(model: PictureModel, request: SampleRequest, helpers: Helpers | None = None) -> UInt8Images:

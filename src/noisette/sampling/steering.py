@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ..data.palette_lock import PaletteLock
 from ..diffusion.guidance import LogProbFn
 from ..errors import InputError
 from ..models.classifier import PictureClassifier
@@ -65,12 +66,19 @@ def make_steering(
     classifier_scale: float | None = None,
     colors: Sequence[str] = (),
     color_scale: float | None = None,
+    lock: PaletteLock | None = None,
 ) -> Steering:
-    """`Steering` with defaults for None. Raises InputError for a scale without the thing that it scales."""
+    """`Steering` with defaults for None. Raises InputError for a scale without the thing that it scales.
+
+    Finished pixels that are locked to a palette are pulled to it only if `color_scale` is given: the pull makes
+    pictures plainer, and the lock alone keeps what the model draws.
+    """
     if classifier_scale is not None and models.classifier is None:
         raise InputError("classifier scale needs a classifier: give one, or leave the scale out")
     if color_scale is not None and not colors:
         raise InputError("color scale needs a color or a palette: give one, or leave the scale out")
+    if lock is not None and color_scale is None:
+        colors = ()
     return Steering(
         Steering.rescale if rescale is None else rescale,
         negative_label,

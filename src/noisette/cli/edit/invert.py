@@ -14,7 +14,6 @@ from .job import (
     open_job,
     print_notes,
     print_results,
-    write_edit,
     write_sheet,
 )
 from .options import EditOptions, GuidanceScale, JsonOutput, Model, Out, Picture
@@ -83,4 +82,4 @@ def _write(job: EditJob, stem: str, x: "Images", label: str | None, is_sample: b
     pixels = (pictures.decode_samples if is_sample else pictures.decode)(x).cpu()
     metadata: dict[str, object] = {"edit": "invert", "model": request.model, "label": label, "sampler": request.sampler}
     metadata |= {"grid": request.grid, "steps": request.steps, "guidance": request.guidance} | dict(job.metadata)
-    return write_edit(job.out / f"{stem}.png", pixels, metadata)
+    return job.write_png(job.out / f"{stem}.png", pixels, metadata)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..sample import ensure_writable
+from ..sample import ensure_writable, write_finished
 from ..terminal import get_console, print_error, print_json, print_paths
 from .options import EditOptions
 
@@ -64,10 +64,16 @@ class EditJob:
         return written
 
     def write(self, name: str, index: int, pixels: "UInt8Images", extra: Mapping[str, Any]) -> "WrittenEdit":
-        """Write picture `index` with its record."""
+        """Finish picture `index`, and write it with its record."""
         record = self.request.record(index)
         metadata = {"edit": self.edit_name} | dict(self.metadata) | dict(extra) | asdict(record)
-        return write_edit(self.out / f"{name}-{record.seed:06d}.png", pixels, metadata)
+        return self.write_png(self.out / f"{name}-{record.seed:06d}.png", pixels, metadata)
+
+    def write_png(self, path: Path, pixels: "UInt8Images", metadata: Mapping[str, Any]) -> "WrittenEdit":
+        """Finish a picture as the request says, and write it."""
+        finished = self.request.finish(pixels)
+        write_finished(path, finished, self.request, metadata)
+        return WrittenEdit(path, finished, metadata)
 
 
 @dataclass(frozen=True)
@@ -77,14 +83,6 @@ class WrittenEdit:
     path: Path
     pixels: "UInt8Images"  # (1, C, H, W)
     metadata: Mapping[str, Any]
-
-
-def write_edit(path: Path, pixels: "UInt8Images", metadata: Mapping[str, Any]) -> WrittenEdit:
-    """Write a PNG with metadata."""
-    from ...data.png import write_png
-
-    write_png(path, pixels, metadata)
-    return WrittenEdit(path, pixels, metadata)
 
 
 def open_job(
@@ -132,7 +130,7 @@ def make_job(
         steps=options.steps, sampler=options.sampler, grid=options.grid, guidance=options.guidance,
         guidance_interval=resolved.guidance_interval, steering=resolved.steering, eta=options.eta,
         temperature=default_temperature if options.temperature is None else options.temperature,
-        batch=options.batch, helpers=helpers,
+        batch=options.batch, lock=resolved.lock, helpers=helpers,
     )  # fmt: skip
     return EditJob(model, request, helpers, edit_name, out, metadata)
 

@@ -9,7 +9,7 @@ import typer
 from ...errors import InputError
 from ..bounds import check_minimum
 from ..option_groups import expand_option_groups
-from .job import EditJob, WrittenEdit, check_output_folder, open_job, print_results, write_edit
+from .job import EditJob, WrittenEdit, check_output_folder, open_job, print_results
 from .options import GuidedEditOptions, Model, Out
 
 if TYPE_CHECKING:
@@ -90,4 +90,4 @@ def _write_frame(job: EditJob, index: int, positions: "Sequence[WalkPosition]", 
     metadata |= {f.name: settings[f.name] for f in fields(SampleSettings)}
     metadata |= {"attributes": request.attributes[0], "noisette": __version__} | dict(job.metadata)
     path = job.out / f"frame-{index:0{len(str(len(positions) - 1))}d}.png"
-    return write_edit(path, pixels, metadata)
+    return job.write_png(path, pixels, metadata)
