@@ -71,6 +71,7 @@ def browser() -> Iterator[Any]:
     if found is None and "CI" not in os.environ:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        shown = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        flags = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]  # the last: WebGL without a GPU
+        shown = playwright.chromium.launch(executable_path=found, args=flags)
         yield shown
         shown.close()

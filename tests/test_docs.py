@@ -28,6 +28,7 @@ ELSEWHERE = {  # page: the test that runs all of it
     "steering.md": "tests/cli/test_steering_page.py",
     "films.md": "tests/cli/test_film.py",
     "text.md": "tests/cli/test_text.py",
+    "sheets.md": "tests/cli/test_sheet.py",
     "palettes.md": "tests/cli/test_palette.py",
     "distilling.md": "tests/cli/test_distill.py",
 }

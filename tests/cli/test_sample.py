@@ -62,7 +62,7 @@ def test_a_series_is_drawn_in_parts_and_its_grid_is_bounded(call, model, tmp_pat
     monkeypatch.setattr("noisette.cli.sample.PART_SIZE", 5)  # parts of two batches
     monkeypatch.setattr("noisette.cli.sample.MAX_GRID_PIXELS", 3 * 64)
     result = call("sample", model, "--out", tmp_path / "parts", "-n", 7, "--steps", 1, "--batch", 2)
-    assert result.code == 0 and "grid.png shows the first 3 of 7 pictures" in result.err
+    assert result.code == 0 and "sheets show the first 3 of 7 pictures" in result.err
     for path in (tmp_path / "whole").glob("*-*.png"):
         assert path.read_bytes() == (tmp_path / "parts" / path.name).read_bytes()
     assert len(list((tmp_path / "parts").glob("*-*.png"))) == 7

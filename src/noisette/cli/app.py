@@ -32,6 +32,7 @@ from .palette import palette
 from .plan import plan
 from .sample import sample
 from .scan import scan
+from .sheet import sheet
 from .steps import steps
 from .streams import protect_streams, stdout_error
 from .studio import studio
@@ -51,7 +52,7 @@ PANELS = {
     "Train": (scan, plan, train, distill, train_classifier),
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
-    "Share": (convert, export),
+    "Share": (sheet, convert, export),
     "Start here": (demo, studio, doctor),
 }
 for panel, commands in PANELS.items():

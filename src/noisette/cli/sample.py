@@ -120,6 +120,13 @@ def sample(
         ),
     ] = None,
     batch: Batch = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write sheet.png at native size, and the file by which a game engine cuts it: aseprite, phaser, "
+            "tiled, godot or css (see `noisette sheet`)."
+        ),
+    ] = None,
     snapshot: Annotated[
         str | None,
         typer.Option(help="Snapshot of the run: last, best, or its number of training images. Default: RUN/model."),
@@ -132,6 +139,10 @@ def sample(
     """
     from ..sampling.request import DEFAULT_COUNT, Helpers, make_request
 
+    if sheet is not None:
+        from ..interop.sheet_formats import check_kind
+
+        check_kind(sheet)
     loaded = open_model(model, snapshot)
     resolved = guidance_options.resolve(loaded)
     opened = tuple(open_model(path) for path in upscalers or ())
@@ -172,8 +183,10 @@ def sample(
     paths = [item.path for item in shown]
     if like is None:
         if len(shown) < total:
-            get_console(to_stderr=True).print(f"grid.png shows the first {len(shown):,} of {total:,} pictures")
+            get_console(to_stderr=True).print(f"sheets show the first {len(shown):,} of {total:,} pictures")
         paths = [write_grid(shown, out / "grid.png"), out]
+    if sheet is not None:
+        paths = [*write_sheet(shown, out, sheet), *paths]
     if not as_json:
         print_paths(paths)
 
@@ -257,6 +270,23 @@ def write_grid(samples: Sequence[WrittenSample], path: Path) -> Path:
     order.sort(key=lambda sample: texts.index(sample.record.text))
     write_png(path, contact_sheet(torch.cat([sample.pixels for sample in order]), columns))
     return path
+
+
+def write_sheet(samples: Sequence[WrittenSample], out: Path, kind: str) -> list[Path]:
+    """The sheet of these samples for a game engine, and the files that describe it."""
+    from ..interop import sheet_formats, sheet_layout
+
+    pictures = [
+        sheet_layout.SheetPicture(
+            sample.path.stem,
+            sample.pixels,
+            sample.record.label,
+            sample.record.seed,
+            () if sample.record.lock is None else sample.record.lock.colors,
+        )
+        for sample in samples
+    ]
+    return sheet_formats.write_sheet(sheet_layout.pack_sheet(pictures), out, kind)
 
 
 def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helpers") -> WrittenSample:
