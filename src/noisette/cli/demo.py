@@ -93,7 +93,7 @@ def compare_starts(base: str, few: "Source", options: "TrainOptions", out: Path)
     pictures = all_pixels(Dataset.open(run).train)[:FEW_SAMPLES]
     path = out / "starts.png"
     title = f"Trained on {len(few.entries)} pictures for equally long: some of them, and samples"
-    write_png(path, labeled_sheet([LabeledRow(few.location, pictures), *rows], title))
+    write_png(path, labeled_sheet([LabeledRow(few.location, pictures), *rows], title), origin="edited")
     return path
 
 

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..io.files import atomic_write
 from ..io.json_files import parse_json
 from ..shapes import UInt8Images
+from .origin_mark import XMP_KEYWORD, Origin, xmp_packet
 from .palette import MAX_COLORS, parse_color
 from .pictures import MODE_BY_CHANNELS
 
@@ -45,10 +46,13 @@ def _without_palette(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if "transparency" in image.info else "RGB")
 
 
-def software_chunk() -> PngImagePlugin.PngInfo:
-    """What every PNG of ours says: that Noisette wrote it. By it, `own_files` knows it among pictures."""
-    chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("Software", SOFTWARE)
+def mark_chunks(origin: Origin = "generated") -> PngImagePlugin.PngInfo:
+    """What every PNG of ours says: that Noisette wrote it, by which `own_files` knows it among pictures, and that a
+    model made it. Nothing for origin "other"."""
+    chunks, packet = PngImagePlugin.PngInfo(), xmp_packet(origin)
+    if packet is not None:
+        chunks.add_text("Software", SOFTWARE)
+        chunks.add_itxt(XMP_KEYWORD, packet)
     return chunks
 
 
@@ -76,14 +80,15 @@ def to_indexed(pixels: UInt8Images, colors: Sequence[str]) -> Image.Image:
 
 
 def encode_png(
-    picture: UInt8Images | Image.Image, metadata: Mapping[str, object] | None = None, is_own: bool = True
+    picture: UInt8Images | Image.Image, metadata: Mapping[str, object] | None = None, origin: Origin | None = None
 ) -> bytes:
     """The bytes of a PNG file with a picture, uint8 (1, C, H, W) or a Pillow image, and metadata (JSON types).
 
-    With is_own=False the file does not say that Noisette wrote it: for other people's pictures in other colors.
+    origin: who made the picture. None: a model, from a picture that existed if the metadata name one. "other": the
+    file does not say that Noisette wrote it.
     """
     image = picture if isinstance(picture, Image.Image) else to_image(picture)
-    chunks = software_chunk() if is_own else PngImagePlugin.PngInfo()
+    chunks = mark_chunks(origin or ("edited" if "picture" in (metadata or {}) else "generated"))
     if metadata is not None:
         chunks.add_itxt(CHUNK_NAME, json.dumps(metadata, ensure_ascii=False))
     file = BytesIO()
@@ -95,10 +100,10 @@ def write_png(
     path: Path,
     picture: UInt8Images | Image.Image,
     metadata: Mapping[str, object] | None = None,
-    is_own: bool = True,
+    origin: Origin | None = None,
 ) -> None:
     """Write a PNG file atomically. Arguments as in `encode_png`; raises InputError if the file cannot be written."""
-    atomic_write(path, encode_png(picture, metadata, is_own))
+    atomic_write(path, encode_png(picture, metadata, origin))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def recolor(source: str | Path, out: Path, recoloring: Recoloring) -> Iterator[P
         image = to_indexed(recoloring.apply(pixels), recoloring.colors)
         target = (out / (path.relative_to(folder) if folder.is_dir() else path.name)).with_suffix(".png")
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_png(target, image, _metadata(path, recoloring) if is_own else None, is_own)
+        write_png(target, image, _metadata(path, recoloring) if is_own else None, None if is_own else "other")
         yield target
 
 

@@ -35,7 +35,7 @@ def write_sheet(
     folder.mkdir(parents=True, exist_ok=True)
     picture = to_indexed(sheet.pixels, colors) if colors else to_image(sheet.pixels)
     paths = [folder / f"{name}.png"]
-    write_png(paths[0], picture)
+    write_png(paths[0], picture, origin=sheet.origin)
     for file, text in SHEET_KINDS[kind](sheet, name, frame_ms).items():
         atomic_write(folder / file, text.encode())
         paths.append(folder / file)

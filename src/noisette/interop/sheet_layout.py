@@ -1,6 +1,6 @@
 """Sheets for game engines: pictures of one size, packed at native size into one PNG that an engine can cut."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from ..data.entry import natural_sort_key
+from ..data.origin_mark import Origin
+from ..data.own_files import is_own_picture
 from ..data.pictures import MODE_BY_CHANNELS
 from ..data.png import read_metadata
 from ..edit.recolor import find_pictures, read_pixels
@@ -28,6 +30,7 @@ class SheetPicture:
     label: str | None = None
     seed: int | None = None  # of one that Noisette drew
     colors: tuple[str, ...] = ()  # of the palette that it is locked to
+    origin: Origin = "generated"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ class Sheet:
         """The palette that all pictures are locked to; () where they are not, or to different ones."""
         palettes = {picture.colors for picture in self.pictures}
         return palettes.pop() if len(palettes) == 1 else ()
+
+    @property
+    def origin(self) -> Origin:
+        """That of the pictures; "edited" of a sheet with pictures of several origins."""
+        origins = {picture.origin for picture in self.pictures}
+        return origins.pop() if len(origins) == 1 else "edited"
 
 
 def pack_sheet(
@@ -147,9 +156,16 @@ def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
                 label if isinstance(label, str) else None,
                 seed if isinstance(seed, int) else None,
                 _lock_colors(lock),
+                _find_origin(path, record),
             )
         )
     return pictures
+
+
+def _find_origin(path: Path, record: Mapping[str, object]) -> Origin:
+    if not is_own_picture(path.name, lambda head=None: path.read_bytes()[:head]):
+        return "other"
+    return "edited" if "picture" in record else "generated"
 
 
 def _lock_colors(lock: object) -> tuple[str, ...]:

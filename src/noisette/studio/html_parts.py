@@ -30,7 +30,7 @@ def render_image(picture: UInt8Images | Image.Image, alt: str, side: int = TILE_
     """One picture, (1, C, H, W) or an image, as an <img> of about `side` CSS pixels."""
     width, height = picture.size if isinstance(picture, Image.Image) else (picture.shape[3], picture.shape[2])
     scale = max(1, side // max(width, height))
-    data = base64.b64encode(encode_png(picture)).decode("ascii")
+    data = base64.b64encode(encode_png(picture, origin="other")).decode("ascii")
     return (
         f'<img class="n-pixels" alt="{escape(alt)}" width="{width * scale}" height="{height * scale}" '
         f'src="data:image/png;base64,{data}">'

@@ -137,7 +137,7 @@ def build_mask_editor() -> gr.HTML:
 def make_editor_value(picture: UInt8Images, show_tools: bool) -> dict[str, Any]:
     """The component's value for a picture (1, C, H, W) without marks; `show_tools` shows the marking tools."""
     height, width = picture.shape[2:]
-    source = "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode("ascii")
+    source = "data:image/png;base64," + base64.b64encode(encode_png(picture, origin="other")).decode("ascii")
     return {"src": source, "width": width, "height": height, "mask": "0" * (height * width), "marking": show_tools}
 
 

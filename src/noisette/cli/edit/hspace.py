@@ -109,7 +109,9 @@ def _draw_moved(job: EditJob, path: Path, along: Sequence[str], as_json: bool) -
     check_output_folder(job)
     module = find_layer(job.model.net, directions[0].layer)
     written = job.draw(lambda batch: sample_along(job.model.pictures, batch, module, moves), "hspace")
-    print_results(written, [write_sheet(job.out / "grid.png", [edit.pixels for edit in written])], as_json)
+    print_results(
+        written, [write_sheet(job.out / "grid.png", [edit.pixels for edit in written], origin="generated")], as_json
+    )
 
 
 # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +133,7 @@ def _find_directions(
     save_directions(path, found, model.hash, f"{len(request)} pictures from seed {request.seeds[0]}")
     rows = [slider[:: slider.shape[0] // len(STRENGTHS)] for slider in sliders]  # the first picture at each strength
     pixels = [model.pictures.decode_samples(row).cpu() for row in rows]
-    sheet = write_sheet(job.out / "grid.png", pixels, len(STRENGTHS))
+    sheet = write_sheet(job.out / "grid.png", pixels, len(STRENGTHS), origin="generated")
     if as_json:
         for effect in effects:
             print_json(asdict(effect))

@@ -11,6 +11,7 @@ from .options import EditOptions
 
 if TYPE_CHECKING:
     from ...data.input_picture import LoadedPicture
+    from ...data.origin_mark import Origin
     from ...models.picture_model import PictureModel
     from ...sampling.batch import EditBatch
     from ...sampling.request import Helpers, SampleRequest
@@ -160,14 +161,16 @@ def print_results(written: Sequence[WrittenEdit], other_paths: Sequence[Path], a
         print_paths([*(edit.path for edit in written), *other_paths])
 
 
-def write_sheet(path: Path, pictures: "Sequence[UInt8Images]", columns: int | None = None) -> Path:
-    """Write all pictures, enlarged, on one sheet."""
+def write_sheet(
+    path: Path, pictures: "Sequence[UInt8Images]", columns: int | None = None, origin: "Origin" = "edited"
+) -> Path:
+    """Write all pictures, enlarged, on one sheet. origin: "edited" where one of them is a picture that existed."""
     import torch
 
     from ...data.contact_sheet import contact_sheet
     from ...data.png import write_png
 
-    write_png(path, contact_sheet(torch.cat(list(pictures)), columns))
+    write_png(path, contact_sheet(torch.cat(list(pictures)), columns), origin=origin)
     return path
 
 

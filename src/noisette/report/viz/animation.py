@@ -7,9 +7,10 @@ once per 2×2 pixels, and with an even factor such a block never spans two pixel
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import BytesIO
 from math import ceil
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
@@ -25,7 +26,8 @@ from ...data.contact_sheet import (
     enlarge,
     flatten_alpha,
 )
-from ...data.png import SOFTWARE, software_chunk
+from ...data.origin_mark import mark_gif
+from ...data.png import SOFTWARE, mark_chunks
 from ...errors import InputError
 from ...io.files import atomic_write
 from ...shapes import UInt8Images
@@ -118,15 +120,14 @@ def write_film(path: Path, frames: Sequence[Image.Image], duration: int = 120, h
     if kind == "GIF":
         frames = [_quantize(_flatten(f)) for f in frames]
 
-    def save(file: BinaryIO) -> None:
-        first, rest = frames[0], list(frames[1:])
-        # a film among pictures is not trained on, since it says who wrote it
-        options: dict[str, Any] = (
-            {"optimize": False, "comment": SOFTWARE.encode()} if kind == "GIF" else {"pnginfo": software_chunk()}
-        )
-        first.save(file, kind, save_all=True, append_images=rest, duration=durations, loop=0, **options)
-
-    atomic_write(path, save)
+    # a film among pictures is not trained on, since it says who wrote it
+    options: dict[str, Any] = (
+        {"optimize": False, "comment": SOFTWARE.encode()} if kind == "GIF" else {"pnginfo": mark_chunks()}
+    )
+    file = BytesIO()
+    first, rest = frames[0], list(frames[1:])
+    first.save(file, kind, save_all=True, append_images=rest, duration=durations, loop=0, **options)
+    atomic_write(path, mark_gif(file.getvalue(), "generated") if kind == "GIF" else file.getvalue())
 
 
 def _flatten(image: Image.Image) -> Image.Image:
