@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from noisette.data.palette import Palette
 from noisette.data.png import read_png
 from noisette.models.config import from_json
 from noisette.models.picture_model import load
@@ -165,6 +166,20 @@ def test_branch_keep_variations_and_export(visit: Visit, studio: Studio, tmp_pat
         drawn = model.pictures.decode_samples(reproduce(model, from_json(SampleRecord, metadata, path.name)))
         assert (drawn == pixels).all()
         assert Image.open(path).size == (16, 16)
+    # in the colors of a palette file, as a sheet for an engine
+    Palette(("#202020", "#ff8000", "#ffffff")).write(tmp_path / "mine.gpl")
+    visit.unfold("Palette of the exported pictures", "palette")
+    page.locator("#palette-file input[type=file]").set_input_files(tmp_path / "mine.gpl")
+    visit.until(lambda: page.locator("#palette textarea, #palette input").input_value() != "", "the palette")
+    page.get_by_label("Tiled").check()
+    page.locator("#export").click()
+    link = page.locator("#exported a[download]").first
+    visit.until(lambda: "tiled" in (link.get_attribute("href") or ""), "the sheet")
+    names = {path.name for path in downloaded(visit, "#exported", tmp_path / "sheet")}
+    assert names == {"sheet.png", "sheet.tsx"}
+    with Image.open(tmp_path / "sheet" / "sheet.png") as image:
+        assert image.mode == "P" and image.getpalette()[:9] == [32, 32, 32, 255, 128, 0, 255, 255, 255]
+        assert image.size in ((16, 32), (32, 16))
 
 
 def test_stop_button_stops_sampling(visit: Visit) -> None:

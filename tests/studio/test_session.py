@@ -1,26 +1,35 @@
 import math
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from encoders import Counted
+from noisette.data import prepare
+from noisette.data.palette import Palette
+from noisette.data.palette_lock import PaletteLock
 from noisette.data.png import encode_png, read_png
 from noisette.edit.hspace import Direction
 from noisette.errors import InputError
+from noisette.models.config import from_json
 from noisette.sampling.generate import final_samples, generate
 from noisette.sampling.record import SampleRecord
 from noisette.sampling.run import reproduce
 from noisette.studio import board_requests as breeding
 from noisette.studio import directions as sliding
-from noisette.studio import editing, export
+from noisette.studio import editing, export, keep_tab
 from noisette.studio import interpolation as walking
 from noisette.studio import trajectories as drawing
 from noisette.studio.edit_kinds import EditRequest
 from noisette.studio.error_handling import check_types
 from noisette.studio.previews import MODEL_LOCK, lock_steps
 from noisette.studio.session import Board, BoardUpdate, Trajectory
+from noisette.studio.workspace import Workspace
 from tiny_models import tiny
 
 
@@ -274,3 +283,44 @@ def test_exported_files_contain_their_settings(tmp_path) -> None:
         metadata.append(read_png(tmp_path / name)[1])
     assert "branch" not in metadata[0] and metadata[3]["branch"] == {"step": 2, "seed": 9, "label": None}
     assert export.encode_archive(cells) == export.encode_archive(cells)
+
+
+def test_exported_pictures_are_locked_to_a_palette(tmp_path) -> None:
+    """As `noisette sample --lock` writes them: the record draws them again. Sheets of every engine hold the palette."""
+    model, walk = finished()
+    cells = drawing.make_samples(model, walk)
+    colors = ("#202020", "#ff8000", "#ffffff")
+    locked = export.lock_samples(cells, PaletteLock(colors, binary_alpha=True))
+    assert export.lock_samples(cells, None) == tuple(cells)
+    for name, content in export.encode_pngs(locked).items():
+        (tmp_path / name).write_bytes(content)
+        pixels, metadata = read_png(tmp_path / name)
+        record = from_json(SampleRecord, metadata, name)
+        assert record.lock is not None and record.lock.colors == colors
+        assert torch.equal(record.finish(model.pictures.decode_samples(reproduce(model, record))), pixels)
+    for kind in keep_tab.GAME_SHEETS.values():
+        with zipfile.ZipFile(BytesIO(export.encode_game_sheet(locked, kind))) as archive:
+            assert len(archive.namelist()) >= 2
+            with Image.open(BytesIO(archive.read("sheet.png"))) as image:
+                assert image.mode == "P" and image.getpalette()[:9] == [32, 32, 32, 255, 128, 0, 255, 255, 255]
+
+
+def test_palettes_in_the_page(tmp_path) -> None:
+    """Typed colors are never taken for a file; those of the training pictures are found in the run's folder."""
+    assert keep_tab.parse_colors("#202020,#FF8000  #ffffff") == ("#202020", "#ff8000", "#ffffff")
+    Palette(("#000000",)).write(tmp_path / "a.gpl")
+    with pytest.raises(InputError, match="no color"):
+        keep_tab.parse_colors(str(tmp_path / "a.gpl"))
+    tab = keep_tab.KeepTab(Workspace(tmp_path))
+    assert tab.read_palette(str(tmp_path / "a.gpl")) == "#000000"
+    some = board().toggle_kept(0)
+    with pytest.raises(InputError, match="has no training pictures here"):
+        tab.learn_palette(some)
+    with pytest.raises(InputError, match="no kept pictures"):
+        tab.learn_palette(Board())
+    pixels = 255 * np.random.default_rng(0).integers(0, 2, (30, 8, 8, 1), np.uint8)
+    np.save(tmp_path / "set.npy", np.repeat(pixels, 3, axis=3))
+    prepare(tmp_path / "set.npy", tmp_path / "tiny")
+    tiny().save_pretrained(tmp_path / "tiny" / "model")
+    found = keep_tab.parse_colors(tab.learn_palette(some))
+    assert set(found) == {"#000000", "#ffffff"}

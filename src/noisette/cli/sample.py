@@ -242,10 +242,11 @@ def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> Wr
 def write_finished(
     path: Path, pixels: "UInt8Images", settings: "SampleSettings", metadata: Mapping[str, object]
 ) -> None:
-    """Write a finished picture as a PNG: with the palette that it is locked to, if it is."""
-    from ..data.png import to_indexed, write_png
+    """Write a finished picture as a PNG."""
+    from ..io.files import atomic_write
+    from ..sampling.record import encode_finished
 
-    write_png(path, pixels if settings.lock is None else to_indexed(pixels, settings.lock.colors), metadata)
+    atomic_write(path, encode_finished(pixels, settings, metadata))
 
 
 def slugify(text: str) -> str:
@@ -276,16 +277,7 @@ def write_sheet(samples: Sequence[WrittenSample], out: Path, kind: str) -> list[
     """The sheet of these samples for a game engine, and the files that describe it."""
     from ..interop import sheet_formats, sheet_layout
 
-    pictures = [
-        sheet_layout.SheetPicture(
-            sample.path.stem,
-            sample.pixels,
-            sample.record.label,
-            sample.record.seed,
-            () if sample.record.lock is None else sample.record.lock.colors,
-        )
-        for sample in samples
-    ]
+    pictures = [sheet_layout.picture_of_sample(one.path.stem, one.pixels, one.record) for one in samples]
     return sheet_formats.write_sheet(sheet_layout.pack_sheet(pictures), out, kind)
 
 

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..data.png import to_image, to_indexed, write_png
+from ..data.png import encode_png, to_image, to_indexed
 from ..errors import InputError, check_range, lookup
 from ..io.files import atomic_write
 from ..io.version import __version__
@@ -22,7 +22,16 @@ Description = dict[str, str]  # name of a file → its text
 def write_sheet(
     sheet: Sheet, folder: str | Path, kind: str, name: str = "sheet", frame_ms: int = DEFAULT_FRAME_MS
 ) -> list[Path]:
-    """Write NAME.png, at native size, and the files that describe it to an engine; returns their paths.
+    """Write the files of `encode_sheet`; returns their paths."""
+    files, folder = encode_sheet(sheet, kind, name, frame_ms), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        atomic_write(folder / file, content)
+    return [folder / file for file in files]
+
+
+def encode_sheet(sheet: Sheet, kind: str, name: str = "sheet", frame_ms: int = DEFAULT_FRAME_MS) -> dict[str, bytes]:
+    """NAME.png, at native size, and the files that describe it to an engine, by their names.
 
     kind: one of SHEET_KINDS. frame_ms: how long a frame is shown, 1 to 60,000 milliseconds. The PNG has a palette where
     all pictures are locked to the same one. Raises InputError for an unknown kind.
@@ -31,15 +40,9 @@ def write_sheet(
     if not re.fullmatch(r"[\w-]+", name):
         raise InputError(f"the name of a sheet must be letters, digits, - and _, got {name!r}")
     check_range("frame_ms", frame_ms, 1, MAX_FRAME_MS)
-    folder, colors = Path(folder), sheet.colors
-    folder.mkdir(parents=True, exist_ok=True)
-    picture = to_indexed(sheet.pixels, colors) if colors else to_image(sheet.pixels)
-    paths = [folder / f"{name}.png"]
-    write_png(paths[0], picture, origin=sheet.origin)
-    for file, text in SHEET_KINDS[kind](sheet, name, frame_ms).items():
-        atomic_write(folder / file, text.encode())
-        paths.append(folder / file)
-    return paths
+    picture = to_indexed(sheet.pixels, sheet.colors) if sheet.colors else to_image(sheet.pixels)
+    texts = SHEET_KINDS[kind](sheet, name, frame_ms)
+    return {f"{name}.png": encode_png(picture, origin=sheet.origin)} | {k: text.encode() for k, text in texts.items()}
 
 
 def check_kind(kind: str) -> None:

@@ -14,6 +14,7 @@ from ..data.pictures import MODE_BY_CHANNELS
 from ..data.png import read_metadata
 from ..edit.recolor import find_pictures, read_pixels
 from ..errors import InputError
+from ..sampling.record import SampleRecord
 from ..shapes import UInt8Images
 
 MAX_SHEET_SIDE = 16384  # pixels; engines take no larger texture
@@ -130,6 +131,12 @@ def pack_sheet(
         rows, cols = slice(y - extrude, y + height + extrude), slice(x - extrude, x + width + extrude)
         pixels[:, :, rows, cols] = wide.to(torch.uint8)
     return Sheet(tuple(ordered), layout, pixels)
+
+
+def picture_of_sample(name: str, pixels: UInt8Images, record: SampleRecord) -> SheetPicture:
+    """A sample, (1, C, H, W), as a picture of a sheet."""
+    colors = () if record.lock is None else record.lock.colors
+    return SheetPicture(name, pixels, record.label, record.seed, colors)
 
 
 def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:

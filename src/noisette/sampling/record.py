@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from ..data.palette_lock import PaletteLock
+from ..data.png import encode_png, to_indexed
 from ..diffusion.grid import grid_from_times
 from ..diffusion.sampler import DDIM
 from ..errors import InputError, check_range, lookup, shorten
@@ -93,6 +94,11 @@ class SampleRecord(SampleSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("seed", self.seed, 0, MAX_SEED)
+
+
+def encode_finished(pixels: UInt8Images, settings: SampleSettings, metadata: Mapping[str, object]) -> bytes:
+    """A finished picture, (1, C, H, W), as a PNG: with the palette that it is locked to, if it is."""
+    return encode_png(pixels if settings.lock is None else to_indexed(pixels, settings.lock.colors), metadata)
 
 
 def read_record(metadata: Mapping[str, Any], source: str) -> SampleRecord:

@@ -5,7 +5,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ import gradio as gr
 import torch
 
 from ..data.contact_sheet import contact_sheet
+from ..data.palette_lock import PaletteLock
 from ..data.png import encode_png
 from ..errors import InputError
+from ..interop.sheet_formats import encode_sheet as encode_game_files
+from ..interop.sheet_layout import pack_sheet, picture_of_sample
+from ..sampling.record import encode_finished
 from .session import BoardSample
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date for all files in a zip, so that the same pictures give the same bytes
@@ -27,17 +31,38 @@ def make_metadata(sample: BoardSample) -> dict[str, object]:
     return metadata if sample.branch is None else metadata | {"branch": asdict(sample.branch)}
 
 
-def encode_pngs(samples: Sequence[BoardSample]) -> dict[str, bytes]:
-    """PNGs by name: LABEL-SEED.png, with a number appended if the name is used twice."""
-    files: dict[str, bytes] = {}
+def lock_samples(samples: Sequence[BoardSample], lock: PaletteLock | None) -> tuple[BoardSample, ...]:
+    """The samples in the colors of a palette alone, which their records then name; None: as they are."""
+    if lock is None:
+        return tuple(samples)
+    return tuple(replace(s, pixels=lock(s.pixels), record=replace(s.record, lock=lock)) for s in samples)
+
+
+def name_samples(samples: Sequence[BoardSample]) -> dict[str, BoardSample]:
+    """Samples by the names of their files, without ending: LABEL-SEED, with a number if the name is used twice."""
+    named: dict[str, BoardSample] = {}
     for cell in samples:
         label = re.sub(r"\W+", "-", cell.record.label or "").strip("-").lower()
-        stem = f"{label}{'-' if label else ''}{cell.record.seed:06d}"
-        name, number = f"{stem}.png", 2
-        while name in files:
-            name, number = f"{stem}-{number}.png", number + 1
-        files[name] = encode_png(cell.pixels, make_metadata(cell))
-    return files
+        stem = name = f"{label}{'-' if label else ''}{cell.record.seed:06d}"
+        number = 2
+        while name in named:
+            name, number = f"{stem}-{number}", number + 1
+        named[name] = cell
+    return named
+
+
+def encode_pngs(samples: Sequence[BoardSample]) -> dict[str, bytes]:
+    """PNGs by name."""
+    return {
+        f"{name}.png": encode_finished(cell.pixels, cell.record, make_metadata(cell))
+        for name, cell in name_samples(samples).items()
+    }
+
+
+def encode_game_sheet(samples: Sequence[BoardSample], kind: str) -> bytes:
+    """A zip with a sheet at native size and the files that describe it to a game engine (`noisette sheet`)."""
+    pictures = [picture_of_sample(name, cell.pixels, cell.record) for name, cell in name_samples(samples).items()]
+    return zip_files(encode_game_files(pack_sheet(pictures), kind))
 
 
 def encode_sheet(samples: Sequence[BoardSample]) -> bytes:

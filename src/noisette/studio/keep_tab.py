@@ -1,20 +1,29 @@
 """The tab "Keep": keep or reject pictures, draw similar ones, and export the kept ones."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from ..data import Dataset
+from ..data.dataset import MANIFEST_FILE
+from ..data.palette import MAX_COLORS, READERS, Palette, learn_palette, read_palette
+from ..data.palette_lock import PaletteLock
 from ..errors import InputError
+from ..evaluation.held_out import all_pixels
 from . import board_requests, export, trajectories
 from .draw_tab import PROGRESS_OPTIONS, QUEUE_OPTIONS
 from .error_handling import read_event, read_event_index, report_errors
 from .html_parts import format_caption, render_board, render_kept, render_tiles
 from .session import Board, BoardRequest, BoardSample, BoardUpdate
+from .uploads import IMAGE_SUFFIXES
 from .workspace import Workspace
 
 PREVIEW_SIZE = 64  # approximate size of a picture that is being drawn, in CSS pixels
 PNGS, SHEET, ZIP = "PNG files", "one sheet", "zip"
+GAME_SHEETS = {"Aseprite": "aseprite", "Phaser, PixiJS": "phaser", "Tiled": "tiled", "Godot": "godot", "CSS": "css"}
+LEARNED_COLORS = 16  # of the palette of a model's training pictures
 
 # one listener for all buttons; after the grid is rendered again, the focus returns to the same button
 CLICK_SCRIPT = """
@@ -95,16 +104,45 @@ class KeepTab:
         new_board = board.apply_update(update)
         return [new_board, *self.render_board(new_board)]
 
-    def export(self, board: Board, kind: str) -> Any:
-        """The kept pictures as files to download."""
+    def export(self, board: Board, kind: str, palette: str, is_binary: bool) -> Any:
+        """The kept pictures as files to download, in the colors of `palette` alone unless it is empty."""
         if not board.kept:
             raise InputError("there are no kept pictures: keep a picture first")
+        lock = PaletteLock(parse_colors(palette), binary_alpha=is_binary) if palette.strip() else None
+        samples = export.lock_samples(board.kept, lock)
+        if (engine := GAME_SHEETS.get(kind)) is not None:
+            return export.offer_files({f"{engine}.zip": export.encode_game_sheet(samples, engine)})
         makers: dict[str, Callable[[Sequence[BoardSample]], dict[str, bytes]]] = {
             PNGS: export.encode_pngs,
             SHEET: lambda cells: {"sheet.png": export.encode_sheet(cells)},
             ZIP: lambda cells: {"noisette.zip": export.encode_archive(cells)},
         }
-        return export.offer_files(makers[kind](board.kept))
+        return export.offer_files(makers[kind](samples))
+
+    def read_palette(self, file: str | None) -> Any:
+        """The colors of an uploaded palette file or picture, as text."""
+        return gr.skip() if file is None else format_colors(read_palette(Path(file)))
+
+    def learn_palette(self, board: Board) -> str:
+        """The palette of the training pictures of the first kept picture's model, as text."""
+        if not board.kept:
+            raise InputError("there are no kept pictures: keep a picture first")
+        name = board.kept[0].model_name
+        folder = self.workspace.list_folders().get(name)
+        if folder is None or not (folder / MANIFEST_FILE).is_file():
+            raise InputError(f"{name} has no training pictures here: give colors, or a file with them")
+        pixels = all_pixels(Dataset.open(folder).train)
+        return format_colors(learn_palette((one.permute(1, 2, 0).numpy() for one in pixels), LEARNED_COLORS))
+
+
+def format_colors(palette: Palette) -> str:
+    """Colors as they are typed: #202020, #ff8000."""
+    return ", ".join(palette.colors)
+
+
+def parse_colors(text: str) -> tuple[str, ...]:
+    """Typed colors. Raises InputError for text that is none, which is never taken for the path of a file."""
+    return read_palette(text.replace(",", " ").split()).colors
 
 
 def _check_generation(board: Board, event: gr.EventData) -> None:
@@ -132,7 +170,22 @@ def build(tab: KeepTab, board: gr.State) -> list[gr.HTML]:
     coming = gr.HTML("", elem_id="coming", elem_classes="n-coming")
     gr.HTML("<h2>Kept</h2>")
     kept = gr.HTML(render_kept(Board()), js_on_load=CLICK_SCRIPT, elem_id="shelf")
-    kind = gr.Radio([PNGS, SHEET, ZIP], value=ZIP, label="Export as")
+    with gr.Accordion("Palette of the exported pictures", open=False):
+        palette = gr.Textbox(
+            "", label="Colors", elem_id="palette", max_length=16 * MAX_COLORS, placeholder="#202020, #ff8000, #ffffff",
+            info="Every visible pixel gets the nearest of these colors. Empty: as drawn.",
+        )  # fmt: skip
+        is_binary = gr.Checkbox(False, label="Pixels are opaque or transparent, nothing between", elem_id="binary")
+        with gr.Row():
+            learn = gr.Button(f"{LEARNED_COLORS} colors of the training pictures", elem_id="learn-palette")
+            palette_file = gr.File(
+                label="Palette file or picture", file_types=[*READERS, *IMAGE_SUFFIXES], height=120,
+                elem_id="palette-file",
+            )  # fmt: skip
+    kind = gr.Radio(
+        [PNGS, SHEET, ZIP, *GAME_SHEETS], value=ZIP, label="Export as",
+        info="The last five: a sheet at native size with the file by which a game engine or a page cuts it.",
+    )  # fmt: skip
     save = gr.Button("Export", elem_id="export")
     files = gr.File(label="Exported", file_count="multiple", interactive=False, visible=False, elem_id="exported")
     outputs = [board, cells, kept]
@@ -149,5 +202,7 @@ def build(tab: KeepTab, board: gr.State) -> list[gr.HTML]:
     for event in drawing_events:
         event.success(report_errors(tab.update_board), [board, update], outputs, **quick)
     stop.click(lambda: "", None, coming, cancels=drawing_events, **quick)
-    save.click(report_errors(tab.export), [board, kind], files, **quick)
+    save.click(report_errors(tab.export), [board, kind, palette, is_binary], files, **quick)
+    palette_file.upload(report_errors(tab.read_palette), palette_file, palette, **quick)
+    learn.click(report_errors(tab.learn_palette), board, palette, **quick)
     return [cells, kept]
