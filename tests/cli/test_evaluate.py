@@ -57,7 +57,7 @@ def test_what_cannot_be_evaluated(refused, run, model, trained, other_model, tmp
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(run, tmp_path):
     """Batches are dealt out whole: the figures agree to the last digit."""
-    words = ("evaluate", run, "-n", 28, "--batch", 8)  # four batches, the last one smaller
+    words = ("evaluate", run, "-n", 20, "--batch", 6)  # four batches, the last one smaller
     alone = commands.run(*map(str, words), "--out", tmp_path / "one")
     both = commands.run_ranks(*map(str, words), "--out", tmp_path / "two")
     assert alone.returncode == both.returncode == 0, alone.stderr + both.stderr

@@ -11,10 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from noisette.data.origin_mark import SOURCE_TYPES, xmp_packet
+from noisette.data.origin_mark import SOURCE_TYPES
 from noisette.data.own_files import is_own_picture
 from noisette.data.png import encode_png, read_png, write_png
-from noisette.interop import onnx_sample
 from noisette.report.viz.animation import write_film
 from tiny_models import tiny
 
@@ -68,7 +67,7 @@ def test_films(ending: str, tmp_path: Path) -> None:
 
 
 def test_every_command_marks_its_pictures(call, tmp_path: Path) -> None:
-    """Samples, edits, films, sheets, recolored pictures; and the script beside an ONNX file has the same packet."""
+    """Samples, edits, films, sheets, recolored pictures."""
     model, few = tmp_path / "model", ("--steps", 1)
     tiny().save_pretrained(model)
     Image.new("RGBA", (8, 8), "red").save(tmp_path / "real.png")
@@ -86,4 +85,3 @@ def test_every_command_marks_its_pictures(call, tmp_path: Path) -> None:
     found = source_types(*(path for some in paths.values() for path in some))
     for folder, some in paths.items():
         assert some and {found[str(path)] for path in some} == {lines[folder][0]}, folder
-    assert xmp_packet("generated") == onnx_sample.XMP

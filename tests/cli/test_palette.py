@@ -210,8 +210,8 @@ def test_the_page(call, sprites, tmp_path, monkeypatch) -> None:
         if "swap" in words:
             words[words.index("--to") + 1] = ",".join(f"#{i:06x}" for i in range(16))
         assert (result := call(*words)).code == 0, f"{line}\n{result.err}"
-    assert len(read_palette("mine.gpl")) == len(read_palette("icons.gpl")) == 16
-    for folder, colors in (("new", "mine.gpl"), ("recolored", "mine.gpl"), ("locked", "icons.gpl")):
+    assert len(read_palette("mine.gpl")) == len(read_palette("emoji.gpl")) == 16
+    for folder, colors in (("new", "mine.gpl"), ("recolored", "mine.gpl"), ("locked", "emoji.gpl")):
         for path in Path(folder).rglob("*.png"):
             assert path.name == "grid.png" or visible(path) <= set(read_palette(colors).colors)
     assert (Path(__file__).parents[2] / "docs" / "pictures" / "palette-lock.png").is_file()

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from noisette.data.origin_mark import xmp_packet
 from noisette.data.pictures import Pictures
 from noisette.diffusion.condition import Condition
 from noisette.diffusion.parametrization import Flow, V
@@ -144,7 +145,8 @@ def test_the_script(folders, tmp_path: Path):
     with Image.open(tmp_path / "new" / "a-000002.png") as image:
         assert (image.mode, image.size) == ("RGBA", (8, 8))
         assert set(np.unique(np.array(image)[..., 3])) <= {0, 255}
-        assert image.text == {"Software": "noisette"}  # by which `own_files` knows them
+        assert image.text["Software"] == "noisette"  # by which `own_files` knows them
+        assert image.text["XML:com.adobe.xmp"] == xmp_packet("generated")
     script(folder, "-n", "1", "--out", str(tmp_path / "again"), "--seed", "2", "--guidance", "2", "--label", "a")
     again = (tmp_path / "again" / "a-000002.png").read_bytes()
     assert again == (tmp_path / "new" / "a-000002.png").read_bytes()

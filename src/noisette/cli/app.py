@@ -30,6 +30,7 @@ from .global_options import import_target, split_global_options
 from .malloc import tune_malloc
 from .palette import palette
 from .plan import plan
+from .provenance import provenance
 from .sample import sample
 from .scan import scan
 from .sheet import sheet
@@ -52,7 +53,7 @@ PANELS = {
     "Train": (scan, plan, train, distill, train_classifier),
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
-    "Share": (sheet, convert, export),
+    "Share": (sheet, convert, export, provenance),
     "Start here": (demo, studio, doctor),
 }
 for panel, commands in PANELS.items():

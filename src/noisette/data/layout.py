@@ -109,7 +109,11 @@ def _make_masked_entries(listing: FileListing, tables: Tables | None, pictures: 
     else:
         attributes = {name: row.attributes for name, row in tables.rows.items()}
         masks = pair_masks_by_table(attributes, listing.files, tables.prefixes, listing.location)
-    return tuple(Entry(n, listing.files[n], mask=Entry(masks[n], listing.files[masks[n]])) for n in sorted(masks))
+    credits = {} if tables is None else {name: row.credits for name, row in tables.rows.items()}
+    return tuple(
+        Entry(n, listing.files[n], mask=Entry(masks[n], listing.files[masks[n]]), credits=credits.get(n, {}))
+        for n in sorted(masks)
+    )
 
 
 def _make_entry(
@@ -118,4 +122,5 @@ def _make_entry(
     read = listing.files[name]
     if row is None:
         return Entry(name, read, label, text=caption)
-    return Entry(name, read, row.label if row.label is not None else label, row.attributes, row.text or caption)
+    label = row.label if row.label is not None else label
+    return Entry(name, read, label, row.attributes, row.text or caption, credits=row.credits)

@@ -55,6 +55,7 @@ class FileRecord:
     mask: str | None = None  # the name of its mask file
     mask_sha256: str | None = None
     copy_of: str | None = None  # the file of which this is an exact copy; both have the same row
+    credits: Mapping[str, str] = field(default_factory=dict)  # license, author, source, as far as they are known
 
 
 @dataclass(frozen=True)

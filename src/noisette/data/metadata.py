@@ -5,7 +5,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
@@ -16,6 +16,9 @@ METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 NAME_COLUMN, LABEL_COLUMN, TEXT_COLUMN = "file_name", "label", "text"
 NAME_COLUMNS = (NAME_COLUMN, "filename", "file", "path", "image", "image_path")  # the first that a table has
 TEXT_COLUMNS = (TEXT_COLUMN, "caption")
+CREDIT_COLUMNS = {  # column → what it says about where a picture is from; kept for `noisette provenance`
+    "license": "license", "licence": "license", "author": "author", "artist": "author", "source": "source",
+}  # fmt: skip
 ROW_NUMBER = re.compile(
     r"index|idx|id|row|nr|no|#|level_\d+|unnamed.*", re.I
 )  # names of columns that may number the rows
@@ -30,6 +33,7 @@ class MetadataRow:
     label: str | None
     text: str | None
     attributes: Mapping[str, AttributeValue]
+    credits: Mapping[str, str] = field(default_factory=dict)  # license, author, source
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ def parse_metadata(data: bytes, name: str, location: str) -> Metadata:
     """Parse a metadata file. `name` ends in a name of METADATA_FILES; `location` is the source, for messages.
 
     A column whose values are all numbers gives numeric attributes, any other column gives words; columns of lists and
-    objects are left out. Raises InputError if the file cannot be read as text, JSON or CSV, or if a row has no file
-    name or one that occurred before.
+    objects are left out. The columns of CREDIT_COLUMNS are no attributes. Raises InputError if the file cannot be read
+    as text, JSON or CSV, or if a row has no file name or one that occurred before.
     """
     where = f"{name} of {location}"
     text, notes = decode_text(data, where)
@@ -67,7 +71,10 @@ def parse_metadata(data: bytes, name: str, location: str) -> Metadata:
         )
         if column != default
     ]
-    kinds, kind_notes = _classify_columns(records, {name_column, LABEL_COLUMN, text_column}, where)
+    credit_columns = {c: CREDIT_COLUMNS[c.strip().lower()] for c in columns if c.strip().lower() in CREDIT_COLUMNS}
+    if credit_columns:
+        notes.append(f"columns of {where} that are kept for noisette provenance: {', '.join(credit_columns)}")
+    kinds, kind_notes = _classify_columns(records, {name_column, LABEL_COLUMN, text_column, *credit_columns}, where)
     rows: dict[str, MetadataRow] = {}
     for number, record in enumerate(records, 1):
         file = _parse_file_name(record.get(name_column), number, where)
@@ -79,6 +86,7 @@ def parse_metadata(data: bytes, name: str, location: str) -> Metadata:
             _parse_text(record.get(LABEL_COLUMN), LABEL_COLUMN, where),
             _parse_text(record.get(text_column), text_column, where),
             {c: v for c, v in values.items() if v is not None},
+            {k: v for c, k in credit_columns.items() if (v := _parse_credit(record.get(c)))},
         )
     return Metadata(tuple(rows.values()), (*notes, *kind_notes))
 
@@ -168,6 +176,11 @@ def _parse_value(value: Any, is_numeric: bool) -> AttributeValue | None:
     if isinstance(value, bool):
         return str(value).lower()
     return normalize_name(str(value).strip()) or None
+
+
+def _parse_credit(value: Any) -> str:
+    """Any value as text; empty for none."""
+    return "" if value is None or isinstance(value, dict | list) else normalize_name(str(value).strip())
 
 
 def _parse_text(value: Any, column: str, where: str) -> str | None:

@@ -269,7 +269,7 @@ def _file_records(pictures: Sequence[ScannedPicture], is_held_out: Sequence[bool
     return tuple(
         FileRecord(
             p.name, p.sha256, p.group, "held_out" if is_held_out[rows[p.name]] else "train", rows[p.name],
-            p.label, p.attributes, p.text, p.mask, p.mask_sha256, p.copy_of,
+            p.label, p.attributes, p.text, p.mask, p.mask_sha256, p.copy_of, p.credits,
         )
         for p in pictures
     )  # fmt: skip

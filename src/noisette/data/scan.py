@@ -146,7 +146,7 @@ class _Scanner:
             entry.label, entry.attributes, entry.text,
             mask=None if entry.mask is None else entry.mask.name, mask_sha256=mask_sha256,
             pages=decoded.pages, profile=decoded.profile, brightest=decoded.brightest,
-            profile_ignored=decoded.profile_ignored,
+            profile_ignored=decoded.profile_ignored, credits=entry.credits,
             only_color=_only_color(rgba),
         )  # fmt: skip
 

@@ -43,6 +43,7 @@ class ScannedPicture:
     profile: str | None = None  # name of the color profile that it was converted from
     brightest: int | None = None  # highest stored sample of a gray picture with more than 8 bits
     profile_ignored: bool = False  # it has a color profile that cannot be used
+    credits: Mapping[str, str] = field(default_factory=dict)  # license, author, source
     only_color: int | None = None  # the packed RGBA of a picture of one color; 0: fully transparent
 
 

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data.origin_mark import xmp_packet
 from ..data.pictures import DEFAULT_ALPHA_SNAP
 from ..diffusion.condition import Condition
 from ..diffusion.posterior import LearnedRange
@@ -222,6 +223,7 @@ def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict
         "inputs": shapes,
         "pictures": to_json(model.pictures),
         "alpha_snap": (127, 128) if model.pictures.binary_alpha else model.pictures.alpha_snap or DEFAULT_ALPHA_SNAP,
+        "xmp": xmp_packet("generated"),
         "has_null_class": bool(net.null_class or not net.classes),
         "schedule": to_json(model.schedule),
         "parametrization": to_json(model.parametrization),

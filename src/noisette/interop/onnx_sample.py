@@ -15,13 +15,6 @@ import onnxruntime as ort
 from PIL import Image, PngImagePlugin
 
 Array = np.ndarray[Any, np.dtype[Any]]
-XMP = (  # IPTC's mark of pictures that a model drew, for stores and search engines
-    "<?xpacket begin='\ufeff' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>"
-    "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about='' "
-    "xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/' xmlns:xmp='http://ns.adobe.com/xap/1.0/' "
-    "Iptc4xmpExt:DigitalSourceType='http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia' "
-    "xmp:CreatorTool='noisette'/></rdf:RDF></x:xmpmeta><?xpacket end='r'?>"
-)
 HERE = Path(__file__).parent
 
 
@@ -76,7 +69,6 @@ def draw_image(net: Any, table: Any, seed: int, label: str | None, guidance: flo
 
 
 def main() -> None:
-    """The command line."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a label may have any letters
     table = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
     labels: list[str] = table["pictures"]["labels"]
@@ -92,9 +84,9 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     data = (HERE / "model.onnx").read_bytes()  # bytes, not a path: external files named in the model are never opened
     net = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
-    mark = PngImagePlugin.PngInfo()
-    mark.add_text("Software", "noisette")  # a mark by which noisette does not train on its own pictures
-    mark.add_itxt("XML:com.adobe.xmp", XMP)
+    mark = PngImagePlugin.PngInfo()  # that a model made the picture: for noisette's training, and in XMP for all
+    mark.add_text("Software", "noisette")
+    mark.add_itxt("XML:com.adobe.xmp", table["xmp"])
     for i in range(args.n):
         seed, label = args.seed + i, args.label or (labels[i % len(labels)] if labels else None)
         name = "".join(c if c.isalnum() else "-" for c in f"{label or ''}".lower()).encode()[:100]  # of 255 possible

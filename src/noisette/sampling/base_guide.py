@@ -27,7 +27,7 @@ def load_base(model: PictureModel) -> PictureModel:
         raise InputError(
             f"this model did not start from another one, so it has no {BASE}: guide with RUN/early instead"
         )
-    base, origin = _find_base(model), model.config.origins[0]
+    base, origin = find_base(model), model.config.origins[0]
     if base is None:
         raise InputError(
             f"this model started from {origin.name} ({origin.pictures}, {origin.hash[:12]}…), which is not found: give "
@@ -59,7 +59,7 @@ def is_base(model_hash: str | None, model: PictureModel) -> bool:
     return model_hash is not None and model_hash in [origin.hash for origin in model.config.origins[:1]]
 
 
-def _find_base(model: PictureModel) -> PictureModel | None:
+def find_base(model: PictureModel) -> PictureModel | None:
     for place in _list_places(model):
         with suppress(InputError):  # nothing there, or no model
             base = PictureModel.from_pretrained(place)
