@@ -27,6 +27,8 @@ from noisette.errors import InputError
 from noisette.evaluation.steps import StepsReport
 from noisette.interop.base import ConversionOverrides
 from noisette.interop.convert import build_model, convert_source
+from noisette.interop.sheet_formats import write_sheet
+from noisette.interop.sheet_layout import SheetPicture, pack_sheet
 from noisette.io import checkpoint
 from noisette.io.files import file_sha256
 from noisette.io.json_files import json_bytes, read_json, read_object
@@ -213,6 +215,20 @@ def read_images(folder: Path) -> object:
     return shapes
 
 
+def make_atlases(folder: Path) -> list[str]:
+    """A sheet with each file that describes it."""
+    pixels = np.random.default_rng(0).integers(1, 256, (4, 3, 8, 8), np.uint8)
+    pictures = [SheetPicture(f"p{i}", torch.from_numpy(pixels[i : i + 1]), "ab"[i % 2], seed=i) for i in range(4)]
+    for kind in ("aseprite", "phaser", "tiled"):
+        write_sheet(pack_sheet(pictures, 2), folder, kind, name=kind)
+    return ["aseprite.json", "phaser.json", "tiled.tsx"]
+
+
+def read_atlases(folder: Path) -> object:
+    names = ("aseprite.json", "phaser.json", "tiled.tsx")
+    return [[e.read() for e in open_source(folder / name).entries] for name in names]
+
+
 def make_palettes(folder: Path) -> list[str]:
     """A palette of each kind of file: those that are written, Paint.NET's and Adobe's."""
     palette = Palette(tuple(f"#{40 * i:02x}80{255 - i:02x}" for i in range(6)))
@@ -317,6 +333,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("text encoder", make_encoder, read_encoder),
     Kind("metadata.csv", make_table("metadata.csv"), read_source),
     Kind("metadata.jsonl", make_table("metadata.jsonl"), read_source),
+    Kind("atlases", make_atlases, read_atlases),
     Kind("palettes", make_palettes, lambda f: [read_palette(path) for path in sorted(f.iterdir())]),
     Kind("npz", make_array("a.npz"), read_source),
     Kind("npy", make_array("a.npy"), read_source),

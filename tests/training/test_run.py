@@ -207,7 +207,7 @@ def test_a_time_box_is_kept(sprites: Path, tmp_path: Path):
         taken.append(time.monotonic() - began)
         assert (out / "model" / "model.safetensors").is_file()
         first, last = max(r["lr"] for r in rows(out)), rows(out)[-1]
-        assert last["lr"] < 0.05 * first  # it ended finished: the learning rate has come down
-        if taken[-1] == pytest.approx(15, rel=0.05):
+        is_finished = last["lr"] < 0.05 * first  # the learning rate has come down
+        if is_finished and taken[-1] == pytest.approx(15, rel=0.05):
             return
     pytest.fail(f"runs of 15 s took {taken} s")

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def plan(
     source: Annotated[
-        str, typer.Argument(help="A folder, zip, array or sprite sheet, or a built-in set.", show_default=False)
+        str,
+        typer.Argument(
+            help="A folder, zip, array, sprite sheet, atlas or tile set, or a built-in set.", show_default=False
+        ),
     ],
     time_box: Annotated[
         str | None,

@@ -31,7 +31,9 @@ def scan(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array or sprite sheet, or a built-in set: emoji, icons, digits.", show_default=False
+            help="A folder, zip, array, sprite sheet, atlas (.json) or tile set (.tsx), or a built-in set: emoji, "
+            "icons, digits.",
+            show_default=False,
         ),
     ],
     cell: Annotated[

@@ -1,10 +1,12 @@
 """Opening a source of training pictures: a folder, zip, array, TIFF stack, sprite sheet or built-in set."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError, suggest_names
 from .arrays import from_npy
+from .atlas import from_atlas, is_atlas
 from .builtin import BUILT_IN
 from .entry import DEFAULT_LIMITS, Limits, Source
 from .folder import from_folder, from_stack
@@ -14,8 +16,8 @@ from .sprite_sheet import from_sheet
 from .zip_file import from_zip
 
 SUPPORTED_SOURCES = (
-    "a folder, a zip, an .npy or .npz array, a TIFF of several pages, a sprite sheet with the size of its cells, or a "
-    "built-in set"
+    "a folder, a zip, an .npy or .npz array, a TIFF of several pages, a sprite sheet with the size of its cells, an "
+    "atlas (.json) or tile set (.tsx, .tsj), or a built-in set"
 )
 
 
@@ -30,8 +32,9 @@ def open_source(
 ) -> Source:
     """List the pictures of a source without decoding them.
 
-    source: a folder, a zip of one, an .npy or .npz array, a TIFF of several pages, a sprite sheet, or the name of a
-    built-in set ("emoji", "icons", "digits"; "./emoji" is a folder).
+    source: a folder, a zip of one, an .npy or .npz array, a TIFF of several pages, a sprite sheet, an atlas or tile set
+    (.json, .tsx, .tsj) with its sheet beside it, or the name of a built-in set ("emoji", "icons", "digits"; "./emoji"
+    is a folder).
     labels: for an .npy, the path of the .npy with its labels.
     cell: for a sprite sheet, the side, or height and width, of its cells in pixels.
     masks: for a folder or zip, read pairs of a picture and its segmentation mask.
@@ -52,16 +55,17 @@ def open_source(
         )
     if masks and kind not in ("folder", "zip"):
         raise InputError(f"masks can only be read from a folder or a zip of one, and {location} is neither")
+    readers: dict[str, Callable[[], Source]] = {
+        "folder": lambda: from_folder(location, limits, masks, follow_links),
+        "npy": lambda: from_npy(location, labels, limits),
+        "npz": lambda: from_npz(location, limits),
+        "zip": lambda: from_zip(location, limits, masks),
+        "atlas": lambda: from_atlas(location),
+    }
+    if kind in readers:
+        return readers[kind]()
     if kind == "built-in":
         return BUILT_IN[location]()
-    if kind == "folder":
-        return from_folder(location, limits, masks, follow_links)
-    if kind == "npy":
-        return from_npy(location, labels, limits)
-    if kind == "npz":
-        return from_npz(location, limits)
-    if kind == "zip":
-        return from_zip(location, limits, masks)
     stack = from_stack(location, limits)
     if stack is not None:
         if cell is not None:
@@ -75,7 +79,7 @@ def open_source(
 
 
 def _detect_kind(location: str, path: Path) -> str:
-    """One of "built-in", "folder", "npy", "npz", "zip" and "picture". Raises InputError for anything else."""
+    """One of "built-in", "folder", "npy", "npz", "atlas", "zip" and "picture". Raises InputError for anything else."""
     if location in BUILT_IN:
         return "built-in"
     try:
@@ -93,6 +97,8 @@ def _detect_kind(location: str, path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         return suffix[1:]
+    if is_atlas(path):
+        return "atlas"
     if suffix == ".zip" or (suffix not in PICTURE_SUFFIXES and zipfile.is_zipfile(path)):
         return "zip"
     if suffix in PICTURE_SUFFIXES:

@@ -44,7 +44,7 @@ def from_sheet(location: str, cell: tuple[int, int]) -> Source:
     for row, top in enumerate(grid.starts(h, height)):
         for column, left in enumerate(grid.starts(w, width)):
             content = pixels[top : top + height, left : left + width]
-            if _is_empty(content):
+            if is_empty(content):
                 empty += 1
                 continue
             entries.append(Entry(f"row {row:03d}, column {column:03d}", partial(np.array, content, order="C")))
@@ -59,7 +59,8 @@ def from_sheet(location: str, cell: tuple[int, int]) -> Source:
     return Source(location, "sheet", tuple(entries), tuple(notes))
 
 
-def _is_empty(pixels: Pixels) -> bool:
+def is_empty(pixels: Pixels) -> bool:
+    """Whether a cell is fully transparent or, if it is opaque, of one color."""
     if pixels.shape[2] in (2, 4) and not pixels[..., -1].any():
         return True
     opaque = pixels.shape[2] in (1, 3) or bool((pixels[..., -1] == 255).all())

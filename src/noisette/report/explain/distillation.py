@@ -68,7 +68,7 @@ def compare_trajectories(subject: Subject, learned: Trajectories, number: int = 
     )
 
 
-def project(path: Float[Tensor, "n d"], *others: Float[Tensor, "m d"]) -> list[Float[Tensor, "m 2"]]:
+def project(path: Float[Tensor, "n d"], *others: Float[Tensor, "_ d"]) -> list[Float[Tensor, "_ 2"]]:
     """Paths in the plane in which `path` varies most, relative to its end; a great part of it is in that plane (Chen et
     al. 2024, arXiv:2405.11326). Returns the path and the others."""
     _, _, axes = torch.linalg.svd(path - path[-1], full_matrices=False)
