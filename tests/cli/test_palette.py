@@ -196,6 +196,17 @@ def test_what_cannot_be_recolored(refused, call, sprites, tmp_path) -> None:
     assert "must end in .gpl" in refused("palette", "learn", sprites / "deep", "--out", tmp_path / "p.doc")
 
 
+def test_no_picture_is_replaced(refused, sprites, tmp_path) -> None:
+    """Neither the source, nor one result by another."""
+    before = {path: path.read_bytes() for path in sprites.rglob("*.*")}
+    apply = ("palette", "apply")
+    assert "outside of it" in refused(*apply, sprites / "a.png", *LOCK[:2], "--out", sprites)
+    assert "outside of it" in refused("sheet", sprites / "a.png", "--to", "css", "--out", sprites)
+    (sprites / "a.bmp").write_bytes((sprites / "deep" / "c.bmp").read_bytes())
+    assert "would become a.png" in refused(*apply, sprites, *LOCK[:2], "--out", tmp_path / "o")
+    assert not (tmp_path / "o").exists() and all(path.read_bytes() == data for path, data in before.items())
+
+
 def test_the_page(call, sprites, tmp_path, monkeypatch) -> None:
     """docs/palettes.md, palettes.md in the table of pages: every command does what its comment says."""
     page = (Path(__file__).parents[2] / "docs" / "palettes.md").read_text("utf8")

@@ -35,9 +35,11 @@ def sheet(
     Pictures are sorted by label: that of `noisette sample`, or else the name of their subfolder. Each label is an
     animation or a type of tile. grid.png of `noisette sample` is left out.
     """
+    from ..edit.recolor import check_outside
     from ..interop.sheet_formats import write_sheet
     from ..interop.sheet_layout import pack_sheet, read_sheet_pictures
 
+    check_outside(source, out)
     packed = pack_sheet(read_sheet_pictures(source), columns, extrude, power_of_two)
     paths = write_sheet(packed, out, kind, name, frame_ms)
     if as_json:

@@ -4,6 +4,7 @@ People train with `noisette train . --out run`: the run folder then lies among t
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 from .entry import BadPicture
 from .listing import FileListing, Reader, format_names, parent_prefix
@@ -33,6 +34,16 @@ def exclude_run_folders(listing: FileListing) -> FileListing:
 def is_own_picture(name: str, read: Reader) -> bool:
     """Whether a file is a picture or a film that Noisette wrote."""
     return name.lower().endswith(MARKED_SUFFIXES) and any(mark in _read_head(read) for mark in PICTURE_MARKS)
+
+
+def is_own_file(path: Path) -> bool:
+    """`is_own_picture` of a file."""
+
+    def read(head: int | None = None) -> bytes:
+        with path.open("rb") as file:
+            return file.read(head)
+
+    return is_own_picture(path.name, read)
 
 
 def _read_head(read: Reader) -> bytes:

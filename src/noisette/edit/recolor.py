@@ -1,5 +1,6 @@
 """Picture files in other colors: those of a palette alone, or one palette swapped for another. No model takes part."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from ..data.decode import decode
 from ..data.entry import BadPicture, Pixels
 from ..data.listing import is_picture
-from ..data.own_files import is_own_picture
+from ..data.own_files import is_own_file
 from ..data.palette import Palette
 from ..data.palette_lock import PaletteLock
 from ..data.png import read_metadata, to_indexed, write_png
@@ -76,20 +77,36 @@ def read_pixels(path: Path) -> Pixels:
     return decoded.pixels
 
 
+def read_tensor(path: Path) -> UInt8Images:
+    """`read_pixels` as (1, C, H, W)."""
+    return torch.from_numpy(read_pixels(path).transpose(2, 0, 1).copy())[None]
+
+
+def check_outside(source: Path, out: Path) -> None:
+    """Raise InputError for a folder to write into that is in the source's folder: pictures of it could be replaced."""
+    folder = source if source.is_dir() else source.parent
+    if out.resolve() == folder.resolve() or (source.is_dir() and out.resolve().is_relative_to(folder.resolve())):
+        raise InputError(f"{out} is in {folder}, which has the pictures: give a folder outside of it")
+
+
 def recolor(source: str | Path, out: Path, recoloring: Recoloring) -> Iterator[Path]:
     """Write each picture of `source` in its new colors, as a PNG with the palette, under the same name in `out`.
 
     Pictures that Noisette drew keep their records. Pictures of others are not marked as drawn by it, so that they can
-    be trained on. Raises InputError for what cannot be read; nothing is written into the source.
+    be trained on. Raises InputError for what cannot be read, and for two pictures that differ in the ending of their
+    names alone; nothing is written into the source.
     """
     files, folder = find_pictures(source), Path(source)
-    if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{out} is in {source}: give a folder outside of it")
-    for path in files:
-        pixels = torch.from_numpy(read_pixels(path).transpose(2, 0, 1).copy())[None]
-        is_own = is_own_picture(path.name, lambda head=None, path=path: path.read_bytes()[:head])
-        image = to_indexed(recoloring.apply(pixels), recoloring.colors)
-        target = (out / (path.relative_to(folder) if folder.is_dir() else path.name)).with_suffix(".png")
+    check_outside(folder, out)
+    names = {
+        path: (path.relative_to(folder) if folder.is_dir() else Path(path.name)).with_suffix(".png") for path in files
+    }
+    if len(set(names.values())) < len(names):
+        twice = next(name for name, count in Counter(names.values()).items() if count > 1)
+        raise InputError(f"two pictures of {source} would become {twice}: give them different names")
+    for path, name in names.items():
+        is_own, target = is_own_file(path), out / name
+        image = to_indexed(recoloring.apply(read_tensor(path)), recoloring.colors)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_png(target, image, _metadata(path, recoloring) if is_own else None, None if is_own else "other")
         yield target

@@ -9,10 +9,10 @@ import torch
 
 from ..data.entry import natural_sort_key
 from ..data.origin_mark import Origin
-from ..data.own_files import is_own_picture
+from ..data.own_files import is_own_file
 from ..data.pictures import MODE_BY_CHANNELS
 from ..data.png import read_metadata
-from ..edit.recolor import find_pictures, read_pixels
+from ..edit.recolor import find_pictures, read_tensor
 from ..errors import InputError
 from ..sampling.record import SampleRecord
 from ..shapes import UInt8Images
@@ -159,7 +159,7 @@ def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
         pictures.append(
             SheetPicture(
                 name,
-                torch.from_numpy(read_pixels(path).transpose(2, 0, 1).copy())[None],
+                read_tensor(path),
                 label if isinstance(label, str) else None,
                 seed if isinstance(seed, int) else None,
                 _lock_colors(lock),
@@ -170,7 +170,7 @@ def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
 
 
 def _find_origin(path: Path, record: Mapping[str, object]) -> Origin:
-    if not is_own_picture(path.name, lambda head=None: path.read_bytes()[:head]):
+    if not is_own_file(path):
         return "other"
     return "edited" if "picture" in record else "generated"
 
