@@ -196,6 +196,7 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "evaluate": lambda out: ["evaluate", run, "--out", out, "-n", 20],
         "steps": lambda out: ["steps", run, "--data", pictures, "--out", out, "-n", 20, "--sampler", "ddim",
                               "--steps", 2, "--steps", 3, "--grid", "karras", "--keep-default"],
+        "demo": lambda out: ["demo", "--images", 80, "--out", out],
         "explain": lambda out: ["explain", run, "--out", out / "page.html", "--lesson", "no-time"],
     }  # fmt: skip
 

@@ -88,4 +88,12 @@ def test_places_and_times_that_cannot_be(refused, tmp_path) -> None:
     (tmp_path / "file").write_text("mine")
     assert "cannot write" in refused("demo", "--out", tmp_path / "file")
     assert "90s" in refused("demo", "--out", tmp_path / "out", "--for", "a while")
+    assert "give one of them" in refused("demo", "--out", tmp_path / "out", "--for", "9s", "--images", "80")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_length_is_shared_between_the_trainings() -> None:
+    shares = (1 - 2 * demo.COMPARISON_SHARE, demo.COMPARISON_SHARE, demo.COMPARISON_SHARE)
+    assert sum(demo.share_of((None, 1000), share)["images"] for share in shares) == 1000
+    assert demo.share_of((300.0, None), 0.2) == {"seconds": 60.0, "images": None}
+    assert demo.share_of((None, 2), 0.2)["images"] == 1, "no training of no images"

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from ..errors import InputError
 from .sample import draw_and_write, ensure_writable
 from .terminal import is_main_process, print_paths
 from .train import run_training
-from .units import parse_duration
+from .units import parse_length
 
 if TYPE_CHECKING:
     from ..data.entry import Source
@@ -27,7 +27,13 @@ COMPARISON_SHARE = 0.2  # of the time, for each of the two runs of the compariso
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("demo"),
-    time_box: Annotated[str, typer.Option("--for", help="Time for all training, like 90s, 5m or 1h.")] = "5m",
+    time_box: Annotated[
+        str | None,
+        typer.Option("--for", help="Time for all training, like 90s, 5m or 1h. Default: 5m.", show_default=False),
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Training images of all training, instead of --for: 20k.", show_default=False)
+    ] = None,
 ) -> None:
     """Train on the built-in emoji for about five minutes, then generate new ones of every label.
 
@@ -35,7 +41,7 @@ def demo(
     and from a base model of the package. After an interruption, the same command continues.
     """
     start = time.monotonic()
-    seconds = parse_duration(time_box)
+    length = parse_length(time_box, images, "5m", "demo")
     ensure_writable(out)
     from ..models.picture_model import load
     from ..models.shipped import find_base
@@ -44,11 +50,11 @@ def demo(
 
     base = find_base(*SIZE)
     share = 0.0 if base is None else COMPARISON_SHARE
-    options = TrainOptions(seconds=(1 - 2 * share) * seconds, size=SIZE)
+    options = TrainOptions(size=SIZE, **share_of(length, 1 - 2 * share))
     model = to_accelerator(load(run_training("emoji", out / "run", options, start)))
     compared = []
     if base is not None:
-        compared = [compare_starts(base, open_few(), replace(options, seconds=share * seconds, evaluations=0), out)]
+        compared = [compare_starts(base, open_few(), replace(options, evaluations=0, **share_of(length, share)), out)]
     if is_main_process():
         print_paths(
             [
@@ -61,6 +67,12 @@ def demo(
             ]
         )
         typer.echo(f"generate more: noisette sample {out / 'run'} --out pictures")
+
+
+def share_of(length: tuple[float | None, int | None], share: float) -> dict[str, Any]:
+    """The length of one of several trainings, as TrainOptions has it. length: seconds or images, as `parse_length`."""
+    seconds, images = length
+    return {"seconds": seconds and seconds * share, "images": images and max(1, round(images * share))}
 
 
 def open_few() -> "Source":
