@@ -17,9 +17,9 @@ from PIL import Image
 from clock import limited
 from noisette.data.png import encode_png
 from noisette.io.files import atomic_write
-from noisette.studio.error_handling import describe_type, is_of_type
 from noisette.studio.page import build_page
 from noisette.studio.trainer import Trainer
+from noisette.studio.type_checks import describe_type, is_of_type
 from noisette.studio.workspace import Workspace
 from tiny_models import tiny
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, lookup
+from ..sampling.files import ensure_writable
 from .bounds import check_minimum
-from .sample import Attributes, GuidanceScale, Model, SamplerName, Steps, ensure_writable
+from .sample import Attributes, GuidanceScale, Model, SamplerName, Steps
 from .terminal import get_console, print_paths
 
 if TYPE_CHECKING:

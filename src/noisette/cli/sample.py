@@ -1,13 +1,14 @@
 """noisette sample: new pictures from a trained model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from ..sampling.files import WrittenSample, ensure_writable, write_grid, write_sample
 from .bounds import check_minimum
 from .guidance_options import ClassifierGuidanceOptions
 from .option_groups import expand_option_groups
@@ -15,13 +16,10 @@ from .terminal import get_console, print_json, print_paths
 
 if TYPE_CHECKING:
     from ..models.picture_model import PictureModel
-    from ..sampling.record import SampleRecord, SampleSettings
     from ..sampling.request import Helpers, SampleRequest
-    from ..shapes import UInt8Images
 
 PART_SIZE = 1024  # pictures of one request: a command of any size takes the memory of one part
 MAX_GRID_PIXELS = 2**24  # of all pictures on grid.png
-MAX_NAME_BYTES = 100  # of label and text in a file's name; encrypted file systems take 143 in all
 
 Model = Annotated[Path, typer.Argument(help="Run folder, model folder, or shipped model's name.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Folder to write into.", show_default=False)]
@@ -73,15 +71,6 @@ Temperature = Annotated[
     typer.Option(help="Factor of all noise, above 0, at most 2; lower: smoother. Default: the model's own."),
 ]
 Batch = Annotated[int | None, typer.Option(help="Pictures per batch. Default: 16 on a CPU, else 256.")]
-
-
-@dataclass(frozen=True)
-class WrittenSample:
-    """A picture that was written."""
-
-    path: Path
-    record: "SampleRecord"
-    pixels: "UInt8Images"  # (1, C, H, W)
 
 
 @expand_option_groups
@@ -202,18 +191,6 @@ def open_model(model: Path, snapshot: str | None = None) -> "PictureModel":
     return to_accelerator(load(model if snapshot is None else find_folder(model, snapshot)))
 
 
-def ensure_writable(out: Path) -> None:
-    """Make the folder, and raise InputError now, not after an hour of work, if files cannot be written there."""
-    import tempfile
-
-    from ..io.files import explain_os_errors
-
-    with explain_os_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-
-
 def draw_and_write(
     model: "PictureModel", requests: "Iterable[SampleRequest]", steps: int, out: Path, helpers: "Helpers | None" = None
 ) -> Iterator[WrittenSample]:
@@ -229,48 +206,6 @@ def draw_and_write(
             rows = (row for batch in draw_batches(model, request, helpers, lambda: bar.advance(task)) for row in batch)
             for number, pixels in enumerate(rows):
                 yield write_sample(out, request.record(number), pixels[None].clone())
-
-
-def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> WrittenSample:
-    """Write LABEL-TEXT-SEED.png with the record inside."""
-    name = slugify(f"{record.label or ''} {record.text or ''}")
-    path = out / f"{name}{'-' if name else ''}{record.seed:06d}.png"
-    write_finished(path, pixels, record, asdict(record))
-    return WrittenSample(path, record, pixels)
-
-
-def write_finished(
-    path: Path, pixels: "UInt8Images", settings: "SampleSettings", metadata: Mapping[str, object]
-) -> None:
-    """Write a finished picture as a PNG."""
-    from ..io.files import atomic_write
-    from ..sampling.record import encode_finished
-
-    atomic_write(path, encode_finished(pixels, settings, metadata))
-
-
-def slugify(text: str) -> str:
-    """A label or a text as part of a file's name that every file system takes: letters and digits, of few bytes."""
-    import re
-    import unicodedata
-
-    slug = re.sub(r"\W+", "-", unicodedata.normalize("NFC", text)).strip("-").lower()
-    return slug.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("-")
-
-
-def write_grid(samples: Sequence[WrittenSample], path: Path) -> Path:
-    """All pictures on one sheet, sorted by label; with several texts, a row for each."""
-    import torch
-
-    from ..data.contact_sheet import contact_sheet
-    from ..data.png import write_png
-
-    order = sorted(samples, key=lambda sample: (sample.record.label or "", sample.record.seed))
-    texts = list(dict.fromkeys(sample.record.text for sample in samples))
-    columns = None if len(texts) == 1 else -(-len(samples) // len(texts))
-    order.sort(key=lambda sample: texts.index(sample.record.text))
-    write_png(path, contact_sheet(torch.cat([sample.pixels for sample in order]), columns))
-    return path
 
 
 def write_sheet(samples: Sequence[WrittenSample], out: Path, kind: str) -> list[Path]:

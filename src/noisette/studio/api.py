@@ -12,10 +12,12 @@ from ..sampling.record import read_record
 from . import trajectories as drawing
 from .api_edit import EditApi
 from .draw_tab import QUEUE_OPTIONS
-from .error_handling import check_types, report_errors
+from .error_handling import report_errors
 from .export import make_metadata
+from .limits import check_count
 from .session import BoardRequest, BoardSample
 from .trainer import Trainer, TrainingJob
+from .type_checks import check_types
 from .workspace import Workspace
 
 QUICK_OPTIONS: dict[str, Any] = {"concurrency_id": "quick", "concurrency_limit": 4}
@@ -60,7 +62,7 @@ class Api:
         known = read_record(record, "record")
         lineage = NoiseLineage(known.seed, known.rotations)
         sample = BoardSample(model, drawing.make_blank(self.workspace.load_model(model)), known)
-        return self._draw_request(sample.make_request(lineage.children(drawing.check_count(number), degrees, seed)))
+        return self._draw_request(sample.make_request(lineage.children(check_count(number), degrees, seed)))
 
     def runs(self) -> list[str]:
         """Names of the training runs."""

@@ -47,8 +47,8 @@ def invert(
     from ...data.input_picture import read_picture
     from ...edit.invert import invert as invert_picture
     from ...edit.invert import psnr, reconstruct
+    from ...sampling.files import slugify
     from ...sampling.generate import build_denoiser
-    from ..sample import slugify
 
     labels = None if source_label is None else [source_label]
     options = EditOptions(label=labels, steps=steps, sampler=sampler, guidance=guidance)

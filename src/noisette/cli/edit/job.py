@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..sample import ensure_writable, write_finished
+from ...sampling.files import ensure_writable, write_finished
 from ..terminal import get_console, print_error, print_json, print_paths
 from .options import EditOptions
 
