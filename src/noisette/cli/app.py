@@ -28,6 +28,7 @@ from .export import export
 from .film import film
 from .global_options import import_target, split_global_options
 from .malloc import tune_malloc
+from .mcp import mcp
 from .palette import palette
 from .plan import plan
 from .provenance import provenance
@@ -54,7 +55,7 @@ PANELS = {
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (sheet, convert, export, provenance),
-    "Start here": (demo, studio, doctor),
+    "Start here": (demo, studio, mcp, doctor),
 }
 for panel, commands in PANELS.items():
     for command in commands:

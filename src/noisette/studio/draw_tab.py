@@ -295,7 +295,9 @@ def _describe_model(model: PictureModel) -> str:
     words += f"; attributes: {_describe_attributes(model)}" if p.attributes else ""
     words += "; reads text" if p.text_encoder is not None else ""
     return words + (
-        "" if VARY in supported_kinds(model) else f"; it can {' and '.join(supported_kinds(model))} in the tab Edit"
+        ""
+        if VARY in supported_kinds(model.config)
+        else f"; it can {' and '.join(supported_kinds(model.config))} in the tab Edit"
     )
 
 

@@ -16,6 +16,7 @@ from ..edit.batch import inpaint_picture, remove_seam, sample_masks, upscale_pic
 from ..edit.inpaint import pad_canvas
 from ..edit.segment import binarize, mask_probability, uncertainty
 from ..errors import InputError
+from ..models.config import ModelConfig
 from ..models.picture_model import PictureModel
 from ..models.task import Draw, Segment, Upscale
 from ..sampling.batch import EditBatch, One
@@ -76,9 +77,9 @@ class PreparedEdit:
     summarize: Callable[[UInt8Images], Mapping[str, One]] = lambda samples: {}  # maps made from all samples
 
 
-def supported_kinds(model: PictureModel) -> tuple[str, ...]:
+def supported_kinds(config: ModelConfig) -> tuple[str, ...]:
     """The edits that a model supports."""
-    return KINDS_BY_TASK[type(model.config.task)]
+    return KINDS_BY_TASK[type(config.task)]
 
 
 def read_source(data: bytes, model: PictureModel) -> LoadedPicture:
@@ -91,8 +92,8 @@ def read_source(data: bytes, model: PictureModel) -> LoadedPicture:
 
 def prepare_edit(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
     """Check and prepare an edit. InputError if the model does not support it, or the picture does not fit."""
-    if request.kind not in supported_kinds(model):
-        raise InputError(f"this model cannot {request.kind}; it can {' and '.join(supported_kinds(model))}")
+    if request.kind not in supported_kinds(model.config):
+        raise InputError(f"this model cannot {request.kind}; it can {' and '.join(supported_kinds(model.config))}")
     edit = PREPARERS[request.kind](model, data, request)
     metadata = {"edit": EDIT_NAMES[request.kind], "picture_sha256": hashlib.sha256(data).hexdigest()}
     return replace(edit, metadata=metadata | dict(edit.metadata))

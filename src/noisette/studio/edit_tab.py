@@ -60,7 +60,7 @@ class EditTab:
         if model_name is None:
             return [*[gr.update(visible=False)] * 3, *[gr.skip()] * 5]
         model = self.workspace.load_model(model_name)
-        kinds = supported_kinds(model)
+        kinds = supported_kinds(model.config)
         kind = kind if kind in kinds else kinds[0]
         labels = list(model.pictures.labels)
         return [

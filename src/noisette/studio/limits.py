@@ -1,9 +1,11 @@
-"""How much one request may ask for: of the studio's page, of its API, and of `noisette mcp`."""
+"""How much one request may ask for: of the studio's page, of its API, and of `noisette mcp`.
+
+Imports nothing heavy: the numbers are in the help of commands and tools.
+"""
 
 from collections.abc import Sequence
 
 from ..errors import InputError
-from ..sampling.record import check_integer
 
 MAX_SAMPLES = 64  # pictures at once
 MAX_EDIT_SAMPLES = 16  # pictures per edit
@@ -15,12 +17,16 @@ MAX_FILE_BYTES = 2**24  # of a picture to edit
 
 def check_count(number: int, most: int = MAX_SAMPLES) -> int:
     """The same number. Raises InputError if so many pictures are not drawn at once."""
+    from ..sampling.record import check_integer
+
     check_integer("number", number, 1, most)
     return number
 
 
 def check_steps(steps: int) -> int:
     """The same number. Raises InputError for more than MAX_STEPS."""
+    from ..sampling.record import check_integer
+
     check_integer("steps", steps, 1, MAX_STEPS)
     return steps
 

@@ -102,16 +102,21 @@ class Workspace:
             raise InputError(f"{name!r} already exists in the workspace: choose another name for the run")
         return self.folder / name
 
-    def load_model(self, name: str) -> PictureModel:
-        """The model of that name; of an unfinished run, its newest checkpoint. Unchanged models are cached.
-
-        InputError if there is no such folder, or no model in it.
-        """
+    def find_model(self, name: str) -> Path:
+        """The model folder, or the newest checkpoint, of that name. InputError if there is none."""
         path = _find_model(lookup(name, self.list_folders(), "model"))
         if path is None:
             raise InputError(
                 f"{name} has no model yet; models in the workspace: {', '.join(self.list_models()) or 'none'}"
             )
+        return path
+
+    def load_model(self, name: str) -> PictureModel:
+        """The model of that name; of an unfinished run, its newest checkpoint. Unchanged models are cached.
+
+        InputError if there is no such folder, or no model in it.
+        """
+        path = self.find_model(name)
         key = (path, (path / "config.json" if (path / "config.json").exists() else path).stat().st_mtime_ns)
         with self.lock:
             if key not in self.loaded:
