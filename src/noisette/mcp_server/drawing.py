@@ -18,7 +18,6 @@ from ..sampling.batch import CallbackSampler, edit_batches
 from ..sampling.files import (
     GRID_FILE,
     WrittenSample,
-    ensure_writable,
     name_sample,
     write_finished,
     write_grid,
@@ -145,7 +144,7 @@ def plan_drawing(place: Place, out: str, drawing: Drawing, job: Job) -> Answer:
 def write_drawing(place: Place, out: str, drawing: Drawing, job: Job) -> Answer:
     """Draw all pictures, then write them: a call that is cancelled leaves no file."""
     *paths, grid = place.new_files(out, drawing.files)
-    ensure_writable(grid.parent)
+    place.ensure_writable(grid.parent)
     start, rows = time.perf_counter(), []
     for row in drawing.draw(lambda: job.advance(drawing.steps)):
         rows.append(row.clone())

@@ -12,7 +12,6 @@ from ..errors import InputError
 from ..interop.sheet_formats import encode_sheet
 from ..interop.sheet_layout import SheetPicture, pack_sheet, read_sheet_pictures
 from ..io.files import atomic_write
-from ..sampling.files import ensure_writable
 from .answer import Answer, plan
 from .job import Job
 from .place import Place
@@ -67,7 +66,7 @@ def write_sheet(place: Place, request: SheetRequest, job: Job) -> Answer:
     job.check()
     files = _encode(pictures, request)
     paths = place.new_files(request.out, list(files))
-    ensure_writable(paths[0].parent)
+    place.ensure_writable(paths[0].parent)
     job.check()
     for path, content in zip(paths, files.values(), strict=True):
         atomic_write(path, content)

@@ -9,6 +9,7 @@ from ..io.files import format_size, read_bytes
 from ..models import shipped
 from ..models.config import ModelConfig
 from ..models.picture_model import PictureModel, read_config
+from ..sampling.files import ensure_writable
 from ..studio.limits import MAX_FILE_BYTES
 from ..studio.uploads import MAX_FILES, MAX_UPLOAD_BYTES
 from ..studio.workspace import Workspace
@@ -79,6 +80,10 @@ class Place:
         if taken := next((path for path in paths if path.exists() or path.is_symlink()), None):
             raise InputError(f"{self.name(taken)} exists, and nothing is replaced: give another folder as out")
         return paths
+
+    def ensure_writable(self, folder: Path) -> None:
+        """Raise InputError, before any work, if `folder`, which need not exist yet, cannot be written to."""
+        ensure_writable(next(place for place in (folder, *folder.parents) if place.exists()))
 
     def name(self, path: Path) -> str:
         """A path as the answers have it: relative to the workspace."""
