@@ -51,7 +51,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ca
 def test_every_endpoint_is_covered(functions: dict[str, Callable[..., Any]]) -> None:
     assert functions.keys() == {
         "draw", "neighbors", "vary", "inpaint", "outpaint", "upscale", "tile", "segment", "walk", "directions", "slide",
-        "models", "runs", "run", "train", "stop", "resume",
+        "models", "describe", "runs", "run", "train", "stop", "resume",
     }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def good(functions: dict[str, Callable[..., Any]]) -> dict[str, Any]:
 
 CASES = [
     "draw", "neighbors", "vary", "inpaint", "outpaint", "upscale", "tile", "segment", "walk", "directions", "slide",
-    "run", "train", "stop", "resume",
+    "describe", "run", "train", "stop", "resume",
 ]  # fmt: skip
 
 

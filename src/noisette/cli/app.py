@@ -22,6 +22,7 @@ from .demo import demo
 from .distill import distill
 from .doctor import doctor
 from .edit import edit
+from .editors import editors
 from .evaluate import evaluate
 from .explain import explain
 from .export import export
@@ -55,7 +56,7 @@ PANELS = {
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (sheet, convert, export, provenance),
-    "Start here": (demo, studio, mcp, doctor),
+    "Start here": (demo, studio, editors, mcp, doctor),
 }
 for panel, commands in PANELS.items():
     for command in commands:

@@ -8,6 +8,7 @@ import gradio as gr
 
 from ..data.png import encode_png
 from ..errors import InputError
+from ..io.zip_writer import zip_files
 from ..models.task import Draw
 from . import editing, export, mask_editor, trajectories
 from .draw_tab import (
@@ -152,7 +153,7 @@ class EditTab:
         if not results:
             raise InputError("there are no edited pictures to export: press Edit first")
         files = {f"{e.stem}.png": encode_png(e.pixels, e.metadata) for e in results}
-        return export.offer_files({"noisette-edit.zip": export.zip_files(files)})
+        return export.offer_files({"noisette-edit.zip": zip_files(files)})
 
 
 def build(tab: EditTab, model: gr.Dropdown, controls: DrawControls) -> tuple[list[Any], list[Any]]:
