@@ -84,13 +84,9 @@ def test_longer_drawings_are_said_to_take_longer(server: Server, unchanged: obje
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
-        (
-            "vary",
-            {"picture": "sprites/food/00.png", "strength": 0.6},
-            ["vary", "sprites/food/00.png", "--strength", 0.6],
-        ),
-        ("inpaint", {"picture": "sprites/food/00.png", "rounds": 2}, ["inpaint", "sprites/food/00.png", "--rounds", 2]),
-        ("upscale", {"picture": "small.png", "rounds": 2}, ["upscale", "small.png", "--rounds", 2]),
+        ("vary", {"picture": "sprites/food/00.png", "strength": 0.6}, ["--strength", 0.6]),
+        ("inpaint", {"picture": "sprites/food/00.png", "rounds": 2}, ["--rounds", 2]),
+        ("upscale", {"picture": "small.png", "rounds": 2}, ["--rounds", 2]),
     ],
 )
 def test_edits_have_the_pixels_of_noisette_edit(

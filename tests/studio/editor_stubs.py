@@ -85,18 +85,18 @@ class AsepriteImage:
         PillowImage.fromarray(pixels).save(path)
 
 
-class Palette:
-    """A palette of an indexed sprite."""
+PALETTE = """
+function(size, get)
+  local palette = { getColor = function(self, index) return get(index) end }
+  return setmetatable(palette, { __len = function() return size end })
+end
+"""  # lupa gives Lua no length of a Python object
 
-    def __init__(self, colors: list[tuple[int, int, int]]) -> None:
-        self.colors = colors
 
-    def __len__(self) -> int:
-        return len(self.colors)
-
-    def getColor(self, index: int) -> Any:
-        red, green, blue = self.colors[index]
-        return SimpleNamespace(red=red, green=green, blue=blue, alpha=255)
+def get_color(palette: list[tuple[int, int, int]], index: int) -> Any:
+    """A color of an indexed sprite."""
+    red, green, blue = palette[index]
+    return SimpleNamespace(red=red, green=green, blue=blue, alpha=255)
 
 
 @dataclass
@@ -191,7 +191,9 @@ class Aseprite:
         result, names = Result(), lua.globals()
         sprite = None
         if pixels is not None:
-            sprite = Sprite(pixels, mask, mode, lua.table_from([Palette(palette or [])]))
+            colors = palette or []
+            made = lua.eval(PALETTE)(len(colors), lambda index: get_color(colors, index))
+            sprite = Sprite(pixels, mask, mode, lua.table_from([made]))
 
         def to_lua(value: Any) -> Any:
             if isinstance(value, dict):

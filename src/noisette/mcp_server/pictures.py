@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..interop.sheet_formats import encode_sheet
 from ..interop.sheet_layout import SheetPicture, pack_sheet, read_sheet_pictures
 from ..io.files import atomic_write
+from ..shapes import UInt8Images
 from .answer import Answer, plan
 from .job import Job
 from .place import Place
@@ -50,9 +51,7 @@ class SheetRequest:
 
 def plan_sheet(place: Place, request: SheetRequest) -> Answer:
     """How long packing takes, and the files that it writes; only the first pictures are read."""
-    pictures = _list_sheet_pictures(place, request)
-    first = read_tensor(pictures[0])
-    _check_pixels(first[0, 0].numel() * len(pictures))
+    pictures, first = _list_sheet_pictures(place, request)
     files = _encode([SheetPicture(pictures[0].stem, first)], request)
     paths = place.new_files(request.out, list(files))
     return plan([place.name(path) for path in paths], _time_reading(pictures), pictures=len(pictures))
@@ -78,10 +77,13 @@ def write_sheet(place: Place, request: SheetRequest, job: Job) -> Answer:
     return Answer(facts, [path for path in paths if path.suffix == ".png"])
 
 
-def _list_sheet_pictures(place: Place, request: SheetRequest) -> list[Path]:
+def _list_sheet_pictures(place: Place, request: SheetRequest) -> tuple[list[Path], UInt8Images]:
+    """The files, and the first picture, whose size all must have. InputError where they are too many for a sheet."""
     pictures = place.list_pictures(request.folder)
     check_outside(place.find_folder(request.folder), place.find(request.out))
-    return pictures
+    first = read_tensor(pictures[0])
+    _check_pixels(first[0, 0].numel() * len(pictures))
+    return pictures, first
 
 
 def _encode(pictures: list[SheetPicture], request: SheetRequest) -> Mapping[str, bytes]:
