@@ -137,7 +137,7 @@ def read(process: "subprocess.Popen[str]") -> Any:
     return json.loads(process.stdout.readline())
 
 
-@pytest.mark.parametrize("ends_by_signal", [True, False])
+@pytest.mark.parametrize("ends_by_signal", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_signal_and_the_end_of_stdin_end_the_server_while_it_draws(
     server: Server, unchanged: object, ends_by_signal: bool
 ) -> None:
