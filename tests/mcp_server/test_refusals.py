@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from mcp.shared.exceptions import MCPError
 import commands
 from mcp_server.conftest import Server
 from noisette.errors import InputError
+from noisette.mcp_server.job import Cancelled, Job
 from noisette.mcp_server.place import Place
+from noisette.mcp_server.server import ToolServer
+from noisette.mcp_server.tools import Tools
 from noisette.studio.limits import MAX_SAMPLES, MAX_STEPS
 
 OUTSIDE = ["../outside", "/etc", "way-out/new", "way-out", "sprites/../../outside", "..", "/"]
@@ -114,16 +118,29 @@ def test_a_cancelled_call_stops_and_leaves_no_file(server: Server, unchanged: ob
     assert time.monotonic() - start < 20  # the whole drawing takes minutes
 
 
-def start(workspace: Path) -> "subprocess.Popen[str]":
-    """A server, and the handshake."""
-    words = commands.command("mcp", "--workspace", workspace)
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(words, env=commands.ENV, **pipes)
-    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    send(process, id=1, method="initialize", params=hello)
-    assert read(process)["result"]["serverInfo"]["name"] == "noisette"
-    send(process, method="notifications/initialized")
-    return process
+def test_an_ending_server_stops_the_call_at_work_and_waits_for_it(tmp_path: Path) -> None:
+    handlers, job, steps = ToolServer(tmp_path), Job(), []
+    handlers.tools = Tools(Place(tmp_path))
+    handlers.jobs.add(job)
+
+    def work() -> None:
+        with pytest.raises(Cancelled), job.alone(handlers.tools.lock):  # type: ignore[union-attr]
+            while True:
+                time.sleep(0.01)
+                job.advance(10**6)
+                steps.append(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not steps:
+        time.sleep(0.01)
+    handlers.stop(30.0)
+    thread.join(5)
+    assert not thread.is_alive()
+    late = Job()
+    threading.Timer(0.2, late.cancelled.set).start()
+    with pytest.raises(Cancelled), late.alone(handlers.tools.lock):
+        pytest.fail("a call was begun after the end")
 
 
 def send(process: "subprocess.Popen[str]", **message: Any) -> None:
@@ -132,23 +149,18 @@ def send(process: "subprocess.Popen[str]", **message: Any) -> None:
     process.stdin.flush()
 
 
-def read(process: "subprocess.Popen[str]") -> Any:
-    assert process.stdout is not None
-    return json.loads(process.stdout.readline())
-
-
-@pytest.mark.parametrize("ends_by_signal", [pytest.param(True, marks=pytest.mark.slow), False])
-def test_a_signal_and_the_end_of_stdin_end_the_server_while_it_draws(
-    server: Server, unchanged: object, ends_by_signal: bool
-) -> None:
-    process = start(server.workspace)
-    if ends_by_signal:  # one test of the two draws: the other is quick
-        arguments = DRAW | {"number": 64, "steps": 1000}
-        call = {"name": "draw", "arguments": arguments, "_meta": {"progressToken": 1}}
-        send(process, id=2, method="tools/call", params=call)
-        assert read(process)["method"] == "notifications/progress"
+@pytest.mark.parametrize("ends_by_signal", [True, False])
+def test_a_signal_and_the_end_of_stdin_end_the_server(tmp_path: Path, ends_by_signal: bool) -> None:
+    """Of a client with an older version of the protocol, which begins with a handshake."""
+    words = commands.command("mcp", "--workspace", tmp_path)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(words, env=commands.ENV, **pipes)
+    assert process.stdin is not None and process.stdout is not None
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    send(process, id=1, method="initialize", params=hello)
+    assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "noisette"
+    if ends_by_signal:
         process.send_signal(signal.SIGTERM)
     else:
-        assert process.stdin is not None
         process.stdin.close()
     assert process.wait(30) == (128 + signal.SIGTERM if ends_by_signal else 0)
