@@ -19,8 +19,10 @@ from noisette.studio import editing
 from noisette.studio import trajectories as drawing
 from noisette.studio.edit_kinds import INPAINT, VARY, EditRequest
 from noisette.studio.editor_scripts import write_editor_scripts
+from studio.aseprite_stub import GRAY, INDEXED, Aseprite
 from studio.conftest import Studio
-from studio.editor_stubs import GRAY, INDEXED, Aseprite, KritaEditor, Result
+from studio.editor_stubs import Result
+from studio.krita_stub import KritaEditor
 
 pytestmark = pytest.mark.slow
 FIELDS = {  # names of the fields: in the Lua script → in the plugin for Krita
