@@ -1,13 +1,15 @@
 """noisette scan: report what a source holds, before training."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import InputError
+from .option_groups import OptionGroup, expand_option_groups
 from .terminal import ProgressBar, get_console, print_json
-from .units import parse_size
+from .units import parse_cell
 
 if TYPE_CHECKING:
     from ..data import ScanResult
@@ -27,6 +29,41 @@ NearDuplicates = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class SheetOptions(OptionGroup):
+    """How a sprite sheet is cut."""
+
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="Size of the cells of a sprite sheet in pixels: 16, or 32x24 (width x height); auto: found by the "
+            "empty rows and columns between them.",
+            show_default=False,
+        ),
+    ] = None
+    spacing: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels between cells. Default: recognized if they are empty. With --cell auto: the smallest gap that "
+            "separates pictures; 1.",
+            show_default=False,
+        ),
+    ] = None
+    margin: Annotated[
+        int | None,
+        typer.Option(help="Pixels around all cells. Default: recognized if they are empty.", show_default=False),
+    ] = None
+
+    @property
+    def size(self) -> tuple[int, int] | Literal["auto"] | None:
+        """The parsed --cell."""
+        return None if self.cell is None else parse_cell(self.cell)
+
+
+DEFAULT_SHEET_OPTIONS = SheetOptions()
+
+
+@expand_option_groups
 def scan(
     source: Annotated[
         str,
@@ -36,9 +73,7 @@ def scan(
             show_default=False,
         ),
     ],
-    cell: Annotated[
-        str | None, typer.Option(help="Cell size of a sprite sheet in pixels, width x height: 16 or 32x24.")
-    ] = None,
+    sheet: SheetOptions = DEFAULT_SHEET_OPTIONS,
     labels: Annotated[str | None, typer.Option(help="For an .npy array: the .npy file with its labels.")] = None,
     follow_links: FollowLinks = False,
     near_duplicates: NearDuplicates = None,
@@ -48,12 +83,14 @@ def scan(
 
     Nothing is written.
     """
-    cell_size = None if cell is None else parse_size(cell)
     from ..data.scan import scan as scan_pictures
+    from ..data.sprite_sheet import make_cells
+
+    cells = make_cells(sheet.size, sheet.spacing, sheet.margin)
 
     with ProgressBar("reading") as bar:
         result = scan_pictures(
-            source, labels=labels, cell=cell_size, follow_links=follow_links, near_duplicates=near_duplicates,
+            source, labels=labels, cell=cells, follow_links=follow_links, near_duplicates=near_duplicates,
             progress=lambda done, total: bar("reading", done, total),
         )  # fmt: skip
     if as_json:

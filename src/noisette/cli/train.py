@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from ..errors import InputError
-from .scan import FollowLinks, NearDuplicates
+from .option_groups import expand_option_groups
+from .scan import DEFAULT_SHEET_OPTIONS, FollowLinks, NearDuplicates, SheetOptions
 from .terminal import is_main_process, print_json, print_paths
 from .units import parse_duration, parse_length, parse_size
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PRECISION_ALIASES = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16"}  # names in other trainers
 
 
+@expand_option_groups
 def train(
     source: Annotated[
         str,
@@ -105,9 +107,7 @@ def train(
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16; auto: the faster one on this machine.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    cell: Annotated[
-        str | None, typer.Option(help="Size of the cells of a sprite sheet: 16, or 32x24 (width x height).")
-    ] = None,
+    sheet: SheetOptions = DEFAULT_SHEET_OPTIONS,
     labels: Annotated[str | None, typer.Option(help="The .npy file with the labels of an .npy array.")] = None,
     follow_links: FollowLinks = False,
     near_duplicates: NearDuplicates = None,
@@ -152,7 +152,6 @@ def train(
     seconds, number = parse_length(time_box, images, "10m")
     save_seconds = parse_duration(save_every)
     size = None if picture_size is None else parse_size(picture_size)
-    cell_size = None if cell is None else parse_size(cell)
     precision = PRECISION_ALIASES.get(precision, precision)
     from ..data.mask_values import parse_mask_value
     from ..data.text import DEFAULT_ENCODER
@@ -162,7 +161,8 @@ def train(
     check_choice("--precision", precision, TrainOptions, "precision")
     check_choice("--log", log, TrainOptions, "log")
     options = TrainOptions(
-        preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, cell=cell_size, labels=labels,
+        preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, labels=labels,
+        cell=sheet.size, spacing=sheet.spacing, margin=sheet.margin,
         follow_links=follow_links, near_duplicates=near_duplicates,
         mask_value=None if mask_value is None else parse_mask_value(mask_value),
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe, task=parsed_task,

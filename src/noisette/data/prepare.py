@@ -22,6 +22,7 @@ from .scan import ProgressCallback, load_entry, scan_source
 from .scan_result import ScannedPicture, ScanResult
 from .source import open_source
 from .split import split_scan
+from .sprite_sheet import Cells, CellSize
 
 SIDE_RANGE = (8, 1024)  # minimum and maximum height and width, in pixels
 MAX_NATIVE_SIDE = 64  # a size shared by all pictures is the default size up to this many pixels per side
@@ -40,7 +41,7 @@ def prepare(
     held_out: float = 0.1,
     seed: int = 0,
     labels: str | None = None,
-    cell: int | tuple[int, int] | None = None,
+    cell: CellSize | Cells | None = None,
     masks: bool = False,
     mask_value: MaskValue | None = None,
     follow_links: bool = False,

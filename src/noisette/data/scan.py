@@ -16,6 +16,7 @@ from .near_duplicates import NEAR_DUPLICATE_RATIO, find_near_duplicates, make_th
 from .scan_notes import describe_pictures
 from .scan_result import MAX_COLORS, QuarantinedPicture, ScannedPicture, ScanResult
 from .source import open_source
+from .sprite_sheet import Cells, CellSize
 
 MAX_COMPARED = 100_000  # with more distinct pictures, near duplicates are not searched
 NO_THUMBNAIL = np.zeros(0)
@@ -27,7 +28,7 @@ def scan(
     source: str | Path | Source,
     *,
     labels: str | None = None,
-    cell: int | tuple[int, int] | None = None,
+    cell: CellSize | Cells | None = None,
     follow_links: bool = False,
     near_duplicates: float | None = None,
     progress: ProgressCallback = lambda done, total: None,

@@ -12,7 +12,7 @@ from .entry import DEFAULT_LIMITS, Limits, Source
 from .folder import from_folder, from_stack
 from .listing import PICTURE_SUFFIXES
 from .npz import from_npz
-from .sprite_sheet import from_sheet
+from .sprite_sheet import Cells, CellSize, from_sheet
 from .zip_file import from_zip
 
 SUPPORTED_SOURCES = (
@@ -25,7 +25,7 @@ def open_source(
     source: str | Path,
     *,
     labels: str | None = None,
-    cell: int | tuple[int, int] | None = None,
+    cell: CellSize | Cells | None = None,
     masks: bool = False,
     follow_links: bool = False,
     limits: Limits = DEFAULT_LIMITS,
@@ -36,7 +36,8 @@ def open_source(
     (.json, .tsx, .tsj) with its sheet beside it, or the name of a built-in set ("emoji", "icons", "digits"; "./emoji"
     is a folder).
     labels: for an .npy, the path of the .npy with its labels.
-    cell: for a sprite sheet, the side, or height and width, of its cells in pixels.
+    cell: for a sprite sheet, the side, or height and width, of its cells in pixels; "auto": they are found by the empty
+    rows and columns between them; or `Cells`, with spacing and margin.
     masks: for a folder or zip, read pairs of a picture and its segmentation mask.
     follow_links: for a folder, also read the files and folders outside of it that links lead to.
 
@@ -75,7 +76,7 @@ def open_source(
         return stack
     if cell is None:
         raise InputError(f"{location} is a single picture: if it is a sprite sheet, give the size of its cells")
-    return from_sheet(location, (cell, cell) if isinstance(cell, int) else cell)
+    return from_sheet(location, cell if isinstance(cell, Cells) else Cells(cell))
 
 
 def _detect_kind(location: str, path: Path) -> str:

@@ -1,6 +1,7 @@
 """Durations, counts and sizes as people write them: "10m", "200k", "32x24"."""
 
 import re
+from typing import Literal
 
 from ..errors import InputError
 
@@ -38,3 +39,8 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None or 0 in (int(match[1]), int(match[2] or match[1])):
         raise InputError(f"a size is written 16 for 16×16, or 32x24 for width 32 and height 24, got {text!r}")
     return int(match[2] or match[1]), int(match[1])
+
+
+def parse_cell(text: str) -> tuple[int, int] | Literal["auto"]:
+    """The (height, width) of a sheet's cells as `parse_size`, or "auto". Raises InputError."""
+    return "auto" if text.strip().lower() == "auto" else parse_size(text)

@@ -52,6 +52,8 @@ def train(
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     seed: int = 0,
     cell: Size | None = None,
+    spacing: int | None = None,
+    margin: int | None = None,
     follow_links: bool = False,
     near_duplicates: float | None = None,
     mask_value: int | str | None = None,
@@ -77,6 +79,7 @@ def train(
     seconds, images: length of the run: seconds or "10m" for everything that this call does; or training images, 50_000
         or "50k". Default: 600 seconds.
     size, cell: of pictures and of a sprite sheet's cells, in pixels: 16, (height, width), or "32x24" (width x height).
+    cell, spacing, margin: "auto" finds the cells by the gaps between them; see `noisette.data.Cells`.
     follow_links, near_duplicates, mask_value: see `noisette.data.prepare`.
     task, factor: "draw", "upscale" (factor: default 2) or "segment"; or a Task.
     recipe: a JSON file or a dict that overrides parts of the preset's recipe.
@@ -112,7 +115,9 @@ def train(
         images=_parse_images(images),
         size=_parse_size(size),
         pixel_art=pixel_art,
-        cell=_parse_size(cell),
+        cell="auto" if cell == "auto" else _parse_size(cell),
+        spacing=spacing,
+        margin=margin,
         follow_links=follow_links,
         near_duplicates=near_duplicates,
         mask_value=mask_value,

@@ -81,7 +81,7 @@ def describe(name: str, value: Any) -> str:
         return f"with {flag}"
     if name == "seconds":
         return f"with {flag} {value:g}s"
-    if name in ("size", "cell"):
+    if name in ("size", "cell") and not isinstance(value, str):
         height, width = value
         return f"with {flag} {width}x{height}"
     if name == "distillation":
