@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import noisette
+from data.sprite_build import File, cel, layer, link, palette, slice_, tags
 from encoders import random_bert
 from noisette.cli.diagnosis import diagnose_run
 from noisette.data import Dataset
@@ -229,6 +230,20 @@ def read_atlases(folder: Path) -> object:
     return [[e.read() for e in open_source(folder / name).entries] for name in names]
 
 
+def make_sprites(folder: Path) -> list[str]:
+    """Files with layers, blend modes, links, tags and slices, in RGBA and in colors of a palette."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (2, 12, 12, 4), np.uint8)
+    layers = [layer("a"), layer("group", kind=1), layer("b", level=1, mode=3, opacity=99), tags((0, 1, "walk"))]
+    frames = [[*layers, cel(a), cel(b, 2, -3, 2)], [link(0), cel(b, 2, z=-1)], [cel(a, packed=False)]]
+    (folder / "rgba.aseprite").write_bytes(File(14, 10, frames).encode())
+    frames[0].append(slice_("head", (0, 1, 1, 6, 6), (2, 0, 0, 20, 20), flags=3))
+    (folder / "slices.aseprite").write_bytes(File(14, 10, frames).encode())
+    indexed = [palette(a[0], name="ink"), layer(flags=9), cel(b[..., 0] % 12)]
+    (folder / "indexed.ase").write_bytes(File(12, 12, [indexed, [link(0)]], depth=8).encode())
+    return ["rgba.aseprite", "slices.aseprite", "indexed.ase"]
+
+
 def make_palettes(folder: Path) -> list[str]:
     """A palette of each kind of file: those that are written, Paint.NET's and Adobe's."""
     palette = Palette(tuple(f"#{40 * i:02x}80{255 - i:02x}" for i in range(6)))
@@ -334,6 +349,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("metadata.csv", make_table("metadata.csv"), read_source),
     Kind("metadata.jsonl", make_table("metadata.jsonl"), read_source),
     Kind("atlases", make_atlases, read_atlases),
+    Kind("Aseprite", make_sprites, lambda f: [_decode_all(open_source(path)) for path in sorted(f.iterdir())]),
     Kind("palettes", make_palettes, lambda f: [read_palette(path) for path in sorted(f.iterdir())]),
     Kind("npz", make_array("a.npz"), read_source),
     Kind("npy", make_array("a.npy"), read_source),

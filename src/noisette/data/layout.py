@@ -13,6 +13,7 @@ from .listing import FileListing, format_names, is_picture
 from .masks import is_mask, pair_masks_by_name, pair_masks_by_table
 from .metadata import METADATA_FILES, NAME_COLUMN, MetadataRow
 from .own_files import exclude_run_folders, is_own_picture
+from .sprite_files import split_sprites
 from .tables import Tables, read_dataset_json, read_tables
 from .tiff_stack import split_stacks
 
@@ -27,7 +28,7 @@ def build_source(listing: FileListing, masks: bool = False, limits: Limits = DEF
     metadata.jsonl or metadata.csv, at the top or in subfolders, list the pictures; otherwise every file with a
     picture's suffix is one, except those that Noisette wrote. Labels come from the metadata, from a dataset.json or, if
     there are none, from subfolders; texts from the metadata or from text files beside the pictures. Each page of a
-    TIFF is an entry of its own.
+    TIFF and each frame of an Aseprite file is an entry of its own.
     """
     listing = exclude_run_folders(listing)
     tables = read_tables(listing)
@@ -59,9 +60,10 @@ def build_source(listing: FileListing, masks: bool = False, limits: Limits = DEF
 
 
 def _make_source(listing: FileListing, entries: tuple[Entry, ...], notes: list[str], limits: Limits) -> Source:
-    """The source, with the pages of TIFF files as entries of their own."""
+    """The source, with the pages of TIFF files and the frames of Aseprite files as entries of their own."""
     entries, page_notes = split_stacks(entries, listing.files, listing.location, limits)
-    return Source(listing.location, listing.kind, entries, (*listing.notes, *notes, *page_notes))
+    entries, frame_notes = split_sprites(entries, listing.files, listing.location, limits)
+    return Source(listing.location, listing.kind, entries, (*listing.notes, *notes, *page_notes, *frame_notes))
 
 
 def _find_pictures(listing: FileListing, masks: bool) -> tuple[list[str], list[str]]:

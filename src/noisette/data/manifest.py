@@ -63,7 +63,7 @@ class Manifest:
     """The contents of data.json."""
 
     source: str  # as the user wrote it
-    kind: str  # of source: "folder", "zip", "stack", "array", "sheet" or "built-in"
+    kind: str  # of source: "folder", "zip", "stack", "sprite", "array", "sheet" or "built-in"
     fingerprint: str  # see `compute_fingerprint`
     options: PrepareOptions
     pictures: Pictures

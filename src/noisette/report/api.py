@@ -66,7 +66,7 @@ def train(
 ) -> Run:
     """Train a model, as `noisette train` does, and return its run: `.model`, `.metrics`, `.samples`, `.folder`.
 
-    source: whatever the command takes (a folder, zip, .npy, .npz, sprite sheet, atlas, or a built-in set's name); or
+    source: whatever the command takes (a folder, zip, array, sprite sheet, Aseprite file, atlas, or a built-in set); or
         pictures in memory, (N, C, H, W) or (N, H, W, C), C = 1 (L), 2 (LA), 3 (RGB) or 4 (RGBA, straight alpha): uint8,
         or floats with `value_range`.
     out: the run folder; one that holds a run of the same options is resumed. None: a new folder below runs/ in the
