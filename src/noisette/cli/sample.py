@@ -1,6 +1,6 @@
 """noisette sample: new pictures from a trained model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ from ..sampling.files import WrittenSample, ensure_writable, write_grid, write_s
 from .bounds import check_minimum
 from .guidance_options import ClassifierGuidanceOptions
 from .option_groups import expand_option_groups
+from .sheet import SheetKind, check_sheet, pack_written
 from .terminal import get_console, print_json, print_paths
 
 if TYPE_CHECKING:
@@ -109,13 +110,7 @@ def sample(
         ),
     ] = None,
     batch: Batch = None,
-    sheet: Annotated[
-        str | None,
-        typer.Option(
-            help="Also write sheet.png at native size, and the file by which a game engine cuts it: aseprite, phaser, "
-            "tiled, godot or css (see `noisette sheet`)."
-        ),
-    ] = None,
+    sheet: SheetKind = None,
     snapshot: Annotated[
         str | None,
         typer.Option(help="Snapshot of the run: last, best, or its number of training images. Default: RUN/model."),
@@ -128,10 +123,7 @@ def sample(
     """
     from ..sampling.request import DEFAULT_COUNT, Helpers, make_request
 
-    if sheet is not None:
-        from ..interop.sheet_formats import check_kind
-
-        check_kind(sheet)
+    check_sheet(sheet)
     loaded = open_model(model, snapshot)
     resolved = guidance_options.resolve(loaded)
     opened = tuple(open_model(path) for path in upscalers or ())
@@ -174,8 +166,7 @@ def sample(
         if len(shown) < total:
             get_console(to_stderr=True).print(f"sheets show the first {len(shown):,} of {total:,} pictures")
         paths = [write_grid(shown, out / "grid.png"), out]
-    if sheet is not None:
-        paths = [*write_sheet(shown, out, sheet), *paths]
+    paths = [*pack_written(((one.path, one.pixels, asdict(one.record)) for one in shown), out, sheet), *paths]
     if not as_json:
         print_paths(paths)
 
@@ -206,14 +197,6 @@ def draw_and_write(
             rows = (row for batch in draw_batches(model, request, helpers, lambda: bar.advance(task)) for row in batch)
             for number, pixels in enumerate(rows):
                 yield write_sample(out, request.record(number), pixels[None].clone())
-
-
-def write_sheet(samples: Sequence[WrittenSample], out: Path, kind: str) -> list[Path]:
-    """The sheet of these samples for a game engine, and the files that describe it."""
-    from ..interop import sheet_formats, sheet_layout
-
-    pictures = [sheet_layout.picture_of_sample(one.path.stem, one.pixels, one.record) for one in samples]
-    return sheet_formats.write_sheet(sheet_layout.pack_sheet(pictures), out, kind)
 
 
 def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helpers") -> WrittenSample:
