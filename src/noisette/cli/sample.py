@@ -14,8 +14,10 @@ from .guidance_options import ClassifierGuidanceOptions
 from .option_groups import expand_option_groups
 from .sheet import SheetKind, check_sheet, pack_written
 from .terminal import get_console, print_json, print_paths
+from .tiff import Tiff, find_levels, write_exact
 
 if TYPE_CHECKING:
+    from ..data.levels import Levels
     from ..models.picture_model import PictureModel
     from ..sampling.request import Helpers, SampleRequest
 
@@ -111,6 +113,7 @@ def sample(
     ] = None,
     batch: Batch = None,
     sheet: SheetKind = None,
+    tiff: Tiff = False,
     snapshot: Annotated[
         str | None,
         typer.Option(help="Snapshot of the run: last, best, or its number of training images. Default: RUN/model."),
@@ -130,6 +133,7 @@ def sample(
     helpers = Helpers(upscalers=opened)
     if resolved.guidance_models is not None:
         helpers = Helpers(resolved.guidance_models, opened)
+    levels = find_levels((loaded, *opened)[-1]) if tiff else None
     shown: list[WrittenSample] = []  # on the grid
     if like is not None:
         _reject_other_options({
@@ -137,7 +141,7 @@ def sample(
             "--sampler": sampler, "--grid": grid, "--guidance": guidance, **guidance_options.list_given_options(),
             "--eta": eta, "--temperature": temperature, "--noise-aug": noise_aug, "--batch": batch,
         })  # fmt: skip
-        written, total = iter([_reproduce(loaded, like, out, helpers)]), 1
+        written, total = iter([_reproduce(loaded, like, out, helpers, levels)]), 1
     else:
         check_minimum("-n", n)
         total = n or DEFAULT_COUNT
@@ -155,7 +159,7 @@ def sample(
         ensure_writable(out)
         size = start.batch * max(1, PART_SIZE // start.batch)  # whole batches
         parts = (part(first, min(size, total - first)) for first in range(0, total, size))
-        written = draw_and_write(loaded, parts, -(-total // start.batch) * start.steps, out, helpers)
+        written = draw_and_write(loaded, parts, -(-total // start.batch) * start.steps, out, helpers, levels)
     for number, item in enumerate(written, 1):
         if as_json:
             print_json({"path": str(item.path.resolve())} | asdict(item.record))
@@ -183,23 +187,37 @@ def open_model(model: Path, snapshot: str | None = None) -> "PictureModel":
 
 
 def draw_and_write(
-    model: "PictureModel", requests: "Iterable[SampleRequest]", steps: int, out: Path, helpers: "Helpers | None" = None
+    model: "PictureModel",
+    requests: "Iterable[SampleRequest]",
+    steps: int,
+    out: Path,
+    helpers: "Helpers | None" = None,
+    levels: "Levels | None" = None,
 ) -> Iterator[WrittenSample]:
-    """Generate, and write each picture as soon as its batch is done, with a progress bar of `steps` sampling steps."""
+    """Generate, and write each picture as soon as its batch is done, with a progress bar of `steps` sampling steps.
+
+    levels: also write each picture as `write_exact` does.
+    """
     from rich.progress import Progress
 
-    from ..sampling.run import draw_batches
+    from ..sampling.run import draw_exact
 
     screen = get_console(to_stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("sampling", total=steps)
         for request in requests:
-            rows = (row for batch in draw_batches(model, request, helpers, lambda: bar.advance(task)) for row in batch)
-            for number, pixels in enumerate(rows):
-                yield write_sample(out, request.record(number), pixels[None].clone())
+            batches = draw_exact(model, request, helpers, lambda: bar.advance(task))
+            rows = (pair for x, pixels in batches for pair in zip(x, pixels, strict=True))
+            for number, (x, pixels) in enumerate(rows):
+                written = write_sample(out, request.record(number), pixels[None].clone())
+                if levels is not None:
+                    write_exact(written.path, written.record, x, levels)
+                yield written
 
 
-def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helpers") -> WrittenSample:
+def _reproduce(
+    model: "PictureModel", picture: Path, out: Path, helpers: "Helpers", levels: "Levels | None"
+) -> WrittenSample:
     from ..data.png import read_metadata
     from ..sampling.record import read_record
     from ..sampling.run import reproduce
@@ -213,7 +231,10 @@ def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helper
     x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
     ensure_writable(out)
     last = (model, *helpers.upscalers)[-1]
-    return write_sample(out, record, record.finish(last.pictures.decode_samples(x)))
+    written = write_sample(out, record, record.finish(last.pictures.decode_samples(x)))
+    if levels is not None:
+        write_exact(written.path, written.record, x[0], levels)
+    return written
 
 
 def _reject_other_options(options: dict[str, object]) -> None:

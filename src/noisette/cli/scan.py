@@ -9,7 +9,7 @@ import typer
 from ..errors import InputError
 from .option_groups import OptionGroup, expand_option_groups
 from .terminal import ProgressBar, get_console, print_json
-from .units import parse_cell
+from .units import parse_cell, parse_percentiles
 
 if TYPE_CHECKING:
     from ..data import ScanResult
@@ -24,6 +24,15 @@ NearDuplicates = Annotated[
     typer.Option(
         help="Threshold of near duplicates: RMS difference of two 8×8 thumbnails, as a fraction of their standard "
         "deviation, 0 (only exact copies) to 1. Default: 0.15, or less if most pictures would form one group.",
+        show_default=False,
+    ),
+]
+
+Percentiles = Annotated[
+    str | None,
+    typer.Option(
+        help="For gray pictures of 9 to 16 bits or floating-point numbers: percentiles of all samples that become "
+        "black and white, like 0.1,99.9. Default: 0 and the highest 16-bit number.",
         show_default=False,
     ),
 ]
@@ -77,6 +86,7 @@ def scan(
     labels: Annotated[str | None, typer.Option(help="For an .npy array: the .npy file with its labels.")] = None,
     follow_links: FollowLinks = False,
     near_duplicates: NearDuplicates = None,
+    percentiles: Percentiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, with complete lists.")] = False,
 ) -> None:
     """Read every picture and report sizes, alpha, colors, labels, copies, and files that cannot be used.
@@ -91,6 +101,7 @@ def scan(
     with ProgressBar("reading") as bar:
         result = scan_pictures(
             source, labels=labels, cell=cells, follow_links=follow_links, near_duplicates=near_duplicates,
+            percentiles=None if percentiles is None else parse_percentiles(percentiles),
             progress=lambda done, total: bar("reading", done, total),
         )  # fmt: skip
     if as_json:

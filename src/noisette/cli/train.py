@@ -11,9 +11,9 @@ import typer
 
 from ..errors import InputError
 from .option_groups import expand_option_groups
-from .scan import DEFAULT_SHEET_OPTIONS, FollowLinks, NearDuplicates, SheetOptions
+from .scan import DEFAULT_SHEET_OPTIONS, FollowLinks, NearDuplicates, Percentiles, SheetOptions
 from .terminal import is_main_process, print_json, print_paths
-from .units import parse_duration, parse_length, parse_size
+from .units import parse_duration, parse_length, parse_percentiles, parse_size
 
 if TYPE_CHECKING:
     from ..data.entry import Source
@@ -111,6 +111,7 @@ def train(
     labels: Annotated[str | None, typer.Option(help="The .npy file with the labels of an .npy array.")] = None,
     follow_links: FollowLinks = False,
     near_duplicates: NearDuplicates = None,
+    percentiles: Percentiles = None,
     mask_value: Annotated[
         str | None,
         typer.Option(
@@ -164,6 +165,7 @@ def train(
         preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, labels=labels,
         cell=sheet.size, spacing=sheet.spacing, margin=sheet.margin,
         follow_links=follow_links, near_duplicates=near_duplicates,
+        percentiles=None if percentiles is None else parse_percentiles(percentiles),
         mask_value=None if mask_value is None else parse_mask_value(mask_value),
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe, task=parsed_task,
         text=encoder or (DEFAULT_ENCODER if text else None), seed=seed, save_every=save_seconds,

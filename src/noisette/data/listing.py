@@ -48,8 +48,12 @@ class FileListing:
 
 def is_picture(name: str) -> bool:
     """Whether a file is a picture, by its suffix."""
-    suffix = PurePosixPath(name).suffix.lower()
-    return suffix in PICTURE_SUFFIXES or suffix in SPRITE_SUFFIXES
+    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_listed(name: str) -> bool:
+    """Whether a file is a picture, or one of Aseprite that holds pictures, by its suffix."""
+    return is_picture(name) or PurePosixPath(name).suffix.lower() in SPRITE_SUFFIXES
 
 
 def is_hidden(name: str) -> bool:

@@ -41,6 +41,15 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[2] or match[1]), int(match[1])
 
 
+def parse_percentiles(text: str) -> tuple[float, float]:
+    """The two numbers of "0.1,99.9". Raises InputError."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"percentiles are two numbers like 0.1,99.9, got {text!r}") from error
+    return low, high
+
+
 def parse_cell(text: str) -> tuple[int, int] | Literal["auto"]:
     """The (height, width) of a sheet's cells as `parse_size`, or "auto". Raises InputError."""
     return "auto" if text.strip().lower() == "auto" else parse_size(text)

@@ -56,6 +56,7 @@ def train(
     margin: int | None = None,
     follow_links: bool = False,
     near_duplicates: float | None = None,
+    percentiles: tuple[float, float] | None = None,
     mask_value: int | str | None = None,
     text: bool = False,
     encoder: str | Path | None = None,
@@ -80,7 +81,7 @@ def train(
         or "50k". Default: 600 seconds.
     size, cell: of pictures and of a sprite sheet's cells, in pixels: 16, (height, width), or "32x24" (width x height).
     cell, spacing, margin: "auto" finds the cells by the gaps between them; see `noisette.data.Cells`.
-    follow_links, near_duplicates, mask_value: see `noisette.data.prepare`.
+    follow_links, near_duplicates, percentiles, mask_value: see `noisette.data.prepare`.
     task, factor: "draw", "upscale" (factor: default 2) or "segment"; or a Task.
     recipe: a JSON file or a dict that overrides parts of the preset's recipe.
     text, encoder: train on captions, with the default sentence encoder or another one.
@@ -120,6 +121,7 @@ def train(
         margin=margin,
         follow_links=follow_links,
         near_duplicates=near_duplicates,
+        percentiles=percentiles,
         mask_value=mask_value,
         labels=None if in_memory or labels is None else str(labels),
         task=_parse_task(task, factor),

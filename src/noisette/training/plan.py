@@ -33,7 +33,7 @@ FLAGS = {  # field of TrainOptions → option of the command line
     "recipe": "--recipe", "precision": "--precision", "text": "--text", "seed": "--seed", "save_every": "--save-every",
     "log": "--log", "evaluations": "--evaluations", "start_from": "--from", "distillation": "--steps",
     "any_quality": "--any-quality", "follow_links": "--follow-links", "near_duplicates": "--near-duplicates",
-    "mask_value": "--mask-value",
+    "mask_value": "--mask-value", "percentiles": "--percentiles",
 }  # fmt: skip
 
 
@@ -57,6 +57,7 @@ class TrainOptions:
     labels: str | None = None  # path of the .npy file with the labels of an .npy array of pictures
     follow_links: bool = False  # read files outside of the folder of pictures that links in it lead to
     near_duplicates: float | None = None  # distance of near duplicates, 0 to 1; None: see data.scan
+    percentiles: tuple[float, float] | None = None  # of the samples that become black and white; see data.levels
     mask_value: int | str | None = None  # of --task segment: the value inside masks of numbers; see data.prepare
     task: Task = Draw()  # Draw(), Upscale(factor) or Segment()
     batch: int | None = None  # images per optimizer step, over all processes, >= 1; None: the preset's

@@ -54,6 +54,7 @@ def prepare_data(source: str | Path | Source, run: Path, options: TrainOptions) 
         cell=make_cells(options.cell, options.spacing, options.margin), labels=options.labels,
         masks=options.task.target_layer == "mask",
         mask_value=options.mask_value, follow_links=options.follow_links, near_duplicates=options.near_duplicates,
+        percentiles=options.percentiles,
     )  # fmt: skip
     return data if encoder is None else data.with_captions(encoder)
 

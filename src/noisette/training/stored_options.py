@@ -84,6 +84,8 @@ def describe(name: str, value: Any) -> str:
     if name in ("size", "cell") and not isinstance(value, str):
         height, width = value
         return f"with {flag} {width}x{height}"
+    if name == "percentiles":
+        return f"with {flag} {value[0]:g},{value[1]:g}"
     if name == "distillation":
         guidance = "" if value["guidance"] is None else f" --guidance {value['guidance']:g}"
         return f"with {flag} {value['calls']}{guidance}"
