@@ -19,6 +19,7 @@ from encoders import random_bert
 from noisette.cli.diagnosis import diagnose_run
 from noisette.data import Dataset
 from noisette.data.decode import BadPicture, decode
+from noisette.data.levels import scale_source
 from noisette.data.palette import Palette, read_palette
 from noisette.data.png import read_metadata, read_png, write_png
 from noisette.data.source import open_source
@@ -264,6 +265,16 @@ def make_stacks(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
+def make_deep(folder: Path) -> list[str]:
+    """Gray TIFFs of 16 bits and of floating-point numbers."""
+    rng = np.random.default_rng(0)
+    for number, packing in enumerate(("raw", "tiff_lzw", "tiff_adobe_deflate")):
+        for kind in (np.uint16, np.float32):
+            samples = rng.uniform(100, 900, (12, 10)).astype(kind)
+            Image.fromarray(samples).save(folder / f"{number}-{kind.__name__}.tif", compression=packing)
+    return sorted(p.name for p in folder.iterdir())
+
+
 def make_png(folder: Path) -> list[str]:
     """A picture with its metadata, and the metadata alone, which `read_png_record` puts into the picture."""
     shutil.copyfile(next(FIXTURES.rglob("samples/*.png")), folder / "sheet.png")
@@ -355,5 +366,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("npy", make_array("a.npy"), read_source),
     Kind("zip", make_zip, read_source),
     Kind("images", make_images, read_images),
+    Kind("deep TIFFs", make_deep, lambda f: _decode_all(scale_source(open_source(f), (1.0, 99.0))[0])),
     Kind("TIFF stacks", make_stacks, read_source),
 )  # fmt: skip
