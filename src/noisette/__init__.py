@@ -17,14 +17,16 @@ from .io.version import __version__
 if TYPE_CHECKING:
     from .data.scan import scan
     from .evaluation.evaluate_samples import evaluate
+    from .models.picture_autoencoder import PictureAutoencoder
     from .models.picture_model import PictureModel, load
     from .models.registry import register
-    from .report.api import distill, train, train_classifier
+    from .report.api import distill, train, train_autoencoder, train_classifier
     from .report.card import push_to_hub, save_with_card
     from .report.run import Run
     from .sampling.draw import draw
 
 __all__ = [
+    "PictureAutoencoder",
     "PictureModel",
     "Run",
     "__version__",
@@ -37,9 +39,11 @@ __all__ = [
     "save_with_card",
     "scan",
     "train",
+    "train_autoencoder",
     "train_classifier",
 ]
 HOME = {
+    "PictureAutoencoder": "models.picture_autoencoder",
     "PictureModel": "models.picture_model",
     "Run": "report.run",
     "distill": "report.api",
@@ -51,6 +55,7 @@ HOME = {
     "save_with_card": "report.card",
     "scan": "data.scan",
     "train": "report.api",
+    "train_autoencoder": "report.api",
     "train_classifier": "report.api",
 }
 

@@ -41,6 +41,7 @@ from .streams import protect_streams, stdout_error
 from .studio import studio
 from .terminal import print_error
 from .train import train
+from .train_autoencoder import train_autoencoder
 from .train_classifier import train_classifier
 
 app = typer.Typer(
@@ -52,7 +53,7 @@ app = typer.Typer(
 )
 MEMORY_ADVICE = "lower --batch or the number of pictures, or close other programs"
 PANELS = {
-    "Train": (scan, plan, train, distill, train_classifier),
+    "Train": (scan, plan, train, distill, train_autoencoder, train_classifier),
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (sheet, convert, export, provenance),

@@ -15,12 +15,15 @@ from ..errors import InputError, lookup
 from ..io.launcher import launched_processes
 from ..io.units import parse_count, parse_duration, parse_size
 from ..models.classifier import PictureClassifier
+from ..models.picture_autoencoder import PictureAutoencoder
 from ..models.registry import OWN_NAME_HINT, TASKS
 from ..models.task import Task, Upscale
 from ..team import torch_defaults
 from ..training import Progress, TrainOptions, make_distill_options
 from ..training import distill as distill_run
 from ..training import train as train_run
+from ..training.autoencoder import AutoencoderOptions
+from ..training.autoencoder import train_autoencoder as train_autoencoder_run
 from ..training.noisy_classifier import ClassifierOptions, classifier_data, fit_classifier
 from .run import Run
 
@@ -238,6 +241,48 @@ def train_classifier(
     if out is not None:
         classifier.save_pretrained(out)
     return classifier
+
+
+def train_autoencoder(
+    source: str | Path | Tensor | np.ndarray,
+    out: str | Path,
+    *,
+    seconds: float | str | None = None,
+    images: int | str | None = None,
+    factor: int = 4,
+    channels: int = 4,
+    variational: bool = True,
+    kl_weight: float = 1e-3,
+    size: Size | None = None,
+    crop: int | None = 32,
+    batch: int = 16,
+    lr: float = 1e-2,
+    seed: int = 0,
+    follow_links: bool = False,
+    save_every: float | str = 60.0,
+    value_range: tuple[float, float] | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> PictureAutoencoder:
+    """Train an autoencoder for latent diffusion, as `noisette train-autoencoder` does.
+
+    source, size, value_range, save_every: as in `train`. out: the run folder; the same call resumes what is there.
+    seconds, images: length of the training: seconds or "10m" (default), or training crops.
+    factor: pixels per latent pixel and side, a power of 2 up to 32. channels: of the latents. variational: with the KL
+    term, of weight kl_weight per latent value. crop: side in pixels of the squares that are trained on; None: whole
+    pictures. batch: crops per step. lr: the highest learning rate.
+
+    Returns the autoencoder on the CPU. Raises InputError, Diverged and Interrupted as `train` does.
+    """
+    if seconds is None and images is None:
+        seconds = 600.0
+    if not isinstance(source, str | Path):
+        source = source_from_array(source, value_range=value_range)
+    options = AutoencoderOptions(
+        _parse_seconds(seconds), _parse_images(images), factor, channels, variational=variational, kl_weight=kl_weight,
+        size=_parse_size(size), crop=crop, batch=batch, lr=lr, seed=seed, follow_links=follow_links,
+        save_every=_parse_seconds(save_every),
+    )  # fmt: skip
+    return PictureAutoencoder.from_pretrained(train_autoencoder_run(source, out, options, on_progress))
 
 
 Seconds = TypeVar("Seconds", float, float | None)
