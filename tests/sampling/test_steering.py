@@ -12,6 +12,7 @@ from noisette.diffusion.denoiser import Denoiser
 from noisette.diffusion.guidance import Clipped, GradientGuided, Guided
 from noisette.diffusion.sampler import DDIM
 from noisette.errors import InputError
+from noisette.models.codec import Codec
 from noisette.models.config import from_json, to_json
 from noisette.sampling.color import color_log_prob, parse_colors
 from noisette.sampling.generate import GradientTerm, Guidance, build_denoiser, final_samples, generate
@@ -48,7 +49,7 @@ def test_it_is_the_plain_composition() -> None:
     same(build_denoiser(model, cond, Guidance(2.0, guide_model=other)), Clipped(Guided(wanted, away, 2.0)))
     both = Guidance(2.0, negative=negative, guide_model=other)
     same(build_denoiser(model, cond, both), Clipped(Guided(wanted, other.given(negative), 2.0)))
-    red = color_log_prob(parse_colors(["#ff0000"], model.pictures), model.pictures)
+    red = color_log_prob(parse_colors(["#ff0000"], model.pictures), model.codec)
     same(
         build_denoiser(model, cond, Guidance(2.0, gradient_terms=(GradientTerm(lambda rows: red, 9.0),))),
         Clipped(GradientGuided(Guided(wanted, null, 2.0), red, 9.0)),
@@ -144,7 +145,7 @@ def test_color_log_prob_is_greatest_at_the_target(mode) -> None:
         own = wanted[torch.arange(64) % len(wanted)].T.reshape(1, -1, 8, 8)
         alpha = torch.full((1, 1, 8, 8), 0.5)
         light = torch.cat([own * alpha, alpha], 1) if pictures.has_alpha else own
-        log_prob, x0 = color_log_prob(wanted, pictures), (2 * light - 1).requires_grad_()
+        log_prob, x0 = color_log_prob(wanted, Codec(pictures)), (2 * light - 1).requires_grad_()
         value = log_prob(x0, x0, T)
         (slope,) = torch.autograd.grad(value.sum(), x0)
         assert value.item() == pytest.approx(0, abs=1e-9) and slope.abs().max() < 1e-6
@@ -155,7 +156,7 @@ def test_color_log_prob_is_greatest_at_the_target(mode) -> None:
 def test_a_palette_is_not_matched_by_lowering_alpha() -> None:
     """Off its colors, a picture is pulled towards them, and no pixel becomes more transparent."""
     pictures = Pictures("RGBA", 8, 8)
-    log_prob = color_log_prob(parse_colors(["#000000", "#ffffff"], pictures), pictures)
+    log_prob = color_log_prob(parse_colors(["#000000", "#ffffff"], pictures), Codec(pictures))
     x0 = torch.full((1, 4, 8, 8), 1.0)
     x0[:, 1:3] = -1  # red
     x0.requires_grad_()
@@ -167,7 +168,7 @@ def test_the_mean_of_what_shows_is_what_counts() -> None:
     """Clear pixels have no color: the same disc on more of nothing is as red."""
     pictures, few = Pictures("RGBA", 8, 8), torch.full((1, 4, 8, 8), -1.0)
     few[0, 0, :2], few[0, 3, :2] = 1, 1
-    assert color_log_prob(parse_colors(["#ff0000"], pictures), pictures)(few, few, T).item() == pytest.approx(0)
+    assert color_log_prob(parse_colors(["#ff0000"], pictures), Codec(pictures))(few, few, T).item() == pytest.approx(0)
 
 
 def test_colors_as_people_write_them() -> None:

@@ -94,7 +94,7 @@ def test_edit_with_attributes_or_text_equals_the_library(words: PictureModel) ->
         assert isinstance(made, list)
         denoise = build_denoiser(model, cond)
         turn = EditBatch(denoise, model.sampler(), model.grid(), Seeded([0, 1]), 2, torch.device("cpu"))
-        wanted = vary_picture(model.pictures, turn, read_source(picture(), model).pixels, 0.5)
+        wanted = vary_picture(model.codec, turn, read_source(picture(), model).pixels, 0.5)
         assert torch.equal(torch.cat([e.pixels for e in made]), wanted)
         assert (made[0].metadata["attributes"], made[0].metadata["text"]) == (request.attributes, request.text)
     with pytest.raises(InputError, match="hue"):
@@ -126,7 +126,7 @@ def test_upscale_model_is_conditioned_on_the_small_picture() -> None:
     cond = model.condition(None, 2, image=model.pictures.encode(small))
     denoise = build_denoiser(model, cond)
     turn = EditBatch(denoise, model.sampler(), model.grid(), Seeded([0, 1]), 2, torch.device("cpu"))
-    assert torch.equal(torch.cat([e.pixels for e in made]), upscale_picture(model.pictures, turn, small, 2, rounds=1))
+    assert torch.equal(torch.cat([e.pixels for e in made]), upscale_picture(model.codec, turn, small, 2, rounds=1))
     assert made[0].metadata["rounds"] == 1
     with pytest.raises(InputError, match="this model cannot vary; it can upscale"):
         list(editing.stream_edit(model, data, EditRequest(VARY), way))
@@ -158,7 +158,7 @@ def test_vary_equals_the_library() -> None:
     *_, made = editing.stream_edit(model, picture(), request, drawing.make_settings(model))
     cond = model.condition("bread", 2)
     turn = EditBatch(build_denoiser(model, cond), model.sampler(), model.grid(), Seeded([2, 3]), 2, torch.device("cpu"))
-    same = vary_picture(model.pictures, turn, read_source(picture(), model).pixels, 0.6)
+    same = vary_picture(model.codec, turn, read_source(picture(), model).pixels, 0.6)
     assert torch.equal(torch.cat([e.pixels for e in made]), same)
 
 
@@ -169,7 +169,7 @@ def test_directions_of_zero_strength_change_nothing() -> None:
 
     def drawn(*along: tuple[Direction, float]) -> UInt8Images:
         turn = EditBatch(denoise, model.sampler("ddim"), grid, Seeded([0, 1]), 2, torch.device("cpu"))
-        return sample_along(model.pictures, turn, mid, along)
+        return sample_along(model.codec, turn, mid, along)
 
     assert torch.equal(drawn((push, 0.0)), drawn())
     assert not torch.equal(drawn((push, 1.0), (push, 0.5)), drawn())

@@ -145,7 +145,7 @@ def draw_denoising(model: "PictureModel", out: Path) -> list[Path]:
 
     request = make_request(model, 1, guidance=1)
     start, _ = initial_state(model, request.lineages, request.make_grid(model), request.temperature)
-    frames = collect_frames(start, run_request(model, request), model.schedule, model.pictures)
+    frames = collect_frames(start, run_request(model, request), model.schedule, model.codec)
     strip = out / "denoising.png"
     title = "One sprite during sampling: x_t, and the model's estimate of x0; above, the noise level sigma/alpha"
     write_png(strip, denoising_strip(frames, title))

@@ -231,9 +231,10 @@ def _reproduce(
     x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
     ensure_writable(out)
     last = (model, *helpers.upscalers)[-1]
-    written = write_sample(out, record, record.finish(last.pictures.decode_samples(x)))
+    images = last.codec.to_images(x)
+    written = write_sample(out, record, record.finish(last.pictures.decode_samples(images)))
     if levels is not None:
-        write_exact(written.path, written.record, x[0], levels)
+        write_exact(written.path, written.record, images[0], levels)
     return written
 
 

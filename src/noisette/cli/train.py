@@ -52,6 +52,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    autoencoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Latent diffusion: the model works on the latents of this autoencoder, a folder of noisette "
+            "train-autoencoder, hf://OWNER/NAME or the name of one in the package. Give --size, too.",
+            show_default=False,
+        ),
+    ] = None,
     picture_size: Annotated[
         str | None,
         typer.Option(
@@ -169,7 +177,7 @@ def train(
         mask_value=None if mask_value is None else parse_mask_value(mask_value),
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe, task=parsed_task,
         text=encoder or (DEFAULT_ENCODER if text else None), seed=seed, save_every=save_seconds,
-        evaluations=evaluations, precision=precision, log=log, start_from=start_from,  # type: ignore[arg-type]
+        evaluations=evaluations, precision=precision, log=log, start_from=start_from, autoencoder=autoencoder,  # type: ignore[arg-type]
     )  # fmt: skip
     model = run_training(source, out, options, start_time, as_json)
     print_result(model, out, parsed_task.usage, as_json)

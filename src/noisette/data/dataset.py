@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
 from ..diffusion.condition import Condition
@@ -16,8 +16,9 @@ from ..io.files import file_sha256
 from ..shapes import Images, UInt8Images
 from .attributes import encode_attributes
 from .caption_text import read_captions
+from .latents import Encode, Latents, encode_latents
 from .manifest import FileRecord, Manifest, SplitName
-from .pictures import DataLayer, Pictures
+from .pictures import DataLayer, LatentSpace, Pictures
 from .text import CaptionEmbeddings, TextEncoder, encode_captions
 
 MANIFEST_FILE = "data.json"
@@ -40,6 +41,7 @@ class Subset:
     texts: tuple[str | None, ...] = field(repr=False, default=())  # captions, if the model reads them
     captions: CaptionEmbeddings | None = field(repr=False, default=None)
     masks: UInt8[np.ndarray, "every 1 h w"] | None = field(default=None, repr=False)  # of the whole data set
+    latents: Latents | None = field(default=None, repr=False)  # of the whole data set, for a latent model
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,16 +50,20 @@ class Subset:
         """Pictures as uint8 with straight alpha, (B, C, H, W)."""
         return torch.from_numpy(self.pixel_array[self.rows[indices.numpy()]])
 
-    def x0(self, indices: Int64[Tensor, "b"]) -> Images:
-        """Pictures in model space, float32 in [-1, 1], (B, C, H, W)."""
-        return self.pictures.encode(self.pixels(indices))
+    def x0(self, indices: Int64[Tensor, "b"], flip: Bool[Tensor, "b"] | None = None) -> Images:
+        """Pictures in model space, or latents: float32 in [-1, 1], (B, C, H, W). flip: which ones are mirrored."""
+        if self.latents is not None:
+            return self.latents.x0(self.rows[indices.numpy()], flip)
+        return _mirror(self.pictures.encode(self.pixels(indices)), flip)
 
-    def images_and_masks(self, indices: Int64[Tensor, "b"]) -> Float32[Tensor, "b _ h w"]:
-        """Pictures in model space and, as one more channel, their masks if there are any: (B, C or C + 1, H, W)."""
+    def images_and_masks(
+        self, indices: Int64[Tensor, "b"], flip: Bool[Tensor, "b"] | None = None
+    ) -> Float32[Tensor, "b _ h w"]:
+        """As `x0`; if there are masks, they are one more channel: (B, C or C + 1, H, W)."""
         if self.masks is None:
-            return self.x0(indices)
+            return self.x0(indices, flip)
         masks = torch.from_numpy(self.masks[self.rows[indices.numpy()]])
-        return torch.cat([self.x0(indices), masks.float() / 127.5 - 1], dim=1)
+        return torch.cat([self.x0(indices, flip), _mirror(masks.float() / 127.5 - 1, flip)], dim=1)
 
     def condition(self, indices: Int64[Tensor, "b"]) -> Condition:
         """Labels, attributes and captions of pictures; a field is None if the data set has none."""
@@ -85,6 +91,7 @@ class Dataset:
     pixel_array: PixelArray = field(repr=False)
     captions: CaptionEmbeddings | None = field(repr=False, default=None)  # None: captions are not used
     masks: UInt8[np.ndarray, "n 1 h w"] | None = field(default=None, repr=False)
+    latents: Latents | None = field(default=None, repr=False)  # None: models work on pixels
 
     @classmethod
     def open(cls, folder: str | Path) -> "Dataset":
@@ -100,7 +107,8 @@ class Dataset:
         if manifest.masks_sha256 is not None:
             masks = _open_memmap(folder / MASKS_FILE, manifest.masks_sha256, (manifest.rows, 1, *shape[1:]))
         array = _open_memmap(folder / PIXELS_FILE, manifest.pixels_sha256, (manifest.rows, *shape))
-        return cls(folder, manifest, array, CaptionEmbeddings.open(folder), masks)
+        latents = Latents.open(folder, manifest.pixels_sha256)
+        return cls(folder, manifest, array, CaptionEmbeddings.open(folder), masks, latents)
 
     def with_captions(
         self, encoder: Callable[[], TextEncoder], progress: Callable[[int, int], object] = lambda done, total: None
@@ -112,17 +120,25 @@ class Dataset:
         texts = [text for text in self.texts.values() if text is not None]
         return replace(self, captions=encode_captions(self.folder, texts, encoder, progress))
 
+    def with_latents(self, space: LatentSpace, autoencoder: str, encode: Encode, mirrored: bool) -> "Dataset":
+        """This data set with the latents of its pictures, as `encode_latents` makes them."""
+        sha256 = self.manifest.pixels_sha256
+        latents = encode_latents(self.folder, self.pixel_array, sha256, space, autoencoder, encode, mirrored)
+        return replace(self, latents=latents)
+
     @property
     def pictures(self) -> Pictures:
-        """Mode, size, names of labels and attributes, and the text encoder if captions are used."""
+        """Mode, size, names of labels and attributes, the text encoder if captions are used, the latents' size."""
         return replace(
-            self.manifest.pictures, text_encoder=None if self.captions is None else self.captions.encoder_info
+            self.manifest.pictures,
+            text_encoder=None if self.captions is None else self.captions.encoder_info,
+            latent=None if self.latents is None else self.latents.index.space,
         )
 
     @property
     def sigma_data(self) -> float:
         """The standard deviation of the training pictures in model space, over all channels."""
-        return self.manifest.sigma_data
+        return self.manifest.sigma_data if self.latents is None else self.latents.index.sigma_data
 
     def layer_std(self, layer: DataLayer) -> float:
         """The standard deviation in model space of the training pictures or of their masks.
@@ -169,7 +185,13 @@ class Dataset:
             () if self.captions is None else tuple(self.texts[f.name] for f in files),
             self.captions,
             self.masks,
+            self.latents,
         )
+
+
+def _mirror(x: Tensor, flip: Tensor | None) -> Tensor:
+    """x, (B, …, W), with the chosen images mirrored."""
+    return x if flip is None else torch.where(flip[:, None, None, None], x.flip(-1), x)
 
 
 def _label_indices(files: Sequence[FileRecord], names: Sequence[str]) -> Tensor | None:

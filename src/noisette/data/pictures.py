@@ -42,6 +42,19 @@ class TextEncoderInfo:
 
 
 @dataclass(frozen=True)
+class LatentSpace:
+    """The size of an autoencoder's latents."""
+
+    channels: int
+    factor: int  # pixels per latent pixel and side
+
+    def __post_init__(self) -> None:
+        for name, most in (("channels", 64), ("factor", 32)):
+            if not 1 <= getattr(self, name) <= most:
+                raise InputError(f"{name} of the latents must be 1 to {most}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
 class Pictures:
     """The kind of pictures that a data set holds and a model generates. Stored in config.json and data.json."""
 
@@ -57,6 +70,7 @@ class Pictures:
     scales: tuple[float, ...] = ()  # standard deviation of each attribute; 1 for a word
     text_encoder: TextEncoderInfo | None = None  # None: captions are not used
     levels: Levels | None = None  # of gray pictures of more than 8 bits, what was scaled to 0 and 255; None: nothing
+    latent: LatentSpace | None = None  # what a latent model's network works on; None: the pixels
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -89,6 +103,18 @@ class Pictures:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return self.channels, self.height, self.width
+
+    @property
+    def model_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the diffusion process and the network work on: pictures, or their latents."""
+        if self.latent is None:
+            return self.shape
+        return self.latent.channels, -(-self.height // self.latent.factor), -(-self.width // self.latent.factor)
+
+    @property
+    def model_channels(self) -> int:
+        """The first number of `model_shape`."""
+        return self.model_shape[0]
 
     @property
     def has_alpha(self) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from ..data.pictures import Pictures
 from ..diffusion.sampler import sample
 from ..errors import InputError, lookup
+from ..models.codec import Codec
 from ..sampling.batch import EditBatch, One
 from ..shapes import Images, UInt8Images
 from .hspace import Direction, HSpaceEdit
@@ -22,64 +22,66 @@ from .vary import vary
 INPAINT_METHODS = {"repaint": inpaint_repaint, "ddnm": inpaint_ddnm}
 
 
-def vary_picture(pictures: Pictures, batch: EditBatch, pixels: One, strength: float) -> UInt8Images:
+def vary_picture(codec: Codec, batch: EditBatch, pixels: One, strength: float) -> UInt8Images:
     """Variations of the picture; strength above 0 (almost no change) to 1."""
-    x0 = batch.encode_repeated(pictures, pixels)
+    x0 = batch.encode_repeated(codec, pixels)
     x = vary(batch.denoise, batch.sampler, batch.grid, x0, strength, batch.noise, batch.temperature)
-    return pictures.decode_samples(x).cpu()
+    return codec.decode_samples(x).cpu()
 
 
 def inpaint_picture(
-    pictures: Pictures, batch: EditBatch, pixels: One, known_mask: KnownMask, rounds: int = 5, method: str = "repaint"
+    codec: Codec, batch: EditBatch, pixels: One, known_mask: KnownMask, rounds: int = 5, method: str = "repaint"
 ) -> UInt8Images:
     """Pixels where `known_mask` is 0 are drawn; the others stay the same, byte for byte. A picture larger than the
     model's is denoised in windows. Raises InputError if no pixel is to be drawn."""
     if bool(known_mask.all()):
         raise InputError("no pixels to fill in: mark at least one")
-    x0, is_larger = batch.encode_repeated(pictures, pixels), pixels.shape[2:] != (pictures.height, pictures.width)
-    denoise = WindowedDenoiser(batch.denoise, pictures.height, pictures.width) if is_larger else batch.denoise
+    x0, known = batch.encode_repeated(codec, pixels), codec.shrink_known(known_mask)
+    is_larger = x0.shape[1:] != codec.shape
+    denoise = WindowedDenoiser(batch.denoise, *codec.shape[1:]) if is_larger else batch.denoise
     fill = lookup(method, INPAINT_METHODS, "inpainting method")
-    x = fill(denoise, batch.sampler, batch.grid, x0, known_mask.to(x0), batch.noise, rounds, batch.temperature)
-    return restore_known(pixels, known_mask, pictures.decode_samples(x).cpu())
+    x = fill(denoise, batch.sampler, batch.grid, x0, known.to(x0), batch.noise, rounds, batch.temperature)
+    return restore_known(pixels, known_mask, codec.decode_samples(x).cpu())
 
 
 def upscale_picture(
-    pictures: Pictures, batch: EditBatch, small: UInt8[Tensor, "1 c h2 w2"], factor: int, rounds: int = 3
+    codec: Codec, batch: EditBatch, small: UInt8[Tensor, "1 c h2 w2"], factor: int, rounds: int = 3
 ) -> UInt8Images:
     """A small picture at the model's size, `factor` times as large; reduced again, it is the small picture."""
-    repeated = batch.encode_repeated(pictures, small)
+    codec.require_pixels("enlarging")
+    repeated = batch.encode_repeated(codec, small)
     x = upscale(batch.denoise, batch.sampler, batch.grid, repeated, factor, batch.noise, rounds, batch.temperature)
-    return pictures.decode(project_to_range(x, repeated, factor, pictures.has_alpha)).cpu()
+    return codec.decode(project_to_range(x, repeated, factor, codec.pictures.has_alpha)).cpu()
 
 
-def sample_seamless(pictures: Pictures, batch: EditBatch, axes: str = "xy") -> UInt8Images:
+def sample_seamless(codec: Codec, batch: EditBatch, axes: str = "xy") -> UInt8Images:
     """New pictures that are seamless in `axes`: x, y or xy."""
+    codec.require_pixels("a seamless edge")
     seamless = SeamlessDenoiser(batch.denoise, "x" in axes, "y" in axes)
-    x = sample(seamless, batch.sampler, batch.grid, batch.initial_noise(pictures), batch.noise)
-    return pictures.decode_samples(x).cpu()
+    x = sample(seamless, batch.sampler, batch.grid, batch.initial_noise(codec), batch.noise)
+    return codec.decode_samples(x).cpu()
 
 
-def remove_seam(
-    pictures: Pictures, batch: EditBatch, pixels: One, axes: str, band: int, rounds: int = 5
-) -> UInt8Images:
+def remove_seam(codec: Codec, batch: EditBatch, pixels: One, axes: str, band: int, rounds: int = 5) -> UInt8Images:
     """The picture made seamless in `axes`: `band` pixels at each edge are drawn anew, the others stay the same."""
-    known_mask = border_mask(pictures.height, pictures.width, band, "x" in axes, "y" in axes)
+    codec.require_pixels("a seamless edge")
+    known_mask = border_mask(codec.pictures.height, codec.pictures.width, band, "x" in axes, "y" in axes)
     seamless = SeamlessDenoiser(batch.denoise, "x" in axes, "y" in axes)
-    x0, mask, noise = batch.encode_repeated(pictures, pixels), known_mask.to(batch.device), batch.noise
+    x0, mask, noise = batch.encode_repeated(codec, pixels), known_mask.to(batch.device), batch.noise
     x = inpaint_repaint(seamless, batch.sampler, batch.grid, x0, mask, noise, rounds, batch.temperature)
-    return restore_known(pixels, known_mask, pictures.decode_samples(x).cpu())
+    return restore_known(pixels, known_mask, codec.decode_samples(x).cpu())
 
 
-def sample_masks(pictures: Pictures, batch: EditBatch) -> Images:
+def sample_masks(codec: Codec, batch: EditBatch) -> Images:
     """Sampled masks of the input that the model is conditioned on, in model space."""
-    return sample(batch.denoise, batch.sampler, batch.grid, batch.initial_noise(pictures), batch.noise)
+    return sample(batch.denoise, batch.sampler, batch.grid, batch.initial_noise(codec), batch.noise)
 
 
 def sample_along(
-    pictures: Pictures, batch: EditBatch, module: nn.Module, along: Sequence[tuple[Direction, float]]
+    codec: Codec, batch: EditBatch, module: nn.Module, along: Sequence[tuple[Direction, float]]
 ) -> UInt8Images:
     """New pictures, moved along (direction, strength) pairs in the output of `module`."""
     moves = [(d, s) for d, s in along if s]
     denoise = HSpaceEdit(batch.denoise, module, moves) if moves else batch.denoise
-    x = sample(denoise, batch.sampler, batch.grid, batch.initial_noise(pictures), batch.noise)
-    return pictures.decode_samples(x).cpu()
+    x = sample(denoise, batch.sampler, batch.grid, batch.initial_noise(codec), batch.noise)
+    return codec.decode_samples(x).cpu()

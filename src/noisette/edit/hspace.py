@@ -182,7 +182,7 @@ def find_components(
     network is evaluated once a step."""
     module, parts = find_layer(model.net, layer), []
     for batch in batches:
-        x = batch.initial_noise(model.pictures)
+        x = batch.initial_noise(model.codec)
         times, activations = record_sampling(batch.denoise, module, batch.grid, x, batch.noise)
         parts.append(activations)
     return principal_directions(times, torch.cat(parts, 1), number, layer)

@@ -128,7 +128,7 @@ def draw_walk(
         denoise = build_denoiser(model, cond, replace(guidance, negative=negative))
         noise, blank = (
             interpolate_noise(request.lineages, part),
-            torch.empty(len(part), *model.pictures.shape, device=device),
+            torch.empty(len(part), *model.codec.shape, device=device),
         )
         x = initial_noise(denoise, grid, blank, noise, request.temperature)
-        yield model.pictures.decode_samples(sample(denoise, sampler, grid, x, noise)).cpu()
+        yield model.codec.decode_samples(sample(denoise, sampler, grid, x, noise)).cpu()

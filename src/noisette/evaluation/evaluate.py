@@ -169,7 +169,7 @@ def draw_samples(
         x = sample_images(model, seeds[rows], some, batch=batch)
         done += len(x)
         progress(min(done * team.world_size, len(seeds)))
-        return model.pictures.decode_samples(x)
+        return model.codec.decode_samples(x)
 
     return map_batches(team, len(seeds), batch, draw_rows)
 

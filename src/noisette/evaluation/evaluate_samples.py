@@ -161,7 +161,7 @@ def _evaluate_model(
 ) -> Evaluation:
     """What `noisette evaluate` measures: the model's own samples against the run's held-out pictures."""
     if reference is not None and not _is_run(reference):
-        real = _load_reference(reference, torch.empty(0, *model.pictures.shape, dtype=torch.uint8), None, seed)
+        real = _load_reference(reference, torch.empty(0, *model.codec.shape, dtype=torch.uint8), None, seed)
         pixels = draw(model, n, seed=seed, batch=batch or 64).pixels
         return _score(pixels, real, CachedExtractor(extractor), bool(flips), max_shift, seed, progress)
     run = _folder(reference) if reference is not None else _run_of(model, samples)

@@ -271,7 +271,7 @@ class SamplerBenchmark:
             for state in trajectory(denoise, sampler, grid, here.x, noise):
                 here = state
                 on_step()
-            parts.append(self.model.pictures.decode_samples(here.x).cpu())
+            parts.append(self.model.codec.decode_samples(here.x).cpu())
             seconds += time.perf_counter() - begun
             calls = denoise.num_calls
         return torch.cat(parts), calls, seconds / len(self.seeds)

@@ -102,7 +102,7 @@ class ExportableNet(nn.Module):
 def make_inputs(model: PictureModel, batch: int) -> dict[str, Tensor]:
     """Random inputs of the network by name, including "no label" and "no attributes" if the network supports them."""
     net, generator = model.config.net, torch.Generator().manual_seed(batch)
-    inputs = {"x": torch.randn(batch, *model.pictures.shape, generator=generator)}
+    inputs = {"x": torch.randn(batch, *model.codec.shape, generator=generator)}
     inputs["noise_label"] = model.schedule.noise_label(torch.linspace(1, 0.2, batch, dtype=torch.float64)).float()
     if net.classes:
         inputs["label"] = torch.randint(-int(net.null_class), net.classes, (batch,), generator=generator)
@@ -213,7 +213,7 @@ def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict
         notes.append("a learned variance depends on the picture and is not exported: the steps are those of ddpm")
         sampler = model.sampler("ddpm")
     sampler, grid = scale_noise(sampler, sampling.temperature), model.grid(steps)
-    shapes: dict[str, list[Any]] = {"x": ["batch", *model.pictures.shape], "noise_label": ["batch"]}
+    shapes: dict[str, list[Any]] = {"x": ["batch", *model.codec.shape], "noise_label": ["batch"]}
     shapes |= {"label": ["batch"]} if net.classes else {}
     shapes |= {"vector": ["batch", net.vector]} if net.vector else {}
     return {

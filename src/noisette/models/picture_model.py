@@ -25,22 +25,33 @@ from ..io.run_config import is_run_config, read_run_config
 from ..shapes import Images, Time
 from ..team import torch_defaults
 from . import shipped
+from .codec import make_codec
 from .config import ModelConfig, SamplingDefaults, build, describe_network, from_json, to_json
 from .context import Attributes, Label, encode_attributes, encode_labels
+from .picture_autoencoder import AutoencoderModelConfig, PictureAutoencoder, build_autoencoder
 from .registry import GRIDS, OWN_NAME_HINT, SAMPLERS
 from .task import InputImages
 
-PRIOR_PREFIX = "prior."  # of its tensors in model.safetensors
+PRIOR_PREFIX, AUTOENCODER_PREFIX = "prior.", "autoencoder."  # of their tensors in model.safetensors
+AUTOENCODER_KEY = "autoencoder"  # in config.json
+RUN_AUTOENCODER = "data/autoencoder"  # folder of the autoencoder in the folder of a run
 NO_PRIOR_NOTE = "at high noise the network is called, too: the closed form of this model is not exported"
 
 
 class PictureModel(DiffusionModel, Displayed):
     """A diffusion model with its config: size and mode of its pictures, their labels, its sampling defaults."""
 
-    def __init__(self, config: ModelConfig, prior: GaussianPrior | None = None) -> None:
-        """An untrained model. prior: what predicts x0 in place of the network where noise hides almost everything."""
+    def __init__(
+        self,
+        config: ModelConfig,
+        prior: GaussianPrior | None = None,
+        autoencoder: PictureAutoencoder | None = None,
+    ) -> None:
+        """An untrained model. prior: what predicts x0 in place of the network where noise hides almost everything.
+        autoencoder: of a latent model; without it the model can be trained, and its latents cannot be decoded."""
         super().__init__(build(config.net), config.schedule, config.parametrization)
         self.config, self.prior = config, prior
+        self.codec = make_codec(config.pictures, autoencoder)  # between 8-bit pictures and what the network works on
         self.folder: Path | None = None  # that it was read from
         self.text_encoder = (
             None if config.pictures.text_encoder is None else CachedTextEncoder(config.pictures.text_encoder)
@@ -124,7 +135,7 @@ class PictureModel(DiffusionModel, Displayed):
     @property
     def has_learned_variance(self) -> bool:
         """Whether the network outputs logits of the variance beside its prediction."""
-        return self.config.net.out_channels == 2 * self.pictures.channels
+        return self.config.net.out_channels == 2 * self.pictures.model_channels
 
     def grid(self, steps: int | None = None, name: str | None = None) -> Tensor:
         """Decreasing times, (steps + 1,) float64, of a named grid; the model's defaults where an argument is None.
@@ -145,14 +156,23 @@ class PictureModel(DiffusionModel, Displayed):
         """Write config.json and model.safetensors, atomically."""
         checkpoint.save_model(Path(folder), self.config_json(), self.tensors())
 
+    @property
+    def autoencoder(self) -> PictureAutoencoder | None:
+        """What encodes and decodes the latents of a latent model."""
+        return self.codec.autoencoder
+
     def config_json(self) -> dict[str, Any]:
         """The content of config.json."""
-        return {"model": to_json(self.config)} | ({} if self.prior is None else {"prior": to_json(self.prior.config)})
+        parts = {"prior": self.prior, AUTOENCODER_KEY: self.autoencoder}
+        return {"model": to_json(self.config)} | {
+            name: to_json(part.config) for name, part in parts.items() if part is not None
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """The content of model.safetensors."""
         prior = {} if self.prior is None else self.prior.state_dict(prefix=PRIOR_PREFIX)
-        return self.net.state_dict() | prior
+        coding = {} if self.autoencoder is None else self.autoencoder.net.state_dict(prefix=AUTOENCODER_PREFIX)
+        return self.net.state_dict() | prior | {name: tensor.cpu() for name, tensor in coding.items()}
 
     def save_sampling(self, folder: str | Path, sampling: SamplingDefaults) -> None:
         """Make `sampling` the default of this model, in memory and in `folder`, from which it was read.
@@ -187,6 +207,9 @@ class PictureModel(DiffusionModel, Displayed):
         if model.prior is not None:
             numbers = {name: tensors.pop(PRIOR_PREFIX + name).float() for name in model.prior.state_dict()}
             model.prior.load_state_dict(numbers, assign=True)
+        if model.autoencoder is not None:
+            coding = {name: tensors.pop(AUTOENCODER_PREFIX + name) for name in model.autoencoder.net.state_dict()}
+            model.autoencoder.net.load_state_dict(coding)
         model.net.load_state_dict(tensors)
         model.hash, model.folder = checkpoint.model_hash(path, ("model", "sampling")), path
         if model.text_encoder is not None:
@@ -202,7 +225,7 @@ class PictureModel(DiffusionModel, Displayed):
         tensors = found.read_tensors("ema")
         checkpoint.check_tensors(tensors, expected, folder)
         with torch.random.fork_rng(devices=[]):
-            model = cls(config)
+            model = cls(config, autoencoder=run_autoencoder(folder.parent.parent, config.pictures))
         model.net.load_state_dict(tensors)
         model.hash = found.parts["ema"][1]
         if model.text_encoder is not None:
@@ -224,26 +247,43 @@ def _read_checkpoint_config(folder: Path) -> ModelConfig:
     return from_json(ModelConfig, read_run_config(path).plan["recipe"]["model"], f"{path}: model")
 
 
-def _parse_config(data: Mapping[str, Any], path: Path) -> tuple[ModelConfig, GaussianPrior | None]:
-    """The config in the content of a model folder's config.json, and a prior of its shape, without its numbers."""
+def run_autoencoder(run: Path, pictures: Pictures) -> PictureAutoencoder | None:
+    """The autoencoder in the folder of a run that trains a latent model; None for other runs."""
+    return None if pictures.latent is None else PictureAutoencoder.from_pretrained(run / RUN_AUTOENCODER)
+
+
+def _parse_config(
+    data: Mapping[str, Any], path: Path
+) -> tuple[ModelConfig, GaussianPrior | None, PictureAutoencoder | None]:
+    """The config in the content of a model folder's config.json; a prior and an autoencoder, without their numbers."""
     if "classifier" in data:
         raise InputError(
             f"{path.parent} is a classifier and generates no pictures: open it with PictureClassifier.from_pretrained"
         )
-    rest = {key: value for key, value in data.items() if key != "prior"}
+    if "model" not in data and AUTOENCODER_KEY in data:
+        raise InputError(f"{path.parent} is an autoencoder and generates no pictures: train a model with --autoencoder")
+    rest = {key: value for key, value in data.items() if key not in ("prior", AUTOENCODER_KEY)}
     config = from_json(ModelConfig, get_only(rest, "model", path), f"{path}: model")
+    autoencoder = None
+    if AUTOENCODER_KEY in data:
+        autoencoder = build_autoencoder(
+            from_json(AutoencoderModelConfig, data[AUTOENCODER_KEY], f"{path}: autoencoder")
+        )
+    if (config.pictures.latent is None) != (autoencoder is None):
+        raise InputError(f"{path}: a latent model and its autoencoder belong together, and one of them is missing")
     if "prior" not in data:
-        return config, None
+        return config, None, autoencoder
     shape = from_json(PriorConfig, data["prior"], f"{path}: prior")
     if shape.groups != config.net.classes + 1:
         raise InputError(f"{path}: prior.groups is {shape.groups}, of a network with {config.net.classes} classes")
     with torch.device("meta"):
-        return config, GaussianPrior(shape, config.pictures.shape)
+        return config, GaussianPrior(shape, config.pictures.model_shape), autoencoder
 
 
 def _describe(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    config, prior = _parse_config(data, path)
-    return describe_network(config.net) | ({} if prior is None else prior.state_dict(prefix=PRIOR_PREFIX))
+    config, prior, autoencoder = _parse_config(data, path)
+    parts = describe_network(config.net) | ({} if prior is None else prior.state_dict(prefix=PRIOR_PREFIX))
+    return parts | ({} if autoencoder is None else autoencoder.net.state_dict(prefix=AUTOENCODER_PREFIX))
 
 
 def _find_model_folder(folder: str | Path) -> Path:

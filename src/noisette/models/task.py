@@ -6,7 +6,7 @@ which is concatenated to x_t as channels. It is part of the model's config.
 
 import abc
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -25,6 +25,15 @@ DataBatch = Float[Tensor, "b layers h w"]  # a data set's pictures in model spac
 InputImages = Float[Tensor, "b c2 h2 w2"]  # input pictures in model space, at their own size
 CondImages = Float[Tensor, "b c4 h w"]  # condition images: the channels concatenated to x_t
 PreviewImages = UInt8[Tensor, "b c3 h w3"]
+
+
+@runtime_checkable
+class PictureDecoder(Protocol):
+    """From model space to 8-bit pictures, (B, C, H, W) both: a `Codec`."""
+
+    def decode(self, x: Images) -> UInt8Images: ...
+
+    def decode_samples(self, x: Images) -> UInt8Images: ...
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,9 @@ class Task(abc.ABC):
         """`default_times` instead of a preset's log-normal `default`; any other `default` is kept."""
         return self.default_times if self.default_times is not None and isinstance(default, LogNormal) else default
 
-    def make_preview(self, pictures: Pictures, x: DataBatch, samples: Images) -> PreviewImages:
+    def make_preview(self, codec: PictureDecoder, x: DataBatch, samples: Images) -> PreviewImages:
         """What a run's sample sheet shows for x: n pictures side by side, (B, C, H, n · W)."""
-        return pictures.decode_samples(samples)
+        return codec.decode_samples(samples)
 
     def consistency_error(self, image: CondImages, samples: Images) -> float | None:
         """RMS difference between the samples and what the condition image determines of them; None if it determines
@@ -196,10 +205,10 @@ class Upscale(Task):
         plane = (2 * levels / self.augment - 1).expand(len(large), 1, *large.shape[2:])
         return torch.cat([large, plane], 1)
 
-    def make_preview(self, pictures: Pictures, x: DataBatch, samples: Images) -> PreviewImages:
+    def make_preview(self, codec: PictureDecoder, x: DataBatch, samples: Images) -> PreviewImages:
         """The small picture, the sample and the original, side by side."""
         shrink = AveragePool(self.factor)
-        seen = (pictures.decode(shrink.pinv(shrink(x))), pictures.decode_samples(samples), pictures.decode(x))
+        seen = (codec.decode(shrink.pinv(shrink(x))), codec.decode_samples(samples), codec.decode(x))
         return torch.cat([part.cpu() for part in seen], 3)
 
 
@@ -239,11 +248,11 @@ class Segment(Task):
     def make_example(self, x: DataBatch, cond: Condition, noise: Noise | None = None) -> tuple[Images, Condition]:
         return x[:, -1:], Condition(image=x[:, :-1])
 
-    def make_preview(self, pictures: Pictures, x: DataBatch, samples: Images) -> PreviewImages:
+    def make_preview(self, codec: PictureDecoder, x: DataBatch, samples: Images) -> PreviewImages:
         """The input picture, the generated mask and the true mask, side by side."""
         picture = self.given.decode(x[:, :-1])
         return torch.cat(
-            [picture, *(mask_as_picture(pictures.decode(mask.cpu()), self.given) for mask in (samples, x[:, -1:]))], 3
+            [picture, *(mask_as_picture(codec.decode(mask.cpu()), self.given) for mask in (samples, x[:, -1:]))], 3
         )
 
 

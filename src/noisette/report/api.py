@@ -40,6 +40,7 @@ def train(
     value_range: tuple[float, float] | None = None,
     preset: str = "auto",
     start_from: str | Path | None = None,
+    autoencoder: str | Path | None = None,
     size: Size | None = None,
     pixel_art: bool = False,
     seconds: float | str | None = None,
@@ -92,6 +93,8 @@ def train(
     on_progress: called after every step.
     start_from: a model or run to start from: its folder, hf://OWNER/NAME, or the name of a model in the package;
         "none": from scratch. Default: the base model in the package that fits, if there is one.
+    autoencoder: latent diffusion: the model works on the latents of this autoencoder, a folder of `train_autoencoder`,
+        hf://OWNER/NAME or the name of one in the package.
     preset, pixel_art, batch, accumulate, lr, dropout, flip, precision, seed, log, evaluations: see `TrainOptions`.
 
     On a CPU, the same pictures and options give the same weights as the command, bit for bit. Global random states,
@@ -141,6 +144,7 @@ def train(
         log=log,
         evaluations=evaluations,
         start_from=None if start_from is None else str(start_from),
+        autoencoder=None if autoencoder is None else str(autoencoder),
     )
     folder = _new_run_folder("array" if in_memory else Path(str(source)).stem) if out is None else Path(out)
     train_run(opened, folder, options, on_progress)
@@ -275,14 +279,13 @@ def train_autoencoder(
     """
     if seconds is None and images is None:
         seconds = 600.0
-    if not isinstance(source, str | Path):
-        source = source_from_array(source, value_range=value_range)
+    opened = source if isinstance(source, str | Path) else source_from_array(source, value_range=value_range)
     options = AutoencoderOptions(
         _parse_seconds(seconds), _parse_images(images), factor, channels, variational=variational, kl_weight=kl_weight,
         size=_parse_size(size), crop=crop, batch=batch, lr=lr, seed=seed, follow_links=follow_links,
         save_every=_parse_seconds(save_every),
     )  # fmt: skip
-    return PictureAutoencoder.from_pretrained(train_autoencoder_run(source, out, options, on_progress))
+    return PictureAutoencoder.from_pretrained(train_autoencoder_run(opened, out, options, on_progress))
 
 
 Seconds = TypeVar("Seconds", float, float | None)

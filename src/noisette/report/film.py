@@ -33,18 +33,18 @@ def denoising_film(model: PictureModel, request: SampleRequest, *, show_noisy: b
 
     All pictures of the request are shown side by side; the captions are the noise levels σ/α.
     """
-    pictures, schedule, grid = model.pictures, model.schedule, request.make_grid(model)
+    codec, schedule, grid = model.codec, model.schedule, request.make_grid(model)
     start, _ = initial_state(model, request.lineages, grid, request.temperature)
     frames: list[list[UInt8Images]] = [
-        [pictures.decode(to_unit_scale(start, schedule))],
+        [codec.decode(to_unit_scale(start, schedule))],
         *([] for _ in range(request.steps)),
     ]
     for i, state in enumerate(run_request(model, request)):
         number = i % request.steps + 1  # batches follow one another
         if number == request.steps:
-            frame = pictures.decode_samples(state.x.cpu())
+            frame = codec.decode_samples(state.x.cpu())
         else:
-            frame = pictures.decode(to_unit_scale(state, schedule) if show_noisy else state.preview.cpu())
+            frame = codec.decode(to_unit_scale(state, schedule) if show_noisy else state.preview.cpu())
         frames[number].append(frame)
     ratios = [float(schedule.ratio(t)) for t in grid[:-1]]
     return Film([torch.cat(parts) for parts in frames], [*map(format_short, ratios), "0"])

@@ -47,7 +47,9 @@ def adapt_guide(guide: PictureModel, model: PictureModel) -> PictureModel:
             f"{config.origins[0].name} has another network or schedule than this model, which started from it: give "
             "another guide model"
         )
-    adapted = PictureModel(replace(config, parametrization=guide.config.parametrization), model.prior)
+    adapted = PictureModel(
+        replace(config, parametrization=guide.config.parametrization), model.prior, model.autoencoder
+    )
     made = initialize(guide.net.state_dict(), guide.config, adapted.net.state_dict(), config)
     adapted.net.load_state_dict(made.state)
     adapted.hash = guide.hash

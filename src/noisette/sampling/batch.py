@@ -7,10 +7,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from ..data.pictures import Pictures
 from ..diffusion.denoiser import Denoiser
 from ..diffusion.noise import Noise
 from ..diffusion.sampler import Sampler, State
+from ..models.codec import Codec
 from ..models.picture_model import PictureModel
 from ..shapes import Grid, Images
 from .generate import build_denoiser, initial_noise, make_noise
@@ -32,13 +32,13 @@ class EditBatch:
     offset: int = 0  # images of the batches before
     temperature: float = 1.0  # factor of the initial noise
 
-    def encode_repeated(self, pictures: Pictures, pixels: One) -> Images:
+    def encode_repeated(self, codec: Codec, pixels: One) -> Images:
         """One picture in model space, repeated for each image of the batch, with memory of its own."""
-        return pictures.encode(pixels).to(self.device).expand(self.size, -1, -1, -1).contiguous()
+        return codec.encode(pixels.to(self.device)).expand(self.size, -1, -1, -1).contiguous()
 
-    def initial_noise(self, pictures: Pictures) -> Images:
+    def initial_noise(self, codec: Codec) -> Images:
         """Initial noise of the model's size."""
-        blank = torch.empty(self.size, *pictures.shape, device=self.device)
+        blank = torch.empty(self.size, *codec.shape, device=self.device)
         return initial_noise(self.denoise, self.grid, blank, self.noise, self.temperature)
 
 

@@ -60,8 +60,9 @@ class Cascade:
         labels: Sequence[str | None],
         batch: int = 16,
     ) -> Images:
-        """The base model's samples, enlarged by each upscaler. Image i depends on samples[i], seeds[i], labels[i]."""
-        large = samples
+        """The base model's samples, in its space, enlarged by each upscaler. Image i depends on samples[i], seeds[i]
+        and labels[i]."""
+        large = base_model.codec.to_images(samples) if self.models else samples
         for number, model in enumerate(self.models):
             names = model.pictures.labels
             known = labels if names and names == base_model.pictures.labels else [None]

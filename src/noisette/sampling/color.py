@@ -15,6 +15,7 @@ from ..data.palette_lock import PaletteLock
 from ..data.pictures import Pictures
 from ..diffusion.guidance import LogProbFn
 from ..errors import InputError
+from ..models.codec import Codec
 from ..shapes import Images, PerImage, Time
 
 Colors = Float[Tensor, "k c"]  # 0 … 1, with the color channels of the pictures
@@ -30,12 +31,13 @@ def parse_colors(hex_codes: Sequence[str], pictures: Pictures) -> Colors:
     return rgb if pictures.mode.startswith("RGB") else rgb @ rgb.new_tensor(LUMA_WEIGHTS)[:, None]
 
 
-def color_log_prob(targets: Colors, pictures: Pictures) -> LogProbFn:
+def color_log_prob(targets: Colors, codec: Codec) -> LogProbFn:
     """The log-probability of one mean color, or of a palette of several."""
+    pictures = codec.pictures
     measure = mean_color_log_prob if len(targets) == 1 else palette_log_prob
 
     def log_prob(x: Images, x0: Images, t: Time) -> PerImage:
-        values = (x0 + 1) / 2
+        values = (codec.to_images(x0) + 1) / 2
         alpha = values[:, -1:] if pictures.has_alpha else torch.ones_like(values[:, :1])
         return measure(values[:, :-1] if pictures.has_alpha else values, alpha.clamp(min=0), targets.to(x0))
 

@@ -128,7 +128,7 @@ def initial_state(
     """
     temperature = model.config.sampling.temperature if temperature is None else temperature
     noise = make_noise(seeds)
-    blank = torch.empty(len(seeds), *model.pictures.shape, device=next(model.parameters()).device)
+    blank = torch.empty(len(seeds), *model.codec.shape, device=next(model.parameters()).device)
     return State(initial_noise(model, grid, blank, noise, temperature), grid[0]), noise
 
 

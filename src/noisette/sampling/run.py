@@ -50,16 +50,18 @@ def draw_exact(
     helpers: Helpers | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Images, UInt8Images]]:
-    """`draw_batches`, with each batch in the last model's space, (B, C, H, W), before it was rounded to 8 bits."""
+    """`draw_batches`, with each batch in [-1, 1], (B, C, H, W), before it was rounded to 8 bits."""
     helpers = request.resolve_helpers(model, helpers or Helpers())
     cascade, done = request.make_cascade(helpers), 0
+    last = cascade.last_model(model)
     for state in run_request(model, request, helpers):
         on_step()
         if state.t == 0:
             rows = slice(done, done + len(state.x))
             done += len(state.x)
             x = cascade.upscale(model, state.x, request.seeds[rows], request.labels[rows], request.batch)
-            yield x, request.finish(cascade.last_model(model).pictures.decode_samples(x))
+            images = last.codec.to_images(x)
+            yield images, request.finish(last.pictures.decode_samples(images))
 
 
 def draw_request(model: PictureModel, request: SampleRequest, helpers: Helpers | None = None) -> UInt8Images:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..data.palette_lock import PaletteLock
+from ..data.pictures import Pictures
 from ..diffusion.guidance import LogProbFn
 from ..errors import InputError
 from ..models.classifier import PictureClassifier
@@ -165,7 +166,7 @@ def build_guidance(
 
         terms.append(GradientTerm(label_log_prob, steering.classifier_scale))
     if steering.colors:
-        log_prob = color_log_prob(parse_colors(steering.colors, model.pictures), model.pictures)
+        log_prob = color_log_prob(parse_colors(steering.colors, model.pictures), model.codec)
         terms.append(GradientTerm(lambda rows: log_prob, steering.color_scale))
     negative = None
     if (steering.negative, steering.negative_text) != (None, None):
@@ -174,10 +175,18 @@ def build_guidance(
     return Guidance(scale, interval, steering.rescale, negative, guide_model, tuple(terms))
 
 
+def _is_same_space(a: Pictures, b: Pictures) -> bool:
+    """Whether models of these pictures work on the same kind of numbers."""
+    return (a.shape, a.latent) == (b.shape, b.latent)
+
+
 def _check_guidance_models(model: PictureModel, models: GuidanceModels) -> None:
     for other in (models.guide_model, models.classifier):
-        if other is not None and other.config.pictures.shape != model.pictures.shape:
-            raise InputError("guide model and classifier must have pictures of the model's mode and size")
+        if other is not None and not _is_same_space(other.config.pictures, model.pictures):
+            raise InputError(
+                "guide model and classifier must have pictures of the model's mode and size, and its autoencoder if it "
+                "has one"
+            )
     if models.guide_model is not None and any(
         getattr(models.guide_model.pictures, name) != getattr(model.pictures, name)
         for name in ("labels", "attributes", "means", "scales", "text_encoder")

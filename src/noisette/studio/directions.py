@@ -76,7 +76,7 @@ def draw_moved(
     request = request_images(model, settings, number, [label], seed=seed)
 
     def draw(on_step: StepCallback) -> UInt8Images:
-        return sample_along(model.pictures, make_batch(model, request, on_step), module, moves)
+        return sample_along(model.codec, make_batch(model, request, on_step), module, moves)
 
     for seen in stream_previews(draw):
-        yield (model.pictures.decode(seen.preview.cpu()), False) if isinstance(seen, State) else (seen, True)
+        yield (model.codec.decode(seen.preview.cpu()), False) if isinstance(seen, State) else (seen, True)

@@ -102,7 +102,7 @@ def prepare_edit(model: PictureModel, data: bytes, request: EditRequest) -> Prep
 def _prepare_vary(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
     pixels = read_source(data, model).pixels
     return PreparedEdit(
-        lambda t: vary_picture(model.pictures, t, pixels, request.strength), {"strength": request.strength}
+        lambda t: vary_picture(model.codec, t, pixels, request.strength), {"strength": request.strength}
     )
 
 
@@ -110,7 +110,7 @@ def _prepare_inpaint(model: PictureModel, data: bytes, request: EditRequest) -> 
     pictures, pixels = model.pictures, read_source(data, model).pixels
     known = parse_known_mask(request.mask, pictures.height, pictures.width)
     return PreparedEdit(
-        lambda t: inpaint_picture(pictures, t, pixels, known, request.rounds), {"rounds": request.rounds}
+        lambda t: inpaint_picture(model.codec, t, pixels, known, request.rounds), {"rounds": request.rounds}
     )
 
 
@@ -121,7 +121,7 @@ def _prepare_outpaint(model: PictureModel, data: bytes, request: EditRequest) ->
         raise InputError(f"margin must be at most {longer} pixels for this picture, got {request.margin}")
     canvas, known = pad_canvas(pixels, torch.ones(1, 1, pictures.height, pictures.width), request.margin)
     metadata = {"margin": request.margin, "rounds": request.rounds}
-    return PreparedEdit(lambda t: inpaint_picture(pictures, t, canvas, known, request.rounds), metadata)
+    return PreparedEdit(lambda t: inpaint_picture(model.codec, t, canvas, known, request.rounds), metadata)
 
 
 def _prepare_upscale(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
@@ -130,7 +130,7 @@ def _prepare_upscale(model: PictureModel, data: bytes, request: EditRequest) -> 
     is_upscaler = isinstance(model.config.task, Upscale)
     rounds = 1 if is_upscaler else request.rounds  # a trained upscaler needs no resampling
     return PreparedEdit(
-        lambda t: upscale_picture(pictures, t, small.pixels, factor, rounds),
+        lambda t: upscale_picture(model.codec, t, small.pixels, factor, rounds),
         {"factor": factor, "rounds": rounds},
         pictures.encode(small.pixels) if is_upscaler else None,
     )
@@ -140,7 +140,7 @@ def _prepare_tile(model: PictureModel, data: bytes, request: EditRequest) -> Pre
     pictures, pixels = model.pictures, read_source(data, model).pixels
     band = min(pictures.height, pictures.width) // 4
     metadata = {"axes": request.axes, "band": band, "rounds": request.rounds}
-    return PreparedEdit(lambda t: remove_seam(pictures, t, pixels, request.axes, band, request.rounds), metadata)
+    return PreparedEdit(lambda t: remove_seam(model.codec, t, pixels, request.axes, band, request.rounds), metadata)
 
 
 def _prepare_segment(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
@@ -148,7 +148,7 @@ def _prepare_segment(model: PictureModel, data: bytes, request: EditRequest) -> 
     assert isinstance(task, Segment)
 
     def draw(batch: EditBatch) -> UInt8Images:
-        return pictures.decode(sample_masks(pictures, batch)).cpu()
+        return pictures.decode(sample_masks(model.codec, batch)).cpu()
 
     def summarize(samples: UInt8Images) -> Mapping[str, One]:
         probability = mask_probability(pictures.encode(samples))

@@ -42,7 +42,7 @@ def stream_edit(
 
     for seen in stream_previews(draw):
         if isinstance(seen, State):
-            yield model.pictures.decode(seen.preview.cpu())
+            yield model.codec.decode(seen.preview.cpu())
         else:
             yield [*_summary_results(images, edit, seen), *_sample_results(images, edit, seen)]
 

@@ -59,7 +59,7 @@ def draw_interpolation(
         return Frames(tuple(row for part in parts for row in part.split(1)))
 
     for seen in stream_previews(draw):
-        yield model.pictures.decode(seen.preview.cpu()) if isinstance(seen, State) else seen
+        yield model.codec.decode(seen.preview.cpu()) if isinstance(seen, State) else seen
 
 
 def encode_film(frames: Sequence[UInt8Images], kind: str, duration: int) -> bytes:

@@ -163,10 +163,10 @@ def decode_step(model: PictureModel, trajectory: Trajectory, step: int, noisy: b
     """The model's estimate of x0 after a step, (B, C, H, W); or x_t, with `noisy`."""
     state = trajectory.states[max(0, min(step, trajectory.num_steps))]
     if state.t == 0:
-        return model.pictures.decode_samples(state.x)
+        return model.codec.decode_samples(state.x)
     if noisy or not state.history:
-        return model.pictures.decode(to_unit_scale(state, model.schedule))
-    return model.pictures.decode(state.preview)
+        return model.codec.decode(to_unit_scale(state, model.schedule))
+    return model.codec.decode(state.preview)
 
 
 def make_samples(model: PictureModel, trajectory: Trajectory) -> list[BoardSample]:
@@ -182,7 +182,7 @@ def make_samples(model: PictureModel, trajectory: Trajectory) -> list[BoardSampl
 
 def make_blank(model: PictureModel) -> UInt8Images:
     """A transparent or black picture, (1, C, H, W)."""
-    return torch.zeros(1, *model.pictures.shape, dtype=torch.uint8)
+    return torch.zeros(1, *model.codec.shape, dtype=torch.uint8)
 
 
 def _compact_state(state: State, device: object = "cpu") -> State:
@@ -193,7 +193,7 @@ def _compact_state(state: State, device: object = "cpu") -> State:
 
 
 def _check_memory(model: PictureModel, request: SampleRequest) -> None:
-    channels, height, width = model.pictures.shape
+    channels, height, width = model.codec.shape
     need = 3 * 4 * len(request) * (request.steps + 1) * channels * height * width
     if need > MAX_STATE_BYTES:
         raise InputError(

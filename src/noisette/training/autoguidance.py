@@ -30,7 +30,7 @@ class Autoguidance:
         model, training = recipe.model, recipe.training
         self.scale, self.start = training.autoguidance, 1 - training.autoguidance_share
         given_picture = model.task.input_spec(model.pictures) is not None
-        learns_variance = model.net.out_channels != model.pictures.channels
+        learns_variance = model.net.out_channels != model.pictures.model_channels
         self.is_used = self.scale > 1 and self.start < 1 and not given_picture and not learns_variance
         self.reference: PictureModel | None = None
 

@@ -30,9 +30,9 @@ class TaskDataset:
     def __len__(self) -> int:
         return len(self.data)
 
-    def images_and_masks(self, rows: Int[Tensor, "b"]) -> DataBatch:
+    def images_and_masks(self, rows: Int[Tensor, "b"], flip: Bool[Tensor, "b"] | None = None) -> DataBatch:
         """Pictures in model space, (B, C, H, W); of a data set with masks, the mask is the last channel."""
-        return self.data.images_and_masks(rows)
+        return self.data.images_and_masks(rows, flip)
 
     def make_batch(
         self,
@@ -42,9 +42,7 @@ class TaskDataset:
         device: torch.device | str = "cpu",
     ) -> tuple[Images, Condition]:
         """x0 and its condition. `noise`: augment as in training; `flip`: which pictures are mirrored, (B,) bool."""
-        x = self.images_and_masks(rows).to(device)
-        if flip is not None:
-            x = torch.where(flip[:, None, None, None].to(device), x.flip(-1), x)
+        x = self.images_and_masks(rows, flip).to(device)
         return self.task.make_example(x, self.data.condition(rows).to(device), noise)
 
     def preview_inputs(self, model: PictureModel, count: int) -> tuple[DataBatch, Condition | None]:

@@ -146,7 +146,7 @@ class TrajectoryStream:
         self.device, self.seed = device, plan.seed
         training = plan.recipe.training
         self.size, self.cond_dropout = training.batch, training.cond_dropout
-        shape = plan.recipe.model.pictures.shape
+        shape = plan.recipe.model.pictures.model_shape
         block_bytes = 4 * self.size * len(trajectories.times) * shape[0] * shape[1] * shape[2]
         self.num_blocks = max(1, min(count_blocks(plan), MAX_BYTES // block_bytes))
         self.blocks: dict[tuple[int, int], tuple[Tensor, Tensor, Condition | None]] = {}
@@ -334,7 +334,7 @@ def _draw(model: PictureModel, data: Dataset, seed: int) -> UInt8Images:
     rows = torch.randint(len(data.train), (GATE_SAMPLES,), generator=make_generator(seed, "gate"))
     seeds = [derive_seed(seed, "gate", i) for i in range(GATE_SAMPLES)]
     x = sample_images(model, seeds, build_condition(model, data.train, rows), batch=GATE_BATCH)
-    return model.pictures.decode_samples(x).cpu()
+    return model.codec.decode_samples(x).cpu()
 
 
 def _require_no_copies(student: QuickMetrics, teacher: QuickMetrics) -> None:

@@ -76,16 +76,16 @@ class NoiseAccuracy:
 
 def classifier_config(pictures: Pictures, options: ClassifierOptions) -> ClassifierConfig:
     """A U-Net encoder whose lowest level has about 4 pixels a side, with one block per level. Square pictures only."""
-    side = pictures.height
-    if side != pictures.width:
-        raise InputError(f"a classifier needs square pictures, got {pictures.width}×{side}")
+    _, side, width = pictures.model_shape
+    if side != width:
+        raise InputError(f"a classifier needs square pictures, got {pictures.width}×{pictures.height}")
     levels = max(2, min(3, round(math.log2(side)) - 1))
     while levels > 1 and side % 2 ** (levels - 1):
         levels -= 1
     sides = [side // 2**i for i in range(levels)]
     encoder = UNetConfig(
-        in_channels=pictures.channels,
-        out_channels=pictures.channels,
+        in_channels=pictures.model_channels,
+        out_channels=pictures.model_channels,
         channels=tuple(options.width * min(2, 1 + i) for i in range(levels)),
         blocks=1,
         attention=tuple(4 < s <= 8 for s in sides),

@@ -31,7 +31,7 @@ def open_origin(start_from: str | None, recipe: Recipe) -> PictureModel | None:
     if start_from is not None:
         return open_named(start_from)
     model = recipe.model
-    name = shipped.find_base(model.pictures.height, model.pictures.width)
+    name = None if model.pictures.latent else shipped.find_base(model.pictures.height, model.pictures.width)
     if name is None or not isinstance(model.task, Draw):
         return None
     base = PictureModel.from_pretrained(name)
@@ -57,6 +57,11 @@ def grow_recipe(recipe: Recipe, base: PictureModel, keep_network: bool, pictures
     is worth little. Raises InputError for a network that predicts something else than `base`.
     """
     model, config, training = recipe.model, base.config, recipe.training
+    if config.pictures.latent != model.pictures.latent:
+        raise InputError(
+            f"{model_name(base)} {_describe_space(config.pictures)}, and this run {_describe_space(model.pictures)}: "
+            "give another --from"
+        )
     adapted = adapt_network(config, model)
     keep_network = keep_network or _differ_in_attention_alone(adapted, model.net)
     if not keep_network and not _predict_alike(config, model):
@@ -123,6 +128,10 @@ def model_name(model: PictureModel) -> str:
 def describe_pictures(pictures: Pictures) -> str:
     """Size and mode."""
     return f"{pictures.width}×{pictures.height} {pictures.mode}"
+
+
+def _describe_space(pictures: Pictures) -> str:
+    return "works on pixels" if pictures.latent is None else f"works on latents of factor {pictures.latent.factor}"
 
 
 def _differ_in_attention_alone(a: Architecture, b: Architecture) -> bool:

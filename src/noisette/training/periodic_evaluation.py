@@ -87,7 +87,7 @@ class PeriodicEvaluation:
     def draw_samples(self) -> UInt8Images:
         """The samples, (samples, C, H, W): at every evaluation of the same seeds and conditions."""
         x = sample_images(self.model, self.seeds, self.cond, sampler=SAMPLER, grid=GRID, steps=STEPS, batch=BATCH_SIZE)
-        return self.model.pictures.decode_samples(x)
+        return self.model.codec.decode_samples(x)
 
     def save_snapshot(self, images: int, metrics: QuickMetrics) -> None:
         """Save the model with its metrics, and remove snapshots that can no longer be the best, also after a resume."""

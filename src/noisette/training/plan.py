@@ -31,7 +31,7 @@ FLAGS = {  # field of TrainOptions → option of the command line
     "cell": "--cell", "spacing": "--spacing", "margin": "--margin", "labels": "--labels", "task": "--task",
     "batch": "--batch", "accumulate": "--accumulate", "lr": "--lr", "dropout": "--dropout", "flip": "--flip",
     "recipe": "--recipe", "precision": "--precision", "text": "--text", "seed": "--seed", "save_every": "--save-every",
-    "log": "--log", "evaluations": "--evaluations", "start_from": "--from", "distillation": "--steps",
+    "log": "--log", "evaluations": "--evaluations", "start_from": "--from", "autoencoder": "--autoencoder", "distillation": "--steps",
     "any_quality": "--any-quality", "follow_links": "--follow-links", "near_duplicates": "--near-duplicates",
     "mask_value": "--mask-value", "percentiles": "--percentiles",
 }  # fmt: skip
@@ -74,6 +74,9 @@ class TrainOptions:
     evaluations: int | None = None  # evaluations during training, 0 to 1000; None: as many as 4 % of the time allow
     start_from: str | None = None  # a model to start from: a path, hf://OWNER/NAME, a name; "none": from scratch; None:
     # the base in the package that fits, if there is one
+    autoencoder: str | None = (
+        None  # of a latent model: a folder, a name or hf://OWNER/NAME; None: the model works on pixels
+    )
     distillation: Distillation | None = None  # the model is the student of the one that it starts from; None: it is not
     any_quality: bool = False  # keep a student that is worse than its teacher by more than is allowed
 

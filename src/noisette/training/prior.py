@@ -23,8 +23,8 @@ def fit_prior(recipe: Recipe, data: Subset, seed: int) -> GaussianPrior | None:
     """
     config = recipe.model
     given_picture = config.task.input_spec(config.pictures) is not None
-    learns_variance = config.net.out_channels == 2 * config.pictures.channels
-    values = math.prod(config.pictures.shape)  # of a picture
+    learns_variance = config.net.out_channels == 2 * config.pictures.model_channels
+    values = math.prod(config.pictures.model_shape)  # of a picture
     is_too_large = (config.net.classes + 1 + NUM_COMPONENTS) * values > MAX_NUMBERS
     if not recipe.training.gaussian_prior or given_picture or learns_variance or is_too_large:
         return None
@@ -34,7 +34,7 @@ def fit_prior(recipe: Recipe, data: Subset, seed: int) -> GaussianPrior | None:
     rows = torch.randperm(len(data), generator=make_generator(seed, "prior"))[:number]
     x0, labels = data.images_and_masks(rows), None if data.labels is None else data.labels[rows]
     if recipe.training.flip:  # mirrored pictures are training pictures
-        x0 = torch.cat([x0, x0.flip(-1)])
+        x0 = torch.cat([x0, data.images_and_masks(rows, torch.ones(len(rows), dtype=torch.bool))])
         labels = None if labels is None else torch.cat([labels, labels])
     degrees = UNKNOWN_DEGREES if config.net.vector or config.net.tokens else DEGREES_OF_FREEDOM
     threads = torch.get_num_threads()

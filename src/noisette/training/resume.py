@@ -20,6 +20,7 @@ from ..io.run_config import read_run_config, write_run_config
 from ..models.config import from_json, to_json
 from ..models.picture_model import PictureModel
 from . import snapshots
+from .latent_data import add_latents, check_latent_task, open_autoencoder
 from .origin import open_named
 from .plan import TrainingPlan, TrainOptions, make_plan
 from .recipes.recipe import read_overrides
@@ -56,7 +57,8 @@ def prepare_data(source: str | Path | Source, run: Path, options: TrainOptions) 
         mask_value=options.mask_value, follow_links=options.follow_links, near_duplicates=options.near_duplicates,
         percentiles=options.percentiles,
     )  # fmt: skip
-    return data if encoder is None else data.with_captions(encoder)
+    data = data if encoder is None else data.with_captions(encoder)
+    return data if options.autoencoder is None else add_latents(data, run, options.autoencoder, options.flip)
 
 
 def load_plan(run: Path, options: TrainOptions) -> TrainingPlan | None:
@@ -71,6 +73,9 @@ def load_plan(run: Path, options: TrainOptions) -> TrainingPlan | None:
         open_named(options.start_from)
         if options.recipe is not None:
             read_overrides(options.recipe)
+        if options.autoencoder is not None:
+            check_latent_task(options.task)
+            open_autoencoder(options.autoencoder)
         return None
     config = read_run_config(path)
     plan = from_json(TrainingPlan, config.plan, f"{path}: plan")

@@ -26,6 +26,7 @@ from ..errors import InputError, explain_out_of_memory
 from ..io import checkpoint
 from ..io.lock import RunLock
 from ..models.config import to_json
+from ..models.picture_model import run_autoencoder
 from . import snapshots
 from .batch_stream import Batch
 from .callbacks import INITIAL_STEP, TrainingCallback, TrainingStep
@@ -141,7 +142,8 @@ class TrainingRun:
         torch.manual_seed(derive_seed(plan.seed, "weights"))
         self.micro_batch = micro_batch_size(training.batch, accelerator.num_processes, options.accumulate)
         self.method = make_method(folder, data, plan, options, accelerator)
-        self.state = TrainingState(plan.recipe, plan.images, device, self.method.prior)
+        autoencoder = run_autoencoder(folder, plan.recipe.model.pictures)
+        self.state = TrainingState(plan.recipe, plan.images, device, self.method.prior, autoencoder)
         self.criterion, self.optimizer = self.state.criterion, self.state.optimizer
         self.batches = self.method.make_batches(self.state)
         self.threads = ThreadTuner(thread_choices(plan, accelerator, self.micro_batch), plan.threads)

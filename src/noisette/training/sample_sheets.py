@@ -52,7 +52,7 @@ class SampleSheets:
         samples = sample_images(self.model, self.seeds, self.cond, steps=steps, guidance=1.0)
         self.sheets_dir.mkdir(exist_ok=True)
         metadata = {"images": images, "columns": COLUMNS, "untrained": images == 0}
-        preview = self.model.config.task.make_preview(self.model.pictures, self.x, samples)
+        preview = self.model.config.task.make_preview(self.model.codec, self.x, samples)
         write_png(self.sheets_dir / f"{images:09d}.png", make_sheet(preview, COLUMNS), metadata)
 
 

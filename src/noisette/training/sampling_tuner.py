@@ -101,7 +101,7 @@ def make_score(model: PictureModel, cond: Condition | None, reference: Appearanc
         error = None if image is None else model.config.task.consistency_error(image, samples)
         if error is not None:
             return error, f"agreement with the input pictures (root mean square error {error:.3f})"
-        distance = reference.distance(model.pictures.decode_samples(samples))
+        distance = reference.distance(model.codec.decode_samples(samples))
         return distance.total, f"likeness to the training pictures (differences in tolerances of the eye: {distance})"
 
     return score
@@ -116,4 +116,4 @@ def measure_reference(model: PictureModel, train: Subset, held_out: Subset, seed
 def _target_pictures(model: PictureModel, side: Subset, seed: int) -> UInt8Images:
     rows = torch.randperm(len(side), generator=make_generator(seed, "compared"))[:MAX_COMPARED]
     x0, _ = model.config.task.make_example(side.images_and_masks(rows), side.condition(rows))
-    return model.pictures.decode(x0)
+    return model.codec.decode(x0)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..diffusion.gaussian_prior import GaussianPrior
 from ..io import checkpoint
+from ..models.picture_autoencoder import PictureAutoencoder
 from ..models.picture_model import PictureModel
 from ..nn.ema import EMA
 from .autoguidance import Autoguidance
@@ -15,10 +16,17 @@ from .recipes.recipe import Recipe, build_optimizer
 class TrainingState:
     """A model as a recipe describes it, with fresh weights (from torch's global generator), on a device."""
 
-    def __init__(self, recipe: Recipe, images: int, device: torch.device, prior: GaussianPrior | None = None) -> None:
-        """`images`: training images of the whole run, of which the recipe's EMA half-life is a share. `prior`: of the
-        model, in what it draws; the loss is the network's."""
-        self.model = PictureModel(recipe.model, prior).to(device)
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: int,
+        device: torch.device,
+        prior: GaussianPrior | None = None,
+        autoencoder: PictureAutoencoder | None = None,
+    ) -> None:
+        """`images`: training images of the whole run, of which the recipe's EMA half-life is a share. `prior`,
+        `autoencoder`: of the model, in what it draws; the loss is the network's."""
+        self.model = PictureModel(recipe.model, prior, autoencoder).to(device)
         self.ema = EMA(self.model, half_life=recipe.training.ema * images)
         self.criterion = build_criterion(recipe, device)
         self.autoguidance = Autoguidance(recipe)

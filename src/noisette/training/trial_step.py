@@ -38,7 +38,7 @@ class TrialStep:
         self.model = PictureModel(recipe.model).to(device).train()
         self.objective = recipe.build_loss()
         self.optimizer = build_optimizer(self.model, recipe)
-        self.x0 = torch.randn(micro_batch, *recipe.model.pictures.shape, device=device)
+        self.x0 = torch.randn(micro_batch, *recipe.model.pictures.model_shape, device=device)
         self.t, self.eps = torch.full((micro_batch,), 0.01, dtype=torch.float64), torch.randn_like(self.x0)
         net, text_encoder = recipe.model.net, recipe.model.pictures.text_encoder
         cond_channels = recipe.model.task.cond_channels(recipe.model.pictures)
@@ -133,7 +133,7 @@ def require_memory(recipe: Recipe, precision: Precision, micro_batch: int, devic
     """Raise `OutOfMemory` if a step cannot fit into the memory that is free now."""
     needed, free = step_bytes(recipe, precision, micro_batch), free_memory(device)
     if needed > free:
-        height, width = recipe.model.pictures.shape[1:]
+        height, width = recipe.model.pictures.model_shape[1:]
         raise OutOfMemory(
             f"a training step of {micro_batch} pictures of {width}×{height} needs about {format_size(needed)} of "
             f"memory, and {format_size(free)} are free: {MEMORY_ADVICE}"

@@ -112,7 +112,7 @@ def _draw_moved(job: EditJob, path: Path, along: Sequence[str], as_json: bool) -
     job = job.with_metadata({"along": {direction.name: strength for direction, strength in moves}})
     check_output_folder(job)
     module = find_layer(job.model.net, directions[0].layer)
-    written = job.draw(lambda batch: sample_along(job.model.pictures, batch, module, moves), "hspace")
+    written = job.draw(lambda batch: sample_along(job.model.codec, batch, module, moves), "hspace")
     job.report(
         written, [write_sheet(job.out / "grid.png", [edit.pixels for edit in written], origin="generated")], as_json
     )
@@ -136,7 +136,7 @@ def _find_directions(
     path = job.out / "directions.safetensors"
     save_directions(path, found, model.hash, f"{len(request)} pictures from seed {request.seeds[0]}")
     rows = [slider[:: slider.shape[0] // len(STRENGTHS)] for slider in sliders]  # the first picture at each strength
-    pixels = [model.pictures.decode_samples(row).cpu() for row in rows]
+    pixels = [model.codec.decode_samples(row).cpu() for row in rows]
     sheet = write_sheet(job.out / "grid.png", pixels, len(STRENGTHS), origin="generated")
     if as_json:
         for effect in effects:

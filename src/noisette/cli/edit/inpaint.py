@@ -68,7 +68,7 @@ def inpaint(
     print_notes(source)
     check_output_folder(job)
     written = job.draw(
-        lambda batch: inpaint_picture(job.model.pictures, batch, pixels, known_mask, rounds, method),
+        lambda batch: inpaint_picture(job.model.codec, batch, pixels, known_mask, rounds, method),
         picture.stem,
         rounds,
     )

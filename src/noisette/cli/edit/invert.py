@@ -77,8 +77,8 @@ def invert(
 
 
 def _write(job: EditJob, stem: str, x: "Images", label: str | None, is_sample: bool) -> WrittenEdit:
-    request, pictures = job.request, job.model.pictures
-    pixels = (pictures.decode_samples if is_sample else pictures.decode)(x).cpu()
+    request, codec = job.request, job.model.codec
+    pixels = (codec.decode_samples if is_sample else codec.decode)(x).cpu()
     metadata: dict[str, object] = {"edit": "invert", "model": request.model, "label": label, "sampler": request.sampler}
     metadata |= {"grid": request.grid, "steps": request.steps, "guidance": request.guidance} | dict(job.metadata)
     return job.write_png(job.out / f"{stem}.png", pixels, metadata)

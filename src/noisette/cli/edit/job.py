@@ -189,4 +189,4 @@ def write_sheet(
 
 def encode_pixels(model: "PictureModel", pixels: "UInt8Images") -> "Images":
     """Pictures in model space, on the model's device."""
-    return model.pictures.encode(pixels).to(next(model.parameters()).device)
+    return model.codec.encode(pixels).to(next(model.parameters()).device)

@@ -54,7 +54,7 @@ def segment(
     samples: list[torch.Tensor] = []
 
     def draw_batch(batch: "EditBatch") -> "UInt8Images":
-        samples.append(sample_masks(pictures, batch).cpu())
+        samples.append(sample_masks(loaded.codec, batch).cpu())
         return pictures.decode(samples[-1])
 
     name = picture.stem

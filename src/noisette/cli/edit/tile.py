@@ -61,10 +61,9 @@ def _draw_new(job: EditJob, axes: str) -> list[Any]:
     from ...edit.batch import sample_seamless
 
     check_output_folder(job)
-    pictures = job.model.pictures
 
     def draw_batch(batch: "EditBatch") -> "UInt8Images":
-        return sample_seamless(pictures, batch, axes)
+        return sample_seamless(job.model.codec, batch, axes)
 
     return job.draw(draw_batch, "tile", describe=lambda pixels: _score_seams(job, pixels))
 
@@ -83,7 +82,7 @@ def _repair_picture(job: EditJob, axes: str, picture: Path, border_width: int | 
     check_output_folder(job)
 
     def draw_batch(batch: "EditBatch") -> "UInt8Images":
-        return remove_seam(job.model.pictures, batch, source.pixels, axes, band, rounds)
+        return remove_seam(job.model.codec, batch, source.pixels, axes, band, rounds)
 
     return job.draw(draw_batch, picture.stem, rounds, describe=lambda pixels: _score_seams(job, pixels))
 
@@ -91,5 +90,5 @@ def _repair_picture(job: EditJob, axes: str, picture: Path, border_width: int | 
 def _score_seams(job: EditJob, pixels: "UInt8Images") -> dict[str, float]:
     from ...edit.tile import seam_ratio
 
-    x0 = job.model.pictures.encode(pixels)
+    x0 = job.model.codec.encode(pixels)
     return {f"seam_{name}": round(float(seam_ratio(x0, axis)), 3) for name, axis in (("x", -1), ("y", -2))}

@@ -52,7 +52,7 @@ def upscale(
     print_notes(source)
     check_output_folder(job)
     written = job.draw(
-        lambda batch: upscale_picture(job.model.pictures, batch, source.pixels, factor, rounds), picture.stem, rounds
+        lambda batch: upscale_picture(job.model.codec, batch, source.pixels, factor, rounds), picture.stem, rounds
     )
     nearest = source.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = write_sheet(out / "grid.png", [nearest, *(edit.pixels for edit in written)])

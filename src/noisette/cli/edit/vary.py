@@ -36,6 +36,6 @@ def vary(
     job = job.with_metadata(make_source_metadata(source))
     print_notes(source)
     check_output_folder(job)
-    written = job.draw(lambda batch: vary_picture(job.model.pictures, batch, source.pixels, strength), picture.stem)
+    written = job.draw(lambda batch: vary_picture(job.model.codec, batch, source.pixels, strength), picture.stem)
     grid = write_sheet(out / "grid.png", [source.pixels, *(edit.pixels for edit in written)])
     job.report(written, [grid], options.as_json)

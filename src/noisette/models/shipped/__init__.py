@@ -5,19 +5,31 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 
 
+AUTOENCODERS = ("art-f4",)  # of latent models; the other folders are models that draw
+
+
 def list_names() -> tuple[str, ...]:
-    """Of the models that come with the package."""
-    return tuple(sorted(path.parent.name for path in ROOT.glob("*/model.safetensors")))
+    """Of the models that come with the package and draw."""
+    return tuple(name for name in _list_all() if name not in AUTOENCODERS)
+
+
+def list_autoencoders() -> tuple[str, ...]:
+    """Of the autoencoders that come with the package."""
+    return tuple(name for name in _list_all() if name in AUTOENCODERS)
 
 
 def list_folders() -> dict[str, Path]:
-    """Their folders, by name."""
+    """The folders of the models that draw, by name."""
     return {name: ROOT / name for name in list_names()}
 
 
 def find_folder(name: str) -> Path | None:
-    """The folder of a model that comes with the package; None if there is none of this name."""
-    return list_folders().get(name)
+    """The folder of a model or an autoencoder that comes with the package; None if there is none of this name."""
+    return ROOT / name if name in _list_all() else None
+
+
+def _list_all() -> tuple[str, ...]:
+    return tuple(sorted(path.parent.name for path in ROOT.glob("*/model.safetensors")))
 
 
 # What `noisette train` starts from without `--from`: the models of this table that are in the package.

@@ -69,7 +69,7 @@ def draw_samples(
 ) -> Images:
     """Samples (number, C, H, W) of the seeds subject.seed, subject.seed + 1, …"""
     noise = Seeded(range(subject.seed, subject.seed + number))
-    x = initial_noise(denoise, grid, torch.empty(number, *subject.model.pictures.shape), noise)
+    x = initial_noise(denoise, grid, torch.empty(number, *subject.model.codec.shape), noise)
     return sample(denoise, sampler, grid, x, noise)
 
 

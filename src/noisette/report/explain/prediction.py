@@ -61,7 +61,7 @@ def render_chapter(subject: Subject) -> str:
     alpha, sigma = subject.schedule(times)
 
     def noise(x: Images) -> UInt8Images:
-        return subject.model.pictures.decode(x / 2)
+        return subject.model.codec.decode(x / 2)
 
     kind = type(subject.model.parametrization).__name__
     a, b = predictions.weights

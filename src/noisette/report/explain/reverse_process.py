@@ -35,7 +35,7 @@ def record_trajectory(subject: Subject, steps: int) -> ReverseTrajectory:
         times.append(float(before.t))
         noisy.append(subject.to_pixels(before.x, before.t))
         clean.append(subject.to_pixels(pred.x0))
-        noise.append(model.pictures.decode(pred.eps / 2))
+        noise.append(model.codec.decode(pred.eps / 2))
         before = state
     end = subject.to_pixels(before.x)
     return ReverseTrajectory(

@@ -48,7 +48,7 @@ def sample_plane(subject: Subject, number: int = NUM_PICTURES, steps: int = STEP
     layer, grid, noise = find_layer(model.net), model.grid(steps, "karras"), Seeded(range(number))
     labels = [names[i % len(names)] for i in range(number)] if names else [""] * number
     denoise = build_denoiser(model, model.condition(labels if names else None, number))
-    x = initial_noise(denoise, grid, torch.empty(number, *model.pictures.shape), noise)
+    x = initial_noise(denoise, grid, torch.empty(number, *model.codec.shape), noise)
     times, activations = record_sampling(denoise, layer, grid, x, noise)
     directions = principal_directions(times, activations, NUM_COMPONENTS)
     return HSpacePlane(
@@ -86,7 +86,7 @@ def measure_edits(
     """
     model, noise = subject.model, Seeded(range(subject.seed, subject.seed + number))
     grid, denoise = model.grid(steps, "karras"), build_denoiser(model, subject.condition(number))
-    x = initial_noise(denoise, grid, torch.empty(number, *model.pictures.shape), noise)
+    x = initial_noise(denoise, grid, torch.empty(number, *model.codec.shape), noise)
     return measure_effects(EffectSetup(denoise, find_layer(model.net), EULER, grid, x, noise), directions)
 
 

@@ -75,7 +75,7 @@ class Subject:
     def to_pixels(self, x: Images, t: Tensor | float = 0.0) -> UInt8Images:
         """x_t as pixels, scaled to x_t / √(α² + σ²): without the scaling, σ = 80 would saturate every pixel."""
         alpha, sigma = self.schedule(torch.as_tensor(t, dtype=torch.float64))
-        return self.model.pictures.decode((x / torch.hypot(alpha, sigma)).float().cpu())
+        return self.model.codec.decode((x / torch.hypot(alpha, sigma)).float().cpu())
 
     def training_batch(self, number: int) -> tuple[Images, Condition | None]:
         """`number` random training pictures and their condition. Needs `data`."""
@@ -111,7 +111,7 @@ def load_subject(path: str | Path, label: str | None = None, seed: int = 0) -> S
         grid = model.grid()
         x0 = final_samples(generate(model, [seed], model.condition(label, 1), model.sampler(), grid), grid).clamp(-1, 1)
         return Subject(path, model, run, None, x0, f"a sample of the model, seed {seed}", label, seed)
-    if (data.pictures.mode, data.pictures.shape) != (model.pictures.mode, model.pictures.shape):
+    if (data.pictures.mode, data.pictures.shape) != (model.pictures.mode, model.codec.shape):
         raise InputError(
             f"{path}: the model makes pictures of another size or mode than data.json: give the run that it was "
             "trained in"

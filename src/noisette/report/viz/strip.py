@@ -13,6 +13,7 @@ from ...data.pictures import Pictures
 from ...diffusion.sampler import State
 from ...diffusion.schedule import Schedule
 from ...errors import InputError
+from ...models.codec import Codec
 from ...shapes import Images, UInt8Images
 
 MAX_STRIP_SCALE = 6  # largest enlargement of a strip
@@ -28,14 +29,14 @@ class TrajectoryFrame:
 
 
 def collect_frames(
-    start: State, states: Iterable[State], schedule: Schedule, pictures: Pictures, index: int = 0
+    start: State, states: Iterable[State], schedule: Schedule, codec: Codec, index: int = 0
 ) -> list[TrajectoryFrame]:
     """Frames of the picture with `index` in the batch, one per time of the grid; the last shows the sample twice."""
     frames, before = [], start
     for state in states:
-        frames.append(_make_frame(before, state.preview, schedule, pictures, index))
+        frames.append(_make_frame(before, state.preview, schedule, codec, index))
         before = state
-    return [*frames, _make_frame(before, before.x, schedule, pictures, index)]
+    return [*frames, _make_frame(before, before.x, schedule, codec, index)]
 
 
 def to_unit_scale(state: State, schedule: Schedule) -> Images:
@@ -44,11 +45,11 @@ def to_unit_scale(state: State, schedule: Schedule) -> Images:
     return state.x.cpu().float() / (alpha**2 + sigma**2).sqrt().float()
 
 
-def _make_frame(state: State, x0: Tensor, schedule: Schedule, pictures: Pictures, index: int) -> TrajectoryFrame:
+def _make_frame(state: State, x0: Tensor, schedule: Schedule, codec: Codec, index: int) -> TrajectoryFrame:
     alpha, sigma = schedule(state.t)
     x = to_unit_scale(state, schedule)[index : index + 1]
     noise = float(sigma / alpha) if alpha > 0 else float("inf")
-    return TrajectoryFrame(noise, pictures.decode(x), pictures.decode(x0[index : index + 1].cpu()))
+    return TrajectoryFrame(noise, codec.decode(x), codec.decode(x0[index : index + 1].cpu()))
 
 
 def evenly_spaced(number: int, total: int) -> list[int]:

@@ -22,15 +22,15 @@ def ema_half_life(decay: float, steps: int) -> float:
 
 def attention_levels(pictures: Pictures, levels: int, *sides: int) -> tuple[bool, ...]:
     """Which of `levels` U-Net levels have attention: those where the pictures have one of these `sides`, in pixels."""
-    side = min(pictures.height, pictures.width)
+    side = min(pictures.model_shape[1:])
     return tuple(side // 2**i in sides for i in range(levels))
 
 
 def ddpm_cifar10(pictures: Pictures, sigma_data: float) -> Recipe:
     """Ho et al. 2020, appendix B: 800,000 steps of 128 images."""
     net = UNetConfig(
-        in_channels=pictures.channels,
-        out_channels=pictures.channels,
+        in_channels=pictures.model_channels,
+        out_channels=pictures.model_channels,
         channels=(128, 256, 256, 256),
         attention=attention_levels(pictures, 4, 16),
         dropout=0.1,
@@ -62,8 +62,8 @@ def ddpm_cifar10(pictures: Pictures, sigma_data: float) -> Recipe:
 def iddpm_cifar10(pictures: Pictures, sigma_data: float) -> Recipe:
     """Nichol & Dhariwal 2021, L_hybrid with the cosine schedule: 500,000 steps of 128 images."""
     net = UNetConfig(
-        in_channels=pictures.channels,
-        out_channels=2 * pictures.channels,
+        in_channels=pictures.model_channels,
+        out_channels=2 * pictures.model_channels,
         channels=(128, 256, 256, 256),
         blocks=3,
         attention=attention_levels(pictures, 4, 16, 8),
@@ -94,8 +94,8 @@ def iddpm_cifar10(pictures: Pictures, sigma_data: float) -> Recipe:
 def adm_64(pictures: Pictures, sigma_data: float) -> Recipe:
     """Dhariwal & Nichol 2021, ImageNet at 64 pixels: 540,000 steps of 2048 images."""
     net = UNetConfig(
-        in_channels=pictures.channels,
-        out_channels=2 * pictures.channels,
+        in_channels=pictures.model_channels,
+        out_channels=2 * pictures.model_channels,
         channels=(192, 384, 576, 768),
         blocks=3,
         attention=attention_levels(pictures, 4, 32, 16, 8),
@@ -132,13 +132,13 @@ def sprites_course(pictures: Pictures, sigma_data: float) -> Recipe:
     along a cosine.
     """
     net = ContextUNetConfig(
-        in_channels=pictures.channels,
-        out_channels=pictures.channels,
+        in_channels=pictures.model_channels,
+        out_channels=pictures.model_channels,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
         tokens=pictures.token_dim,
-        height=pictures.height,
-        width=pictures.width,
+        height=pictures.model_shape[1],
+        width=pictures.model_shape[2],
     )
     chain, sampling = schedule.LinearBeta(500), SamplingDefaults("ddpm", "trailing", 500)
     model = ModelConfig(net, chain, parametrization.Epsilon(), pictures, sampling)
@@ -157,9 +157,9 @@ def sprites_course(pictures: Pictures, sigma_data: float) -> Recipe:
 def dit_tiny(pictures: Pictures, sigma_data: float) -> Recipe:
     """A DiT (Peebles & Xie 2023) of a quarter of the size of DiT-S, trained like the presets for laptops (EDM)."""
     net = DiTConfig(
-        in_channels=pictures.channels,
-        out_channels=pictures.channels,
-        patch=2 if min(pictures.height, pictures.width) >= 16 else 1,
+        in_channels=pictures.model_channels,
+        out_channels=pictures.model_channels,
+        patch=2 if min(pictures.model_shape[1:]) >= 16 else 1,
         classes=len(pictures.labels),
         vector=len(pictures.attributes),
         tokens=pictures.token_dim,

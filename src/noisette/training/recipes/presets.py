@@ -18,11 +18,11 @@ def unet_preset(width: int, multipliers: tuple[int, ...], batch: int, patch: int
     """
 
     def preset(pictures: Pictures, sigma_data: float) -> Recipe:
-        side = min(pictures.height, pictures.width) // patch
+        side = min(pictures.model_shape[1:]) // patch
         levels = max(2, min(len(multipliers), round(math.log2(side)) - 1))
         net = UNetConfig(
-            in_channels=pictures.channels,
-            out_channels=pictures.channels,
+            in_channels=pictures.model_channels,
+            out_channels=pictures.model_channels,
             channels=tuple(width * m for m in multipliers[:levels]),
             attention=tuple(side // 2**i <= 8 and side // 2**i > 4 for i in range(levels)),
             patch=patch,

@@ -83,11 +83,11 @@ class Recipe:
         if training.importance and isinstance(training.times, loss.Stratified):
             raise InputError("with training.importance, training.times cannot be Stratified: choose Steps")
         self.build_loss()
-        if net.out_channels != (wanted := training.loss_spec.out_channels(self.model.pictures.channels)):
+        if net.out_channels != (wanted := training.loss_spec.out_channels(self.model.pictures.model_channels)):
             kind = type(training.loss_spec).__name__
             raise InputError(f"{kind} needs a network with {wanted} output channels, got {net.out_channels}")
         pictures = self.model.pictures
-        if net.in_channels != (seen := pictures.channels + self.model.task.cond_channels(pictures)):
+        if net.in_channels != (seen := pictures.model_channels + self.model.task.cond_channels(pictures)):
             kind = type(self.model.task).__name__
             raise InputError(f"{kind} needs a network with {seen} input channels, got {net.in_channels}")
 
@@ -108,7 +108,7 @@ def apply_overrides(recipe: Recipe, source: str | Mapping[str, Any]) -> Recipe:
     data = _merge(to_json(recipe), _with_current_names(overrides, recipe))
     training = from_json(TrainingConfig, data["training"], f"{path}: training")
     net = get_field(data["model"], "net", dict, f"{path}: model")
-    net["out_channels"] = training.loss_spec.out_channels(recipe.model.pictures.channels)
+    net["out_channels"] = training.loss_spec.out_channels(recipe.model.pictures.model_channels)
     return from_json(Recipe, data, path)
 
 
@@ -155,7 +155,7 @@ def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 def adapt_to_task(recipe: Recipe, task: Task) -> Recipe:
     """A recipe for unconditional pictures, changed for another task: its input channels are concatenated to x_t."""
     model, training = recipe.model, recipe.training
-    net = replace(model.net, in_channels=model.pictures.channels + task.cond_channels(model.pictures))
+    net = replace(model.net, in_channels=model.pictures.model_channels + task.cond_channels(model.pictures))
     return Recipe(replace(model, net=net, task=task), replace(training, times=task.training_times(training.times)))
 
 
