@@ -10,6 +10,7 @@ from torch import Tensor
 MAX_SIDE = 4096  # height and width of a model's pictures, in pixels
 
 Images = Float[Tensor, "b c h w"]  # model space, [-1, 1], unless documented otherwise
+ModelSpace = Float[Tensor, "b c2 h2 w2"]  # what a diffusion process runs in: pictures, or their latents
 Time = Float[Tensor, ""] | Float[Tensor, "b"]  # one time for all images, or one per image; t ∈ [0, 1]
 Grid = Float[Tensor, "times"]  # float64, decreasing
 PerImage = Float[Tensor, "b"]

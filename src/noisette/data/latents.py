@@ -19,14 +19,14 @@ from ..errors import InputError
 from ..io.files import atomic_write, file_sha256, require_space
 from ..io.json_files import read_object, write_json
 from ..io.json_types import get_field, parse_object
-from ..shapes import Images, UInt8Images
+from ..shapes import ModelSpace, UInt8Images
 from .pictures import LatentSpace
 
 LATENTS_FILE, INDEX_FILE = "data/latents.npy", "data/latents.json"
 FORMAT_VERSION = 1
 ENCODE_BATCH = 64  # pictures that are encoded at a time
 
-Encode = Callable[[UInt8Images], Images]  # 8-bit pictures to latents in [-1, 1]
+Encode = Callable[[UInt8Images], ModelSpace]  # 8-bit pictures to latents in [-1, 1]
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def to_diffusers(model: PictureModel, label: str | None = None) -> DiffusersFold
 
     InputError if diffusers has no such network or noise schedule, and for unknown labels.
     """
+    model.codec.require_pixels("diffusers' pipeline for UNet2DModel")
     config, net = model.config, model.config.net
     if not isinstance(net, UNetConfig):
         raise InputError(f"diffusers has no equivalent of this model's {type(net).__name__}: use --to onnx")

@@ -201,6 +201,7 @@ def measure_max_error(model: PictureModel, path: Path) -> float:
 
 def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, Any]:
     """The contents of model.json. Adds to `notes` what differs from sampling the model itself."""
+    model.codec.require_pixels("the ONNX export")
     if model.prior is not None:
         notes.append(NO_PRIOR_NOTE)
     config, net = model.config, model.config.net

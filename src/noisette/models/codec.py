@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..data.pictures import Pictures
 from ..errors import InputError
-from ..shapes import Images, UInt8Images
+from ..shapes import Images, ModelSpace, UInt8Images
 from .picture_autoencoder import PictureAutoencoder
 
 ENCODED_TOGETHER = 32  # pictures that the autoencoder takes at a time
@@ -32,30 +32,30 @@ class Codec:
         """(C, H, W) of a picture in model space."""
         return self.pictures.model_shape
 
-    def from_images(self, images: Images) -> Images:
+    def from_images(self, images: Images) -> ModelSpace:
         """Pictures with premultiplied colors in [-1, 1] to model space."""
         return images
 
-    def to_images(self, x: Images) -> Images:
+    def to_images(self, x: ModelSpace) -> Images:
         """Model space to pictures with premultiplied colors in [-1, 1]; differentiable."""
         return x
 
-    def shrink_known(self, known: Known) -> Known:
+    def shrink_known(self, known: Known) -> Float[Tensor, "#b #c h2 w2"]:
         """The mask of known pixels (1) as a mask of model space: 1 where known pixels alone determine the values."""
         return known
 
     def require_pixels(self, what: str) -> None:
         """Raise InputError if model space is not that of the pixels, on which `what` depends."""
 
-    def encode(self, pixels: UInt8Images) -> Images:
+    def encode(self, pixels: UInt8Images) -> ModelSpace:
         """8-bit pictures to model space, (B, C, H, W)."""
         return self.from_images(self.pictures.encode(pixels))
 
-    def decode(self, x: Images) -> UInt8Images:
+    def decode(self, x: ModelSpace) -> UInt8Images:
         """Model space to 8-bit pictures, (B, C, H, W)."""
         return self.pictures.decode(self.to_images(x))
 
-    def decode_samples(self, x: Images) -> UInt8Images:
+    def decode_samples(self, x: ModelSpace) -> UInt8Images:
         """`decode` for generated pictures, as `Pictures.decode_samples`."""
         return self.pictures.decode_samples(self.to_images(x))
 
@@ -76,14 +76,14 @@ def make_codec(pictures: Pictures, autoencoder: PictureAutoencoder | None = None
     return LatentCodec(pictures, autoencoder)
 
 
-def to_rgba(images: Images, pictures: Pictures) -> Images:
+def to_rgba(images: Images, pictures: Pictures) -> Float[Tensor, "b 4 h w"]:
     """Premultiplied pictures of any mode in [-1, 1] as RGBA: gray as three equal colors, opaque without alpha."""
     color = images[:, : images.shape[1] - pictures.has_alpha]
     alpha = images[:, -1:] if pictures.has_alpha else torch.ones_like(images[:, :1])
     return torch.cat([color.expand(-1, 3, -1, -1), alpha], dim=1)
 
 
-def from_rgba(images: Images, pictures: Pictures) -> Images:
+def from_rgba(images: Float[Tensor, "b 4 h w"], pictures: Pictures) -> Images:
     """The inverse of `to_rgba`; colors that are not equal are averaged to gray."""
     color = images[:, :3] if pictures.mode.startswith("RGB") else images[:, :3].mean(1, keepdim=True)
     return torch.cat([color, images[:, 3:]], dim=1) if pictures.has_alpha else color
@@ -109,13 +109,13 @@ class LatentCodec(Codec):
         assert self.pictures.latent is not None
         return self.pictures.latent.factor
 
-    def from_images(self, images: Images) -> Images:
+    def from_images(self, images: Images) -> ModelSpace:
         autoencoder = self._on(images.device)
         images = to_rgba(images.float(), self.pictures) if autoencoder.config.mode == "RGBA" else images.float()
         parts = [autoencoder.encode_images(part) for part in images.split(ENCODED_TOGETHER)]
         return torch.cat(parts)
 
-    def to_images(self, x: Images) -> Images:
+    def to_images(self, x: ModelSpace) -> Images:
         autoencoder, factor = self._on(x.device), self._factor
         if x.shape[1:] == self.shape:
             height, width = self.pictures.height, self.pictures.width
@@ -132,7 +132,7 @@ class LatentCodec(Codec):
             "trained without --autoencoder"
         )
 
-    def shrink_known(self, known: Known) -> Known:
+    def shrink_known(self, known: Known) -> Float[Tensor, "#b #c h2 w2"]:
         """A latent pixel is known if all pixels of its block and of the blocks around it are."""
         factor = self._factor
         padded = F.pad(known, (0, -known.shape[3] % factor, 0, -known.shape[2] % factor), value=1.0)

@@ -82,7 +82,7 @@ class PictureAutoencoder(nn.Module):
             x = x * self._channels(self.config.scale, x) + self._channels(self.config.shift, x)
         return self.net.decode(x)[:, :, :height, :width].clamp(-1, 1)
 
-    def pad(self, x: Images) -> Images:
+    def pad(self, x: Images) -> Float[Tensor, "b c h2 w2"]:
         """x, its last row and column repeated until height and width are multiples of the factor."""
         factor = self.config.net.factor
         margins = (0, -x.shape[3] % factor, 0, -x.shape[2] % factor)

@@ -19,21 +19,21 @@ from ..diffusion.noise import Noise
 from ..diffusion.normal import cdf
 from ..diffusion.operator import AveragePool
 from ..errors import InputError
-from ..shapes import Images, UInt8Images
+from ..shapes import Images, ModelSpace, UInt8Images
 
 DataBatch = Float[Tensor, "b layers h w"]  # a data set's pictures in model space, followed by masks if it has them
 InputImages = Float[Tensor, "b c2 h2 w2"]  # input pictures in model space, at their own size
 CondImages = Float[Tensor, "b c4 h w"]  # condition images: the channels concatenated to x_t
-PreviewImages = UInt8[Tensor, "b c3 h w3"]
+PreviewImages = UInt8[Tensor, "b c3 h3 w3"]
 
 
 @runtime_checkable
 class PictureDecoder(Protocol):
     """From model space to 8-bit pictures, (B, C, H, W) both: a `Codec`."""
 
-    def decode(self, x: Images) -> UInt8Images: ...
+    def decode(self, x: ModelSpace) -> UInt8Images: ...
 
-    def decode_samples(self, x: Images) -> UInt8Images: ...
+    def decode_samples(self, x: ModelSpace) -> UInt8Images: ...
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,12 @@ from ..models import shipped
 from ..models.codec import make_codec
 from ..models.picture_autoencoder import PictureAutoencoder
 from ..models.picture_model import RUN_AUTOENCODER
-from ..models.task import Draw, Task
-from ..shapes import Images, UInt8Images
+from ..models.task import Draw
+from ..shapes import ModelSpace, UInt8Images
 from ..team import best_device
+from .plan import TrainOptions
+
+MIN_SIDE = 8  # of latents, in latent pixels
 
 
 def open_autoencoder(name: str) -> PictureAutoencoder:
@@ -38,23 +41,36 @@ def add_latents(data: Dataset, run: Path, name: str, mirrored: bool) -> Dataset:
     net, pictures = autoencoder.config.net, data.manifest.pictures
     space = LatentSpace(net.latent_channels, net.factor)
     codec = make_codec(replace(pictures, latent=space), autoencoder)
-    if min(codec.shape[1:]) < 8:
-        raise InputError(
-            f"the latents of {pictures.width}×{pictures.height} pictures have {codec.shape[2]}×{codec.shape[1]} pixels "
-            f"at factor {net.factor}, and a network needs 8: give --size {8 * net.factor} or more"
-        )
+    require_size(autoencoder, pictures.height, pictures.width)
     if autoencoder.folder != copy:
         autoencoder.save_pretrained(copy)
     device = best_device()
 
     @torch.no_grad()
-    def encode(pixels: UInt8Images) -> Images:
+    def encode(pixels: UInt8Images) -> ModelSpace:
         return codec.encode(pixels.to(device))
 
     return data.with_latents(space, autoencoder.hash, encode, mirrored)
 
 
-def check_latent_task(task: Task) -> None:
-    """Raise InputError for a task whose input pictures are pixels."""
-    if not isinstance(task, Draw):
-        raise InputError(f"--autoencoder is for --task draw, not for {type(task).__name__.lower()}: leave one out")
+def check_latent_run(options: TrainOptions) -> None:
+    """Raise InputError, before anything is written, for an autoencoder that is not there, for pictures that are too
+    small for it, and for a task whose input pictures are pixels."""
+    assert options.autoencoder is not None
+    if not isinstance(options.task, Draw):
+        name = type(options.task).__name__.lower()
+        raise InputError(f"--autoencoder is for --task draw, not for {name}: leave one out")
+    autoencoder = open_autoencoder(options.autoencoder)
+    if options.size is not None:
+        require_size(autoencoder, *options.size)
+
+
+def require_size(autoencoder: PictureAutoencoder, height: int, width: int) -> None:
+    """Raise InputError for pictures whose latents are too small for a network."""
+    _, rows, columns = autoencoder.latent_shape(height, width)
+    if min(rows, columns) < MIN_SIDE:
+        factor = autoencoder.config.net.factor
+        raise InputError(
+            f"the latents of {width}×{height} pictures have {columns}×{rows} pixels at factor {factor}, and a network "
+            f"needs {MIN_SIDE}: give --size {MIN_SIDE * factor} or more"
+        )

@@ -20,7 +20,7 @@ from ..io.run_config import read_run_config, write_run_config
 from ..models.config import from_json, to_json
 from ..models.picture_model import PictureModel
 from . import snapshots
-from .latent_data import add_latents, check_latent_task, open_autoencoder
+from .latent_data import add_latents, check_latent_run
 from .origin import open_named
 from .plan import TrainingPlan, TrainOptions, make_plan
 from .recipes.recipe import read_overrides
@@ -74,8 +74,7 @@ def load_plan(run: Path, options: TrainOptions) -> TrainingPlan | None:
         if options.recipe is not None:
             read_overrides(options.recipe)
         if options.autoencoder is not None:
-            check_latent_task(options.task)
-            open_autoencoder(options.autoencoder)
+            check_latent_run(options)
         return None
     config = read_run_config(path)
     plan = from_json(TrainingPlan, config.plan, f"{path}: plan")

@@ -61,7 +61,8 @@ def invert(
     with torch.no_grad():
         noise = invert_picture(denoise, grid, x0, solver)
         reconstruction = reconstruct(denoise, grid, noise, solver)
-    decibels = round(float(psnr(reconstruction, x0)), 2)
+    original = loaded.pictures.encode(source.pixels).to(device)
+    decibels = round(float(psnr(loaded.codec.to_images(reconstruction), original)), 2)
     job = job.with_metadata(make_source_metadata(source) | {"psnr": decibels})
     print_notes(source)
     check_output_folder(job)

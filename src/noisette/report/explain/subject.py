@@ -111,7 +111,7 @@ def load_subject(path: str | Path, label: str | None = None, seed: int = 0) -> S
         grid = model.grid()
         x0 = final_samples(generate(model, [seed], model.condition(label, 1), model.sampler(), grid), grid).clamp(-1, 1)
         return Subject(path, model, run, None, x0, f"a sample of the model, seed {seed}", label, seed)
-    if (data.pictures.mode, data.pictures.shape) != (model.pictures.mode, model.codec.shape):
+    if (data.pictures.mode, data.pictures.shape) != (model.pictures.mode, model.pictures.shape):
         raise InputError(
             f"{path}: the model makes pictures of another size or mode than data.json: give the run that it was "
             "trained in"
