@@ -169,7 +169,7 @@ def _time_step(drawing: Drawing) -> float:
     """Seconds that a step of the first batch takes where the network is called: at the end of the walk."""
     batch = next(edit_batches(drawing.model, drawing.request, drawing.helpers))
     times = batch.grid[-TIMED_STEPS - 2 :]
-    start = State(batch.initial_noise(drawing.model.pictures), times[0])
+    start = State(batch.initial_noise(drawing.model.codec), times[0])
     states, took = resume_trajectory(batch.denoise, batch.sampler, times, start, batch.noise), [0.0]
     for _ in range(min(TIMED_STEPS, len(times) - 1)):
         before = time.perf_counter()

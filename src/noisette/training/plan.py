@@ -31,9 +31,9 @@ FLAGS = {  # field of TrainOptions → option of the command line
     "cell": "--cell", "spacing": "--spacing", "margin": "--margin", "labels": "--labels", "task": "--task",
     "batch": "--batch", "accumulate": "--accumulate", "lr": "--lr", "dropout": "--dropout", "flip": "--flip",
     "recipe": "--recipe", "precision": "--precision", "text": "--text", "seed": "--seed", "save_every": "--save-every",
-    "log": "--log", "evaluations": "--evaluations", "start_from": "--from", "autoencoder": "--autoencoder", "distillation": "--steps",
-    "any_quality": "--any-quality", "follow_links": "--follow-links", "near_duplicates": "--near-duplicates",
-    "mask_value": "--mask-value", "percentiles": "--percentiles",
+    "log": "--log", "evaluations": "--evaluations", "start_from": "--from", "distillation": "--steps",
+    "autoencoder": "--autoencoder", "any_quality": "--any-quality", "follow_links": "--follow-links",
+    "near_duplicates": "--near-duplicates", "mask_value": "--mask-value", "percentiles": "--percentiles",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from noisette.diffusion.noise import Seeded
 from noisette.diffusion.sampler import DDIM, Heun, State, trajectory
 from noisette.diffusion.schedule import Cosine, VarianceExploding
 from noisette.errors import InputError
+from noisette.models.codec import Codec
 from noisette.report.viz.animation import write_film
 from noisette.report.viz.strip import (
     collect_frames,
@@ -44,7 +45,9 @@ def test_frames_pair_x_t_with_the_prediction_for_it(schedule, sampler) -> None:
     noise = Seeded([1, 2])
     x = noise(torch.empty(2, 3, 8, 8)) * schedule(grid[0])[1].float()
     start = State(x, grid[0])
-    found = collect_frames(start, trajectory(Knows(schedule), sampler, grid, x, noise), schedule, PICTURES, index=1)
+    found = collect_frames(
+        start, trajectory(Knows(schedule), sampler, grid, x, noise), schedule, Codec(PICTURES), index=1
+    )
     assert [m.noise_ratio for m in found] == pytest.approx(schedule.ratio(grid).tolist())
     true = PICTURES.decode(TARGET)
     assert all((m.x0.int() - true.int()).abs().max() <= 1 for m in found)  # one picture: seen at once
@@ -58,7 +61,9 @@ def test_a_strip_shows_first_and_last() -> None:
     schedule, grid = VarianceExploding(), karras(VarianceExploding(), 30)
     noise = Seeded([1])
     x = noise(torch.empty(1, 3, 8, 8)) * 80
-    found = collect_frames(State(x, grid[0]), trajectory(Knows(schedule), Heun(), grid, x, noise), schedule, PICTURES)
+    found = collect_frames(
+        State(x, grid[0]), trajectory(Knows(schedule), Heun(), grid, x, noise), schedule, Codec(PICTURES)
+    )
     image = denoising_strip(found, "title", columns=5)
     picked = [found[i] for i in evenly_spaced(5, len(found))]
     assert len(found) == 31 and len(picked) == 5 and picked[0] is found[0] and picked[-1] is found[-1]
