@@ -20,8 +20,11 @@ from noisette.errors import InputError
 from noisette.models.codec import Codec, LatentCodec, from_rgba, make_codec, to_rgba
 from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
 from noisette.models.picture_model import RUN_AUTOENCODER
+from noisette.report.explain import latent_space
+from noisette.report.explain.subject import load_subject
 from noisette.training import TrainOptions, train
 from noisette.training.autoencoder import AutoencoderOptions, measure_psnr, random_crops, train_autoencoder
+from tiny_models import tiny
 
 SIZE = 32
 OPTIONS = AutoencoderOptions(images=192, crop=16, batch=16, size=(SIZE, SIZE))
@@ -278,6 +281,22 @@ def test_what_needs_pixels_says_so(latent: Path, trained: Path, disks: Path, tmp
     )
     with pytest.raises(InputError, match="needed: 8"):
         make_codec(Pictures("RGBA", 32, 32, latent=LatentSpace(8, 4)), PictureAutoencoder.from_pretrained(trained))
+
+
+def test_the_report_shows_what_latents_are(latent: Path, trained: Path) -> None:
+    subject = load_subject(latent)
+    page = latent_space.render_chapter(subject)
+    for words in ("32×32 pixels into 4 channels of 8×8 numbers", "PSNR", "channel 4", "latents, decoded", "label"):
+        assert words in page
+    assert "This model works on pixels" in latent_space.render_chapter(replace(subject, model=tiny()))
+
+
+def test_an_error_map_has_its_closed_form() -> None:
+    pictures = Pictures("RGBA", 8, 8)
+    a, b = torch.full((1, 4, 8, 8), 255, dtype=torch.uint8), torch.full((1, 4, 8, 8), 255, dtype=torch.uint8)
+    b[:, 1, 0, 0], b[:, 3, 1, 1] = 255 - 25, 0
+    found = latent_space.error_map(pictures, a, b)
+    assert found[0, 0, 0, 0] == 100 and found[0, 0, 1, 1] == 255 and found.sum() == 355
 
 
 def test_damaged_latents_are_refused(latent: Path) -> None:
