@@ -157,7 +157,8 @@ def _walks(subject: Subject, codec: LatentCodec, pixels: UInt8Images, latents: M
                 [TileRow("label", codec.decode_samples(samples))],
                 [format_short(weight) for weight in WEIGHTS],
                 f"From the label “{labels[0]}” to “{labels[1]}” in the space of the labels' embeddings: the same "
-                "noise, sampled with a mixture of both. The first space holds what a picture looks like, this one what it is.",
+                "noise, sampled with a mixture of both. The first space holds what a picture looks like, this one what "
+                "it is.",
             )
         )
     return parts
