@@ -7,7 +7,8 @@ import typer
 
 from ..errors import InputError, lookup
 from .bounds import check_minimum
-from .sample import Attributes, GuidanceScale, Model, SamplerName, Steps, ensure_writable
+from .sample import ensure_writable
+from .sample_options import Attributes, GuidanceScale, Model, SamplerName, Steps
 from .terminal import get_console, print_paths
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ posterior        one reverse step: `posterior_mean`, and the variances `FixedSma
 grid             the times of a sampler: `uniform`, `trailing`, `karras`, `logsnr`, …
 operator         linear measurements of a picture: `Mask`, `AveragePool`
 guidance         denoisers from denoisers: `Guided`, `GradientGuided`, `Consistent`, `Asyrp`, `Rescheduled`, `Clipped`
+windows          pictures of any size, and seamless ones: `WindowedDenoiser` on a `Canvas`
 sampler          steps along a grid: `DDIM`, `DDPM`, `Heun`, `DPMSolver2M`, `UniPC`, …; `sample` and `trajectory`
 loss             training objectives: `Objective` with its weightings and times, `VariationalLoss`, `HybridLoss`, …
 likelihood       bits per dimension: `variational_bound`, `ode_log_density`, `ode_bits_per_dim`
@@ -152,6 +153,7 @@ from .schedule import (
     ZeroTerminalSNR,
     broadcast_like,
 )
+from .windows import Canvas, WindowedDenoiser
 
 __all__ = [
     "DDIM",
@@ -165,6 +167,7 @@ __all__ = [
     "AutoguidedLoss",
     "AveragePool",
     "CallCounter",
+    "Canvas",
     "Churned",
     "Clipped",
     "Condition",
@@ -246,6 +249,7 @@ __all__ = [
     "VariationalBound",
     "VariationalLoss",
     "Weighting",
+    "WindowedDenoiser",
     "ZeroTerminalSNR",
     "added_variance_ratio",
     "bits_per_dim",

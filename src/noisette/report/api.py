@@ -13,7 +13,7 @@ from ..data.in_memory import Attributes, Labels, source_from_array
 from ..data.text import DEFAULT_ENCODER
 from ..errors import InputError, lookup
 from ..io.launcher import launched_processes
-from ..io.units import parse_count, parse_duration, parse_size
+from ..io.units import Size, as_size, parse_count, parse_duration
 from ..models.classifier import PictureClassifier
 from ..models.registry import OWN_NAME_HINT, TASKS
 from ..models.task import Task, Upscale
@@ -23,8 +23,6 @@ from ..training import distill as distill_run
 from ..training import train as train_run
 from ..training.noisy_classifier import ClassifierOptions, classifier_data, fit_classifier
 from .run import Run
-
-Size = int | tuple[int, int] | str  # the side; height and width; or "32x24", width × height
 
 
 def train(
@@ -110,9 +108,9 @@ def train(
         preset=preset,
         seconds=_parse_seconds(seconds),
         images=_parse_images(images),
-        size=_parse_size(size),
+        size=as_size(size),
         pixel_art=pixel_art,
-        cell=_parse_size(cell),
+        cell=as_size(cell),
         follow_links=follow_links,
         near_duplicates=near_duplicates,
         mask_value=mask_value,
@@ -226,7 +224,7 @@ def train_classifier(
         seed=seed,
     )
     with tempfile.TemporaryDirectory() as folder:
-        data, schedule = classifier_data(source, folder, _parse_size(size), seed)
+        data, schedule = classifier_data(source, folder, as_size(size), seed)
         classifier = fit_classifier(data, schedule, options)
     if out is not None:
         classifier.save_pretrained(out)
@@ -242,12 +240,6 @@ def _parse_seconds(value: Seconds | str) -> Seconds | float:
 
 def _parse_images(value: int | str | None) -> int | None:
     return parse_count(value) if isinstance(value, str) else value
-
-
-def _parse_size(size: Size | None) -> tuple[int, int] | None:
-    if isinstance(size, str):
-        return parse_size(size)
-    return (size, size) if isinstance(size, int) else size
 
 
 def _parse_task(task: Task | str, factor: int | None) -> Task:
