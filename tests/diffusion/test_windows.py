@@ -48,7 +48,7 @@ def test_windows_across_an_edge_begin_elsewhere_at_every_time() -> None:
     first, second = (canvas.places(T * factor, X) for factor in (1, 0.9))
     assert [int(rows[0]) for (rows, _), _ in first] == [int(rows[0]) for (rows, _), _ in second]
     assert {int(columns[0]) for _, (columns, _) in first} != {int(columns[0]) for _, (columns, _) in second}
-    again = canvas.places(torch.stack([T, T]), X)
+    again = canvas.places(torch.stack([T, T]), X.expand(2, -1, -1, -1))
     assert [int(columns[0]) for _, (columns, _) in first] == [int(columns[0]) for _, (columns, _) in again]
 
 
