@@ -274,6 +274,8 @@ def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helper
         raise InputError(
             f"{picture} was written by noisette edit {metadata['edit']}: --like is for pictures of noisette sample"
         )
+    if "tileset" in metadata:
+        raise InputError(f"{picture} was written by noisette tileset: --like is for pictures of noisette sample")
     record = read_record(metadata, str(picture))
     x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
     ensure_writable(out)

@@ -76,7 +76,7 @@ def draw(
 
     Returns a `Gallery`: `.pixels` is uint8, (n, C, H, W), straight alpha. Raises InputError for invalid arguments.
     """
-    model = _open_model(model)
+    model = open_model(model)
     several = [upscalers] if isinstance(upscalers, str | Path | PictureModel) else upscalers
     models = GuidanceModels(
         open_guide_model(guide_with, model),
@@ -84,7 +84,7 @@ def draw(
         if classifier is None or isinstance(classifier, PictureClassifier)
         else PictureClassifier.from_pretrained(classifier),
     )
-    helpers = Helpers(models, tuple(_open_model(one) for one in several))
+    helpers = Helpers(models, tuple(open_model(one) for one in several))
     colors = () if palette is None else read_palette(palette).colors
     palette_lock = make_palette_lock(colors, lock, dither, binary_alpha)
     steering = make_steering(
@@ -112,7 +112,7 @@ def open_guide_model(source: ModelSource | None, model: PictureModel) -> Picture
     started from. None: none."""
     if source is None:
         return None
-    return load_base(model) if source == BASE else adapt_guide(_open_model(source), model)
+    return load_base(model) if source == BASE else adapt_guide(open_model(source), model)
 
 
 def to_accelerator(model: PictureModel) -> PictureModel:
@@ -120,5 +120,6 @@ def to_accelerator(model: PictureModel) -> PictureModel:
     return model.to(best_device())
 
 
-def _open_model(source: ModelSource) -> PictureModel:
+def open_model(source: ModelSource) -> PictureModel:
+    """The model itself, or that of a path or name, on the accelerator where there is one."""
     return source if isinstance(source, PictureModel) else to_accelerator(load(source))
