@@ -35,9 +35,9 @@ TERRAINS = ("bread", "sword")
 def drawn() -> dict[str, TileSet]:
     """Of each kind, with tiles of 8 and of 12 pixels."""
     made = {}
-    for kind, tile, palette in (("corner16", 12, None), ("blob47", 8, "#203040,#ff8000,#ffffff")):
+    for kind, tile, steps, palette in (("corner16", 12, 3, None), ("blob47", 8, 1, "#203040,#ff8000,#ffffff")):
         made[kind] = noisette.tileset(
-            tiny("RGB"), TERRAINS, kind=kind, tile=tile, steps=2, sampler="ddpm", palette=palette, seed=3
+            tiny("RGB"), TERRAINS, kind=kind, tile=tile, steps=steps, sampler="ddpm", palette=palette, seed=3
         )
     return made
 

@@ -15,6 +15,7 @@ posterior        one reverse step: `posterior_mean`, and the variances `FixedSma
 grid             the times of a sampler: `uniform`, `trailing`, `karras`, `logsnr`, …
 operator         linear measurements of a picture: `Mask`, `AveragePool`
 guidance         denoisers from denoisers: `Guided`, `GradientGuided`, `Consistent`, `Asyrp`, `Rescheduled`, `Clipped`
+regions          two conditions on one picture, and pixels that stay equal: `RegionDenoiser`, `TiedDenoiser`
 windows          pictures of any size, and seamless ones: `WindowedDenoiser` on a `Canvas`
 sampler          steps along a grid: `DDIM`, `DDPM`, `Heun`, `DPMSolver2M`, `UniPC`, …; `sample` and `trajectory`
 loss             training objectives: `Objective` with its weightings and times, `VariationalLoss`, `HybridLoss`, …
@@ -115,6 +116,7 @@ from .posterior import (
     fixed_small_std,
     posterior_mean,
 )
+from .regions import RegionDenoiser, TiedDenoiser, TiedNoise, TiedPixels
 from .sampler import (
     DDIM,
     DDPM,
@@ -222,6 +224,7 @@ __all__ = [
     "Quadratic",
     "QuantileSampler",
     "RectifiedFlow",
+    "RegionDenoiser",
     "Repaint",
     "ReplaceKnown",
     "Resampled",
@@ -238,6 +241,9 @@ __all__ = [
     "State",
     "Steps",
     "Stratified",
+    "TiedDenoiser",
+    "TiedNoise",
+    "TiedPixels",
     "TimestepSampler",
     "UncertaintyWeightedLoss",
     "UniPC",
