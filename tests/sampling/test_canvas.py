@@ -21,6 +21,8 @@ from noisette.sampling.record import SampleRecord, read_record
 from noisette.sampling.request import Helpers, make_request
 from noisette.sampling.run import draw_request, reproduce
 from noisette.sampling.steering import GuidanceModels, Steering
+from noisette.studio.session import BoardRequest
+from noisette.studio.trajectories import draw_trajectory
 from tiny_models import LABELS, make_classifier, tiny
 
 __all__ = ["call", "refused"]
@@ -143,6 +145,8 @@ def test_edits_and_other_windows_are_refused() -> None:
         next(edit_batches(model, request))
     with pytest.raises(InputError, match="a walk takes pictures of the model's own size"):
         next(draw_walk(model, request, []))
+    with pytest.raises(InputError, match="the studio takes pictures of the model's own size"):
+        next(draw_trajectory(model, BoardRequest("tiny", request)))
     record = vars(request.record(0)) | {"canvas": Canvas(16, 20, 8, 4)}
     with pytest.raises(InputError, match="the windows of the canvas must have the model's own size, 8×8"):
         reproduce(model, SampleRecord(**record))
