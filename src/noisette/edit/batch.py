@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from ..data.pictures import Pictures
 from ..diffusion.sampler import sample
-from ..diffusion.windows import Canvas, WindowedDenoiser
 from ..errors import InputError, lookup
 from ..sampling.batch import EditBatch, One
 from ..shapes import Images, UInt8Images
 from .hspace import Direction, HSpaceEdit
 from .inpaint import KnownMask, inpaint_ddnm, inpaint_repaint, restore_known
-from .tile import border_mask, seamless_denoiser
+from .tile import OutpaintDenoiser, SeamlessDenoiser, border_mask
 from .upscale import project_to_range, upscale
 from .vary import vary
 
@@ -37,9 +36,8 @@ def inpaint_picture(
     model's is denoised in windows. Raises InputError if no pixel is to be drawn."""
     if bool(known_mask.all()):
         raise InputError("no pixels to fill in: mark at least one")
-    x0 = batch.encode_repeated(pictures, pixels)
-    canvas = Canvas(pixels.shape[2], pixels.shape[3], pictures.height, pictures.width)
-    denoise = WindowedDenoiser(batch.denoise, canvas)
+    x0, is_larger = batch.encode_repeated(pictures, pixels), pixels.shape[2:] != (pictures.height, pictures.width)
+    denoise = OutpaintDenoiser(batch.denoise, pictures.height, pictures.width) if is_larger else batch.denoise
     fill = lookup(method, INPAINT_METHODS, "inpainting method")
     x = fill(denoise, batch.sampler, batch.grid, x0, known_mask.to(x0), batch.noise, rounds, batch.temperature)
     return restore_known(pixels, known_mask, pictures.decode_samples(x).cpu())
@@ -56,7 +54,7 @@ def upscale_picture(
 
 def sample_seamless(pictures: Pictures, batch: EditBatch, axes: str = "xy") -> UInt8Images:
     """New pictures that are seamless in `axes`: x, y or xy."""
-    seamless = seamless_denoiser(batch.denoise, pictures, axes)
+    seamless = SeamlessDenoiser(batch.denoise, "x" in axes, "y" in axes)
     x = sample(seamless, batch.sampler, batch.grid, batch.initial_noise(pictures), batch.noise)
     return pictures.decode_samples(x).cpu()
 
@@ -66,7 +64,7 @@ def remove_seam(
 ) -> UInt8Images:
     """The picture made seamless in `axes`: `band` pixels at each edge are drawn anew, the others stay the same."""
     known_mask = border_mask(pictures.height, pictures.width, band, "x" in axes, "y" in axes)
-    seamless = seamless_denoiser(batch.denoise, pictures, axes)
+    seamless = SeamlessDenoiser(batch.denoise, "x" in axes, "y" in axes)
     x0, mask, noise = batch.encode_repeated(pictures, pixels), known_mask.to(batch.device), batch.noise
     x = inpaint_repaint(seamless, batch.sampler, batch.grid, x0, mask, noise, rounds, batch.temperature)
     return restore_known(pixels, known_mask, pictures.decode_samples(x).cpu())
