@@ -347,7 +347,8 @@ def test_a_data_set_with_attributes_is_the_same_again(own: Path, call: Call) -> 
     after = read_json(Path(name, "data.json"))
     assert after["pictures"].pop("text_encoder") is before["pictures"].pop("wording") is None  # has another name
     assert isinstance(after["pictures"].pop("alpha_snap"), list)  # is new
-    assert after["options"].pop("mask_value") is after["options"].pop("near_duplicates") is None  # are new
+    new = [after["options"].pop(name) for name in ("mask_value", "near_duplicates", "percentiles")]
+    assert new == [None] * 3 and after["pictures"].pop("levels") is None
     assert after == before
     pictures = noisette.Run(name).pictures
     assert pictures.attributes == ("hue", "shape=fish", "shape=square", "shape=tool") and pictures.scales[0] > 0

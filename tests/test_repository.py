@@ -90,7 +90,7 @@ def test_a_bug_report_asks_for_the_doctor() -> None:
 def test_the_packages_that_contributing_lists_exist() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = {
-        name for row in re.findall(r"^\| (`[a-z`, ]+`) \|", page, re.MULTILINE) for name in re.findall(r"\w+", row)
+        name for row in re.findall(r"^\| (`[a-z_`, ]+`) \|", page, re.MULTILINE) for name in re.findall(r"\w+", row)
     }
     packages = {path.parent.name for path in (ROOT / "src/noisette").glob("*/__init__.py")}
     assert named == packages

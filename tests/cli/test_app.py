@@ -16,8 +16,8 @@ from noisette import __version__
 from noisette.cli import app as app_module
 from noisette.cli import terminal
 from noisette.cli.aliases import ALIASES, translate_arguments
-from noisette.cli.sample import slugify
 from noisette.errors import InputError
+from noisette.sampling.files import slugify
 
 COMMANDS = ("scan", "train", "sample", "steps", "export", "demo", "doctor")
 

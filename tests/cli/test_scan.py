@@ -30,6 +30,26 @@ def test_a_sheet_is_cut_into_cells(call, tmp_path) -> None:
     assert "12×8 in all" in call("scan", tmp_path / "sheet.png", "--cell", "12x8").out
 
 
+def test_a_sheet_with_margin_spacing_and_auto(call, refused, tmp_path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.full((2 + 2 * 9, 2 + 3 * 11, 3), 200, np.uint8)
+    for row, column in np.ndindex(2, 3):
+        pixels[2 + row * 9 :][:8, 2 + column * 11 :][:, :10] = np.random.default_rng(row * 3 + column).integers(
+            0, 200, (8, 10, 3), dtype=np.uint8
+        )
+    sheet = tmp_path / "sheet.png"
+    Image.fromarray(pixels).save(sheet)
+    for options in (("--cell", "10x8", "--spacing", "1", "--margin", "2"), ("--cell", "auto")):
+        assert json.loads(call("scan", sheet, *options, "--json").out)["sizes"] == {"10×8": 6}
+    assert "a spacing of 2 and a margin of 1 would fit" in refused("scan", sheet, "--cell", "10x8", "--spacing", "3")
+    assert "give the size of its cells, too" in refused("scan", sheet, "--margin", "2")
+    run = tmp_path / "run"
+    words = refused("train", sheet, "--out", run, "--cell", "9", "--spacing", "1", "--images", "8")
+    assert "is 35×20, which is not a whole number of cells" in words and not run.exists()
+
+
 def test_sources_that_are_none(refused, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "words").mkdir()

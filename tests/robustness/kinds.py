@@ -14,10 +14,12 @@ import torch
 from PIL import Image
 
 import noisette
+from data.sprite_build import File, cel, layer, link, palette, slice_, tags
 from encoders import random_bert
 from noisette.cli.diagnosis import diagnose_run
 from noisette.data import Dataset
 from noisette.data.decode import BadPicture, decode
+from noisette.data.levels import scale_source
 from noisette.data.palette import Palette, read_palette
 from noisette.data.png import read_metadata, read_png, write_png
 from noisette.data.source import open_source
@@ -229,6 +231,20 @@ def read_atlases(folder: Path) -> object:
     return [[e.read() for e in open_source(folder / name).entries] for name in names]
 
 
+def make_sprites(folder: Path) -> list[str]:
+    """Files with layers, blend modes, links, tags and slices, in RGBA and in colors of a palette."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (2, 12, 12, 4), np.uint8)
+    layers = [layer("a"), layer("group", kind=1), layer("b", level=1, mode=3, opacity=99), tags((0, 1, "walk"))]
+    frames = [[*layers, cel(a), cel(b, 2, -3, 2)], [link(0), cel(b, 2, z=-1)], [cel(a, packed=False)]]
+    (folder / "rgba.aseprite").write_bytes(File(14, 10, frames).encode())
+    frames[0].append(slice_("head", (0, 1, 1, 6, 6), (2, 0, 0, 20, 20), flags=3))
+    (folder / "slices.aseprite").write_bytes(File(14, 10, frames).encode())
+    indexed = [palette(a[0], name="ink"), layer(flags=9), cel(b[..., 0] % 12)]
+    (folder / "indexed.ase").write_bytes(File(12, 12, [indexed, [link(0)]], depth=8).encode())
+    return ["rgba.aseprite", "slices.aseprite", "indexed.ase"]
+
+
 def make_palettes(folder: Path) -> list[str]:
     """A palette of each kind of file: those that are written, Paint.NET's and Adobe's."""
     palette = Palette(tuple(f"#{40 * i:02x}80{255 - i:02x}" for i in range(6)))
@@ -246,6 +262,16 @@ def make_stacks(folder: Path) -> list[str]:
     for packing in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg"):
         pages = [Image.fromarray(rng.integers(0, 256, (40, 12, 3), np.uint8)) for _ in range(3)]
         pages[0].save(folder / f"{packing}.tif", save_all=True, append_images=pages[1:], compression=packing)
+    return sorted(p.name for p in folder.iterdir())
+
+
+def make_deep(folder: Path) -> list[str]:
+    """Gray TIFFs of 16 bits and of floating-point numbers."""
+    rng = np.random.default_rng(0)
+    for number, packing in enumerate(("raw", "tiff_lzw", "tiff_adobe_deflate")):
+        for kind in (np.uint16, np.float32):
+            samples = rng.uniform(100, 900, (12, 10)).astype(kind)
+            Image.fromarray(samples).save(folder / f"{number}-{kind.__name__}.tif", compression=packing)
     return sorted(p.name for p in folder.iterdir())
 
 
@@ -334,10 +360,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("metadata.csv", make_table("metadata.csv"), read_source),
     Kind("metadata.jsonl", make_table("metadata.jsonl"), read_source),
     Kind("atlases", make_atlases, read_atlases),
+    Kind("Aseprite", make_sprites, lambda f: [_decode_all(open_source(path)) for path in sorted(f.iterdir())]),
     Kind("palettes", make_palettes, lambda f: [read_palette(path) for path in sorted(f.iterdir())]),
     Kind("npz", make_array("a.npz"), read_source),
     Kind("npy", make_array("a.npy"), read_source),
     Kind("zip", make_zip, read_source),
     Kind("images", make_images, read_images),
+    Kind("deep TIFFs", make_deep, lambda f: _decode_all(scale_source(open_source(f), (1.0, 99.0))[0])),
     Kind("TIFF stacks", make_stacks, read_source),
 )  # fmt: skip

@@ -25,16 +25,17 @@ from noisette.studio import mask_editor as brush
 from noisette.studio import trajectories as drawing
 from noisette.studio.edit_kinds import (
     INPAINT,
-    MAX_FILE_BYTES,
     OUTPAINT,
     SEGMENT,
     TILE,
     UPSCALE,
     VARY,
     EditRequest,
+    parse_known_mask,
     read_source,
 )
 from noisette.studio.editing import EditResult
+from noisette.studio.limits import MAX_FILE_BYTES
 from noisette.studio.previews import stream_previews
 from tiny_models import tiny
 
@@ -177,7 +178,7 @@ def test_directions_of_zero_strength_change_nothing() -> None:
 def test_invalid_edit_requests_are_refused() -> None:
     for wrong, words in (
         (lambda: EditRequest("paint it"), "unknown edit 'paint it'"),
-        (lambda: EditRequest(VARY, number=17), "between 1 and 16"),
+        (lambda: EditRequest(VARY, number=17), "at most 16, got 17"),
         (lambda: EditRequest(VARY, seed=-1), "0 or more"),
         (lambda: EditRequest(INPAINT, rounds=0), "between 1 and 20"),
         (lambda: EditRequest(TILE, axes="z"), "must be x, y or xy"),
@@ -188,7 +189,7 @@ def test_invalid_edit_requests_are_refused() -> None:
         (lambda: edit(picture(), EditRequest(VARY, "hat")), "no label is called"),
         (lambda: edit(b"no picture", EditRequest(VARY)), "^the picture "),
         (lambda: edit(b"x" * (MAX_FILE_BYTES + 1), EditRequest(VARY)), "at most 16 MB"),
-        (lambda: brush.parse_known_mask("x" * 64, 8, 8), "the mask does not fit"),
+        (lambda: parse_known_mask("x" * 64, 8, 8), "the mask does not fit"),
     ):
         with pytest.raises(InputError, match=words):
             wrong()

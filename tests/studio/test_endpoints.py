@@ -17,9 +17,9 @@ from PIL import Image
 from clock import limited
 from noisette.data.png import encode_png
 from noisette.io.files import atomic_write
-from noisette.studio.error_handling import describe_type, is_of_type
 from noisette.studio.page import build_page
 from noisette.studio.trainer import Trainer
+from noisette.studio.type_checks import describe_type, is_of_type
 from noisette.studio.workspace import Workspace
 from tiny_models import tiny
 
@@ -51,7 +51,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ca
 def test_every_endpoint_is_covered(functions: dict[str, Callable[..., Any]]) -> None:
     assert functions.keys() == {
         "draw", "neighbors", "vary", "inpaint", "outpaint", "upscale", "tile", "segment", "walk", "directions", "slide",
-        "models", "runs", "run", "train", "stop", "resume",
+        "models", "describe", "runs", "run", "train", "stop", "resume",
     }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def good(functions: dict[str, Callable[..., Any]]) -> dict[str, Any]:
 
 CASES = [
     "draw", "neighbors", "vary", "inpaint", "outpaint", "upscale", "tile", "segment", "walk", "directions", "slide",
-    "run", "train", "stop", "resume",
+    "describe", "run", "train", "stop", "resume",
 ]  # fmt: skip
 
 

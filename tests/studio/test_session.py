@@ -26,9 +26,9 @@ from noisette.studio import editing, export, keep_tab
 from noisette.studio import interpolation as walking
 from noisette.studio import trajectories as drawing
 from noisette.studio.edit_kinds import EditRequest
-from noisette.studio.error_handling import check_types
 from noisette.studio.previews import MODEL_LOCK, lock_steps
 from noisette.studio.session import Board, BoardUpdate, Trajectory
+from noisette.studio.type_checks import check_types
 from noisette.studio.workspace import Workspace
 from tiny_models import tiny
 

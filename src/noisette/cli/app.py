@@ -22,12 +22,14 @@ from .demo import demo
 from .distill import distill
 from .doctor import doctor
 from .edit import edit
+from .editors import editors
 from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .film import film
 from .global_options import import_target, split_global_options
 from .malloc import tune_malloc
+from .mcp import mcp
 from .palette import palette
 from .plan import plan
 from .provenance import provenance
@@ -55,7 +57,7 @@ PANELS = {
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (sheet, tileset, convert, export, provenance),
-    "Start here": (demo, studio, doctor),
+    "Start here": (demo, studio, editors, mcp, doctor),
 }
 for panel, commands in PANELS.items():
     for command in commands:

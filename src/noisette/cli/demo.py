@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
-from .sample import draw_and_write, ensure_writable
+from ..sampling.files import ensure_writable
+from .sample import draw_and_write
 from .terminal import is_main_process, print_paths
 from .train import run_training
 from .units import parse_length

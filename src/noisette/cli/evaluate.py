@@ -59,8 +59,9 @@ def evaluate(
     from ..evaluation.evaluate import evaluate_model, is_flip_augmented
     from ..evaluation.metrics.features import EfficientNetExtractor
     from ..evaluation.metrics.inception import InceptionExtractor
+    from ..sampling.files import ensure_writable
     from ..training.distributed import get_distributed_context
-    from .sample import ensure_writable, open_model
+    from .sample import open_model
 
     for name, value, least in (
         ("-n", n, 20),

@@ -32,7 +32,7 @@ def explain(
     from ..errors import InputError, lookup
     from ..report.explain import CHAPTERS, LESSONS, load_subject, render_lesson_page, render_lessons_page, render_report
     from ..report.viz.page import write_page
-    from .sample import ensure_writable
+    from ..sampling.files import ensure_writable
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out must end in .html, got {out}")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, lookup
+from ..sampling.files import ensure_writable
 from .bounds import check_minimum
-from .sample import ensure_writable
 from .sample_options import Attributes, GuidanceScale, Model, SamplerName, Steps
 from .terminal import get_console, print_paths
 

@@ -1,13 +1,14 @@
 """noisette sample: new pictures from a trained model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from ..sampling.files import WrittenSample, ensure_writable, write_grid, write_sample
 from .bounds import check_minimum
 from .guidance_options import ClassifierGuidanceOptions
 from .option_groups import expand_option_groups
@@ -28,35 +29,17 @@ from .sample_options import (
     Temperature,
     Texts,
 )
+from .sheet import SheetKind, check_sheet, pack_written
 from .terminal import get_console, print_json, print_paths
+from .tiff import Tiff, find_levels, write_exact
 
 if TYPE_CHECKING:
+    from ..data.levels import Levels
     from ..models.picture_model import PictureModel
-    from ..sampling.record import SampleRecord, SampleSettings
     from ..sampling.request import Helpers, SampleRequest
-    from ..shapes import UInt8Images
 
 PART_SIZE = 1024  # pictures of one request: a command of any size takes the memory of one part
 MAX_GRID_PIXELS = 2**24  # of all pictures on grid.png
-MAX_NAME_BYTES = 100  # of label and text in a file's name; encrypted file systems take 143 in all
-
-
-@dataclass(frozen=True)
-class WrittenSample:
-    """A picture that was written."""
-
-    path: Path
-    record: "SampleRecord"
-    pixels: "UInt8Images"  # (1, C, H, W)
-
-    @property
-    def metadata(self) -> dict[str, object]:
-        """What the file carries: the record, and of a seamless picture its seam scores."""
-        from ..data.seams import measure_seams
-
-        canvas = self.record.canvas
-        is_seamless = canvas is not None and (canvas.wrap_x or canvas.wrap_y)
-        return asdict(self.record) | (measure_seams(self.pixels) if is_seamless else {})
 
 
 @expand_option_groups
@@ -97,13 +80,8 @@ def sample(
     size: PictureSize = None,
     seamless: Seamless = None,
     batch: SampleBatch = None,
-    sheet: Annotated[
-        str | None,
-        typer.Option(
-            help="Also write sheet.png at native size, and the file by which a game engine cuts it: aseprite, phaser, "
-            "tiled, godot or css (see `noisette sheet`)."
-        ),
-    ] = None,
+    sheet: SheetKind = None,
+    tiff: Tiff = False,
     snapshot: Annotated[
         str | None,
         typer.Option(help="Snapshot of the run: last, best, or its number of training images. Default: RUN/model."),
@@ -117,16 +95,14 @@ def sample(
     from ..io.units import as_size
     from ..sampling.request import DEFAULT_COUNT, Helpers, make_request
 
-    if sheet is not None:
-        from ..interop.sheet_formats import check_kind
-
-        check_kind(sheet)
+    check_sheet(sheet)
     loaded = open_model(model, snapshot)
     resolved = guidance_options.resolve(loaded)
     opened = tuple(open_model(path) for path in upscalers or ())
     helpers = Helpers(upscalers=opened)
     if resolved.guidance_models is not None:
         helpers = Helpers(resolved.guidance_models, opened)
+    levels = find_levels((loaded, *opened)[-1]) if tiff else None
     shown: list[WrittenSample] = []  # on the grid
     if like is not None:
         _reject_other_options({
@@ -135,7 +111,7 @@ def sample(
             "--eta": eta, "--temperature": temperature, "--noise-aug": noise_aug, "--batch": batch,
             "--size": size, "--seamless": seamless,
         })  # fmt: skip
-        written, total = iter([_reproduce(loaded, like, out, helpers)]), 1
+        written, total = iter([_reproduce(loaded, like, out, helpers, levels)]), 1
     else:
         check_minimum("-n", n)
         total = n or DEFAULT_COUNT
@@ -155,7 +131,7 @@ def sample(
         at_once = start.images_at_once
         length = at_once * max(1, PART_SIZE // at_once)  # whole batches
         parts = (part(first, min(length, total - first)) for first in range(0, total, length))
-        written = draw_and_write(loaded, parts, -(-total // at_once) * start.steps, out, helpers)
+        written = draw_and_write(loaded, parts, -(-total // at_once) * start.steps, out, helpers, levels)
     for number, item in enumerate(written, 1):
         if as_json:
             print_json({"path": str(item.path.resolve())} | item.metadata)
@@ -166,8 +142,7 @@ def sample(
         if len(shown) < total:
             get_console(to_stderr=True).print(f"sheets show the first {len(shown):,} of {total:,} pictures")
         paths = [write_grid(shown, out / "grid.png"), out]
-    if sheet is not None:
-        paths = [*write_sheet(shown, out, sheet), *paths]
+    paths = [*pack_written(((one.path, one.pixels, asdict(one.record)) for one in shown), out, sheet), *paths]
     if not as_json:
         print_paths(paths)
         _print_seams(shown)
@@ -184,87 +159,38 @@ def open_model(model: Path, snapshot: str | None = None) -> "PictureModel":
     return to_accelerator(load(model if snapshot is None else find_folder(model, snapshot)))
 
 
-def ensure_writable(out: Path) -> None:
-    """Make the folder, and raise InputError now, not after an hour of work, if files cannot be written there."""
-    import tempfile
-
-    from ..io.files import explain_os_errors
-
-    with explain_os_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-
-
 def draw_and_write(
-    model: "PictureModel", requests: "Iterable[SampleRequest]", steps: int, out: Path, helpers: "Helpers | None" = None
+    model: "PictureModel",
+    requests: "Iterable[SampleRequest]",
+    steps: int,
+    out: Path,
+    helpers: "Helpers | None" = None,
+    levels: "Levels | None" = None,
 ) -> Iterator[WrittenSample]:
-    """Generate, and write each picture as soon as its batch is done, with a progress bar of `steps` sampling steps."""
+    """Generate, and write each picture as soon as its batch is done, with a progress bar of `steps` sampling steps.
+
+    levels: also write each picture as `write_exact` does.
+    """
     from rich.progress import Progress
 
-    from ..sampling.run import draw_batches
+    from ..sampling.run import draw_exact
 
     screen = get_console(to_stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("sampling", total=steps)
         for request in requests:
-            rows = (row for batch in draw_batches(model, request, helpers, lambda: bar.advance(task)) for row in batch)
-            for number, pixels in enumerate(rows):
-                yield write_sample(out, request.record(number), pixels[None].clone())
+            batches = draw_exact(model, request, helpers, lambda: bar.advance(task))
+            rows = (pair for x, pixels in batches for pair in zip(x, pixels, strict=True))
+            for number, (x, pixels) in enumerate(rows):
+                written = write_sample(out, request.record(number), pixels[None].clone())
+                if levels is not None:
+                    write_exact(written.path, written.record, x, levels)
+                yield written
 
 
-def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> WrittenSample:
-    """Write LABEL-TEXT-SEED.png with the record inside."""
-    name = slugify(f"{record.label or ''} {record.text or ''}")
-    path = out / f"{name}{'-' if name else ''}{record.seed:06d}.png"
-    written = WrittenSample(path, record, pixels)
-    write_finished(path, pixels, record, written.metadata)
-    return written
-
-
-def write_finished(
-    path: Path, pixels: "UInt8Images", settings: "SampleSettings", metadata: Mapping[str, object]
-) -> None:
-    """Write a finished picture as a PNG."""
-    from ..io.files import atomic_write
-    from ..sampling.record import encode_finished
-
-    atomic_write(path, encode_finished(pixels, settings, metadata))
-
-
-def slugify(text: str) -> str:
-    """A label or a text as part of a file's name that every file system takes: letters and digits, of few bytes."""
-    import re
-    import unicodedata
-
-    slug = re.sub(r"\W+", "-", unicodedata.normalize("NFC", text)).strip("-").lower()
-    return slug.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("-")
-
-
-def write_grid(samples: Sequence[WrittenSample], path: Path) -> Path:
-    """All pictures on one sheet, sorted by label; with several texts, a row for each."""
-    import torch
-
-    from ..data.contact_sheet import contact_sheet
-    from ..data.png import write_png
-
-    order = sorted(samples, key=lambda sample: (sample.record.label or "", sample.record.seed))
-    texts = list(dict.fromkeys(sample.record.text for sample in samples))
-    columns = None if len(texts) == 1 else -(-len(samples) // len(texts))
-    order.sort(key=lambda sample: texts.index(sample.record.text))
-    write_png(path, contact_sheet(torch.cat([sample.pixels for sample in order]), columns))
-    return path
-
-
-def write_sheet(samples: Sequence[WrittenSample], out: Path, kind: str) -> list[Path]:
-    """The sheet of these samples for a game engine, and the files that describe it."""
-    from ..interop import sheet_formats, sheet_layout
-
-    pictures = [sheet_layout.picture_of_sample(one.path.stem, one.pixels, one.record) for one in samples]
-    return sheet_formats.write_sheet(sheet_layout.pack_sheet(pictures), out, kind)
-
-
-def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helpers") -> WrittenSample:
+def _reproduce(
+    model: "PictureModel", picture: Path, out: Path, helpers: "Helpers", levels: "Levels | None"
+) -> WrittenSample:
     from ..data.png import read_metadata
     from ..sampling.record import read_record
     from ..sampling.run import reproduce
@@ -280,7 +206,10 @@ def _reproduce(model: "PictureModel", picture: Path, out: Path, helpers: "Helper
     x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
     ensure_writable(out)
     last = (model, *helpers.upscalers)[-1]
-    return write_sample(out, record, record.finish(last.pictures.decode_samples(x)))
+    written = write_sample(out, record, record.finish(last.pictures.decode_samples(x)))
+    if levels is not None:
+        write_exact(written.path, written.record, x[0], levels)
+    return written
 
 
 def _print_seams(samples: Sequence[WrittenSample]) -> None:

@@ -1,13 +1,15 @@
 """noisette scan: report what a source holds, before training."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import InputError
+from .option_groups import OptionGroup, expand_option_groups
 from .terminal import ProgressBar, get_console, print_json
-from .units import parse_size
+from .units import parse_cell, parse_percentiles
 
 if TYPE_CHECKING:
     from ..data import ScanResult
@@ -26,34 +28,80 @@ NearDuplicates = Annotated[
     ),
 ]
 
+Percentiles = Annotated[
+    str | None,
+    typer.Option(
+        help="For gray pictures of 9 to 16 bits or floating-point numbers: percentiles of all samples that become "
+        "black and white, like 0.1,99.9. Default: 0 and the highest 16-bit number.",
+        show_default=False,
+    ),
+]
 
+
+@dataclass(frozen=True)
+class SheetOptions(OptionGroup):
+    """How a sprite sheet is cut."""
+
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="Size of the cells of a sprite sheet in pixels: 16, or 32x24 (width x height); auto: found by the "
+            "empty rows and columns between them.",
+            show_default=False,
+        ),
+    ] = None
+    spacing: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels between cells. Default: recognized if they are empty. With --cell auto: the smallest gap that "
+            "separates pictures; 1.",
+            show_default=False,
+        ),
+    ] = None
+    margin: Annotated[
+        int | None,
+        typer.Option(help="Pixels around all cells. Default: recognized if they are empty.", show_default=False),
+    ] = None
+
+    @property
+    def size(self) -> tuple[int, int] | Literal["auto"] | None:
+        """The parsed --cell."""
+        return None if self.cell is None else parse_cell(self.cell)
+
+
+DEFAULT_SHEET_OPTIONS = SheetOptions()
+
+
+@expand_option_groups
 def scan(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array, sprite sheet, atlas (.json) or tile set (.tsx), or a built-in set: emoji, "
-            "icons, digits.",
+            help="A folder, zip, array, sprite sheet, Aseprite file, atlas (.json) or tile set (.tsx), or a built-in "
+            "set: emoji, icons, digits.",
             show_default=False,
         ),
     ],
-    cell: Annotated[
-        str | None, typer.Option(help="Cell size of a sprite sheet in pixels, width x height: 16 or 32x24.")
-    ] = None,
+    sheet: SheetOptions = DEFAULT_SHEET_OPTIONS,
     labels: Annotated[str | None, typer.Option(help="For an .npy array: the .npy file with its labels.")] = None,
     follow_links: FollowLinks = False,
     near_duplicates: NearDuplicates = None,
+    percentiles: Percentiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, with complete lists.")] = False,
 ) -> None:
     """Read every picture and report sizes, alpha, colors, labels, copies, and files that cannot be used.
 
     Nothing is written.
     """
-    cell_size = None if cell is None else parse_size(cell)
     from ..data.scan import scan as scan_pictures
+    from ..data.sprite_sheet import make_cells
+
+    cells = make_cells(sheet.size, sheet.spacing, sheet.margin)
 
     with ProgressBar("reading") as bar:
         result = scan_pictures(
-            source, labels=labels, cell=cell_size, follow_links=follow_links, near_duplicates=near_duplicates,
+            source, labels=labels, cell=cells, follow_links=follow_links, near_duplicates=near_duplicates,
+            percentiles=None if percentiles is None else parse_percentiles(percentiles),
             progress=lambda done, total: bar("reading", done, total),
         )  # fmt: skip
     if as_json:

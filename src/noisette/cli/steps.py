@@ -60,7 +60,7 @@ def steps(
     from ..io.json_files import read_json
     from ..models.picture_model import load
     from ..sampling.draw import to_accelerator
-    from .sample import ensure_writable
+    from ..sampling.files import ensure_writable
 
     for name, value, least in (("-n", n, 2), ("--batch", batch, 1), ("--seed", seed, 0)):
         check_minimum(name, value, least)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from ..sampling.files import ensure_writable
 from .guidance_options import BinaryAlpha, Dither
-from .sample import ensure_writable, open_model
+from .sample import open_model
 from .sample_options import Attributes, Eta, GridName, GuidanceScale, Model, Out, SamplerName, Steps, Temperature
 from .terminal import get_console, print_json, print_paths
 

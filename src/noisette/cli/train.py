@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from ..errors import InputError
-from .scan import FollowLinks, NearDuplicates
+from .option_groups import expand_option_groups
+from .scan import DEFAULT_SHEET_OPTIONS, FollowLinks, NearDuplicates, Percentiles, SheetOptions
 from .terminal import is_main_process, print_json, print_paths
-from .units import parse_duration, parse_length, parse_size
+from .units import parse_duration, parse_length, parse_percentiles, parse_size
 
 if TYPE_CHECKING:
     from ..data.entry import Source
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 PRECISION_ALIASES = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16"}  # names in other trainers
 
 
+@expand_option_groups
 def train(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array, sprite sheet, atlas (.json) or tile set (.tsx), or a built-in set: emoji, "
-            "icons, digits.",
+            help="A folder, zip, array, sprite sheet, Aseprite file, atlas (.json) or tile set (.tsx), or a built-in "
+            "set: emoji, icons, digits.",
             show_default=False,
         ),
     ],
@@ -105,12 +107,11 @@ def train(
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16; auto: the faster one on this machine.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    cell: Annotated[
-        str | None, typer.Option(help="Size of the cells of a sprite sheet: 16, or 32x24 (width x height).")
-    ] = None,
+    sheet: SheetOptions = DEFAULT_SHEET_OPTIONS,
     labels: Annotated[str | None, typer.Option(help="The .npy file with the labels of an .npy array.")] = None,
     follow_links: FollowLinks = False,
     near_duplicates: NearDuplicates = None,
+    percentiles: Percentiles = None,
     mask_value: Annotated[
         str | None,
         typer.Option(
@@ -152,7 +153,6 @@ def train(
     seconds, number = parse_length(time_box, images, "10m")
     save_seconds = parse_duration(save_every)
     size = None if picture_size is None else parse_size(picture_size)
-    cell_size = None if cell is None else parse_size(cell)
     precision = PRECISION_ALIASES.get(precision, precision)
     from ..data.mask_values import parse_mask_value
     from ..data.text import DEFAULT_ENCODER
@@ -162,8 +162,10 @@ def train(
     check_choice("--precision", precision, TrainOptions, "precision")
     check_choice("--log", log, TrainOptions, "log")
     options = TrainOptions(
-        preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, cell=cell_size, labels=labels,
+        preset=preset, seconds=seconds, images=number, size=size, pixel_art=pixel_art, labels=labels,
+        cell=sheet.size, spacing=sheet.spacing, margin=sheet.margin,
         follow_links=follow_links, near_duplicates=near_duplicates,
+        percentiles=None if percentiles is None else parse_percentiles(percentiles),
         mask_value=None if mask_value is None else parse_mask_value(mask_value),
         batch=batch, accumulate=accumulate, lr=lr, dropout=dropout, flip=flip, recipe=recipe, task=parsed_task,
         text=encoder or (DEFAULT_ENCODER if text else None), seed=seed, save_every=save_seconds,

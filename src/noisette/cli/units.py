@@ -1,10 +1,11 @@
 """Durations, counts, sizes and bytes on the command line: parsed as in Python (units.py), and formatted for people."""
 
 from ..errors import InputError
-from ..io.units import parse_count, parse_duration, parse_size
+from ..io.units import parse_cell, parse_count, parse_duration, parse_percentiles, parse_size
 
 __all__ = [
-    "format_bytes", "format_count", "format_duration", "parse_count", "parse_duration", "parse_length", "parse_size",
+    "format_bytes", "format_count", "format_duration", "parse_cell", "parse_count", "parse_duration", "parse_length",
+    "parse_percentiles", "parse_size",
 ]  # fmt: skip
 
 

@@ -11,9 +11,11 @@ from .prepare import prepare
 from .scan import scan
 from .scan_result import QuarantinedPicture, ScannedPicture, ScanResult
 from .source import open_source
+from .sprite_sheet import Cells
 
 __all__ = [
     "BadPicture",
+    "Cells",
     "Dataset",
     "Limits",
     "QuarantinedPicture",

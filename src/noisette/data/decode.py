@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import UInt16, UInt32
+from jaxtyping import Shaped, UInt16, UInt32
 from PIL import Image, UnidentifiedImageError
 
 from .color_profile import cmyk_to_srgb, fits_mode, to_srgb
-from .entry import DEFAULT_LIMITS, BadPicture, Limits, Pixels, ResizedPixels
+from .entry import DEFAULT_LIMITS, BadPicture, Limits, Pixels
 from .png_chunks import PNG_MAGIC, PngParts, split_png
 from .rejection import find_bomb, find_rejection, find_size_problem
 from .tiff_pages import PHOTOMETRIC, WHITE_IS_ZERO, count_pages, describe_samples
@@ -67,6 +67,33 @@ def decode_raw(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
     upright = np.ascontiguousarray(_apply_orientation(pixels, orientation))
     pages = count_pages(data) if format == "TIFF" else 1
     return DecodedPicture(upright, format, mode, bits, animated, 0, pages, name, brightest, ignored)
+
+
+def is_deep(data: bytes, limits: Limits = DEFAULT_LIMITS) -> bool:
+    """Whether `decode_deep` reads a file. Raises BadPicture for one that cannot be used at all."""
+    with open_image(data, limits) as (image, _):
+        return _is_deep_mode(image.mode)
+
+
+def _is_deep_mode(mode: str) -> bool:
+    return mode.startswith("I;16") or mode in ("I", "F")
+
+
+def decode_deep(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Shaped[np.ndarray, "h w"], bool]:
+    """The stored samples of a gray picture of 9 to 16 bits, uint16, or of numbers of 32 bits, and whether it is the
+    former. Raises BadPicture for any other file."""
+    with open_image(data, limits) as (image, _):
+        is_short = image.mode.startswith("I;16")
+        if not _is_deep_mode(image.mode):
+            raise BadPicture("has 8 bits or colors, and percentiles are for gray pictures of more bits")
+        if image.info.get("transparency") is not None:
+            raise BadPicture("declares a transparent value, which percentiles do not know: save it without")
+        image.load()
+        samples = read_samples(image) if is_short else np.asarray(image)
+        if not np.isfinite(samples).all():
+            raise BadPicture("holds samples that are no finite numbers")
+        orientation = _read_orientation(image)
+    return np.ascontiguousarray(_apply_orientation(samples[..., None], orientation)[..., 0]), is_short
 
 
 @contextmanager
@@ -141,7 +168,9 @@ def _to_uint8(image: Image.Image, bits: int) -> Pixels:
     mode = image.mode
     if mode in ("I", "F"):
         kind = "32-bit integers" if mode == "I" else "floating-point numbers"
-        raise BadPicture(f"holds {kind}, for which black and white are not defined: save it with 8 or 16 bits")
+        raise BadPicture(
+            f"holds {kind}, for which black and white are not defined: give --percentiles, or save it with 8 or 16 bits"
+        )
     transparent = image.info.get("transparency")
     if image.format == "PNG" and transparent is not None and mode in ("L", "RGB") and bits != 8:
         image.info["transparency"] = _scale_transparency(transparent, bits)
@@ -186,7 +215,7 @@ def _read_orientation(image: Image.Image) -> int:
         return 1
 
 
-def _apply_orientation(pixels: Pixels, orientation: int) -> ResizedPixels:
+def _apply_orientation(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo an EXIF orientation, 1 to 8."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

@@ -48,6 +48,18 @@ def from_stack(location: str, limits: Limits = DEFAULT_LIMITS) -> Source | None:
     return source if len(source.entries) > 1 else None
 
 
+def from_sprite(location: str, limits: Limits = DEFAULT_LIMITS) -> Source:
+    """Open the frames of an Aseprite file. Raises InputError if it cannot be read."""
+    path = Path(location)
+    listing = FileListing(location, "sprite", {path.name: partial(_read_file, path, None, limits)})
+    source = build_source(listing, limits=limits)
+    try:
+        source.entries[0].read()
+    except BadPicture as error:
+        raise InputError(f"{location} {error}") from error
+    return source
+
+
 @dataclass
 class _Walk:
     """The files found in a folder, and what was left out of it."""

@@ -13,8 +13,9 @@ from ..errors import InputError
 from ..io.files import read_bytes
 from ..shapes import UInt8Images
 from .color_mode import convert_mode
-from .decode import decode_raw
+from .decode import decode_deep, decode_raw, is_deep
 from .entry import BadPicture, Pixels
+from .levels import Levels
 from .pictures import MODE_BY_CHANNELS, Pictures
 from .resize import fitted_size, pad, resize_and_pad, resize_area
 
@@ -38,7 +39,7 @@ def read_picture(path: str | Path, pictures: Pictures, size: tuple[int, int] | N
     Raises InputError for a file that cannot be used, and for pixel art whose size no whole factor leads to.
     """
     path, (height, width) = Path(path), size or (pictures.height, pictures.width)
-    data, pixels = _decode(path)
+    data, pixels = _decode(path, pictures.levels)
     h, w, channels = pixels.shape
     notes = []
     if MODE_BY_CHANNELS[channels] != pictures.mode:
@@ -58,7 +59,7 @@ def read_small(path: str | Path, pictures: Pictures) -> tuple[LoadedPicture, int
 
     Raises InputError unless the factor is a whole number, 2 or more, the same for height and width.
     """
-    _, pixels = _decode(Path(path))
+    _, pixels = _decode(Path(path), pictures.levels)
     h, w = pixels.shape[:2]
     factor = pictures.height // h
     if factor < 2 or (factor * h, factor * w) != (pictures.height, pictures.width):
@@ -91,9 +92,12 @@ def read_mask(path: str | Path, picture: LoadedPicture, pictures: Pictures) -> F
     return (_to_tensor(pad(layers, height, width)[..., :1]) == 0).float()
 
 
-def _decode(path: Path) -> tuple[bytes, Pixels]:
+def _decode(path: Path, levels: Levels | None = None) -> tuple[bytes, Pixels]:
+    """A file, and its pixels; gray pictures of more than 8 bits scaled by the levels of a model."""
     data = read_bytes(path)
     try:
+        if levels is not None and is_deep(data):
+            return data, levels.scale(decode_deep(data)[0])
         return data, decode_raw(data).pixels
     except BadPicture as error:
         raise InputError(f"{path} {error}") from error

@@ -9,10 +9,11 @@ from .caption_files import CaptionFiles, read_caption_files
 from .dataset_json import DATASET_JSON
 from .entry import DEFAULT_LIMITS, Entry, Limits, Source
 from .folder_labels import find_folder_labels
-from .listing import FileListing, format_names, is_picture
+from .listing import FileListing, format_names, is_listed
 from .masks import is_mask, pair_masks_by_name, pair_masks_by_table
 from .metadata import METADATA_FILES, NAME_COLUMN, MetadataRow
-from .own_files import exclude_run_folders, is_own_picture
+from .own_files import exclude_run_folders, is_exact_copy, is_own_picture
+from .sprite_files import split_sprites
 from .tables import Tables, read_dataset_json, read_tables
 from .tiff_stack import split_stacks
 
@@ -27,7 +28,7 @@ def build_source(listing: FileListing, masks: bool = False, limits: Limits = DEF
     metadata.jsonl or metadata.csv, at the top or in subfolders, list the pictures; otherwise every file with a
     picture's suffix is one, except those that Noisette wrote. Labels come from the metadata, from a dataset.json or, if
     there are none, from subfolders; texts from the metadata or from text files beside the pictures. Each page of a
-    TIFF is an entry of its own.
+    TIFF and each frame of an Aseprite file is an entry of its own.
     """
     listing = exclude_run_folders(listing)
     tables = read_tables(listing)
@@ -59,9 +60,10 @@ def build_source(listing: FileListing, masks: bool = False, limits: Limits = DEF
 
 
 def _make_source(listing: FileListing, entries: tuple[Entry, ...], notes: list[str], limits: Limits) -> Source:
-    """The source, with the pages of TIFF files as entries of their own."""
+    """The source, with the pages of TIFF files and the frames of Aseprite files as entries of their own."""
     entries, page_notes = split_stacks(entries, listing.files, listing.location, limits)
-    return Source(listing.location, listing.kind, entries, (*listing.notes, *notes, *page_notes))
+    entries, frame_notes = split_sprites(entries, listing.files, listing.location, limits)
+    return Source(listing.location, listing.kind, entries, (*listing.notes, *notes, *page_notes, *frame_notes))
 
 
 def _find_pictures(listing: FileListing, masks: bool) -> tuple[list[str], list[str]]:
@@ -69,7 +71,7 @@ def _find_pictures(listing: FileListing, masks: bool) -> tuple[list[str], list[s
 
     Masks may be its own: people correct what a model has segmented.
     """
-    names = sorted(n for n in listing.files if is_picture(n))
+    names = sorted(n for n in listing.files if is_listed(n) and not is_exact_copy(n, listing.files))
     own = {n for n in names if not (masks and is_mask(n)) and is_own_picture(n, listing.files[n])}
     if not own:
         return names, []
@@ -79,14 +81,14 @@ def _find_pictures(listing: FileListing, masks: bool) -> tuple[list[str], list[s
 
 
 def _note_unlisted(listing: FileListing, tables: Tables, masks: bool) -> list[str]:
-    unlisted = sum(n not in tables.rows for n in listing.files if is_picture(n))
+    unlisted = sum(n not in tables.rows for n in listing.files if is_listed(n))
     name = PurePosixPath(tables.names[0]).name
     return [f"pictures that are not in {name}, left out: {unlisted}"] if unlisted and not masks else []
 
 
 def _note_other_files(names: Iterable[str]) -> list[str]:
     """Notes on files that are not read; tables, which may be meant to give labels, by their names."""
-    names = [n for n in names if not is_picture(n)]
+    names = [n for n in names if not is_listed(n)]
     others = Counter(PurePosixPath(n).suffix.lower() or PurePosixPath(n).name for n in names)
     notes = []
     if others:

@@ -11,6 +11,7 @@ from .entry import make_printable
 PICTURE_SUFFIXES = frozenset(
     (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
 )
+SPRITE_SUFFIXES = (".aseprite", ".ase")  # of Aseprite: layers and frames
 HIDDEN_NAMES = ("__MACOSX", "Thumbs.db", "desktop.ini")
 EXPORTABLE = {".svg": "drawings", ".ico": "icons", ".psd": "Photoshop documents", ".heic": "photos", ".avif": "photos"}
 
@@ -48,6 +49,11 @@ class FileListing:
 def is_picture(name: str) -> bool:
     """Whether a file is a picture, by its suffix."""
     return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_listed(name: str) -> bool:
+    """Whether a file is a picture, or one of Aseprite that holds pictures, by its suffix."""
+    return is_picture(name) or PurePosixPath(name).suffix.lower() in SPRITE_SUFFIXES
 
 
 def is_hidden(name: str) -> bool:

@@ -38,6 +38,7 @@ class PrepareOptions:
     masks: bool = False  # each picture has a segmentation mask
     mask_value: MaskValue | None = None  # of the pixels that are inside, where masks are not black and white
     near_duplicates: float | None = None  # distance below which pictures are near duplicates; see `scan`
+    percentiles: tuple[float, float] | None = None  # of the samples that become black and white; see `levels`
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Manifest:
     """The contents of data.json."""
 
     source: str  # as the user wrote it
-    kind: str  # of source: "folder", "zip", "stack", "array", "sheet" or "built-in"
+    kind: str  # of source: "folder", "zip", "stack", "sprite", "array", "sheet" or "built-in"
     fingerprint: str  # see `compute_fingerprint`
     options: PrepareOptions
     pictures: Pictures
@@ -181,4 +182,6 @@ def _omit_defaults(file: FileRecord) -> dict[str, object]:
 def _format_value(value: object) -> str:
     if value is None:
         return "not given"
-    return f"{value[1]}×{value[0]}" if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return f"{value[1]}×{value[0]}" if isinstance(value[0], int) else ",".join(f"{v:g}" for v in value)
+    return str(value)

@@ -3,8 +3,9 @@
 People train with `noisette train . --out run`: the run folder then lies among the pictures.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .entry import BadPicture
 from .listing import FileListing, Reader, format_names, parent_prefix
@@ -12,8 +13,10 @@ from .listing import FileListing, Reader, format_names, parent_prefix
 HEAD_BYTES = 4096  # of a file, in which its mark must be
 MANIFEST_NAME, MANIFEST_MARK = "data.json", b'"fingerprint"'  # of a run folder
 MODEL_NAMES = ("config.json", "model.safetensors")  # of a model folder
-PICTURE_MARKS = (b"iTXtnoisette\0", b"tEXtSoftware\0noisette", b"!\xfe\x08noisette\0")  # of PNGs (see `png`) and films
-MARKED_SUFFIXES = (".png", ".apng", ".gif")
+PICTURE_MARKS = (  # of PNGs (see `png`), films, and TIFFs (see `origin_mark`)
+    b"iTXtnoisette\0", b"tEXtSoftware\0noisette", b"!\xfe\x08noisette\0", b"xmp:CreatorTool='noisette'"
+)  # fmt: skip
+MARKED_SUFFIXES = (".png", ".apng", ".gif", ".tif")
 
 
 def exclude_run_folders(listing: FileListing) -> FileListing:
@@ -36,14 +39,25 @@ def is_own_picture(name: str, read: Reader) -> bool:
     return name.lower().endswith(MARKED_SUFFIXES) and any(mark in _read_head(read) for mark in PICTURE_MARKS)
 
 
+def is_exact_copy(name: str, files: Mapping[str, Reader]) -> bool:
+    """Whether a file is the TIFF that `noisette sample --tiff` writes beside a PNG, which is among `files`, too."""
+    path = PurePosixPath(name)
+    return path.suffix == ".tif" and str(path.with_suffix(".png")) in files and is_own_picture(name, files[name])
+
+
 def is_own_file(path: Path) -> bool:
     """`is_own_picture` of a file."""
+    return is_own_picture(path.name, file_reader(path))
+
+
+def file_reader(path: Path) -> Reader:
+    """Reads a file, or only its first bytes."""
 
     def read(head: int | None = None) -> bytes:
         with path.open("rb") as file:
             return file.read(head)
 
-    return is_own_picture(path.name, read)
+    return read
 
 
 def _read_head(read: Reader) -> bytes:

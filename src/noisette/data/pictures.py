@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InputError
 from ..shapes import MAX_SIDE, Images, UInt8Images
+from .levels import Levels
 
 Mode = Literal["L", "LA", "RGB", "RGBA"]
 DataLayer = Literal["picture", "mask"]  # the two kinds of images that a data set may hold
@@ -55,12 +56,17 @@ class Pictures:
     means: tuple[float, ...] = ()  # of each attribute, in its own unit; 0 for a word
     scales: tuple[float, ...] = ()  # standard deviation of each attribute; 1 for a word
     text_encoder: TextEncoderInfo | None = None  # None: captions are not used
+    levels: Levels | None = None  # of gray pictures of more than 8 bits, what was scaled to 0 and 255; None: nothing
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise InputError(f"mode must be one of {', '.join(get_args(Mode))}, got {self.mode!r}")
         if not 8 <= min(self.height, self.width) <= max(self.height, self.width) <= MAX_SIDE:
             raise InputError(f"height and width must be 8 to {MAX_SIDE} pixels, got {self.height}×{self.width}")
+        if self.levels is not None and self.mode != "L":
+            raise InputError(
+                f"pictures with levels have the mode L, got {self.mode}: percentiles are for gray pictures"
+            )
         if self.alpha_snap and not (len(self.alpha_snap) == 2 and 0 <= self.alpha_snap[0] < self.alpha_snap[1] <= 255):
             raise InputError(f"alpha_snap must be two levels from 0 to 255, increasing, got {list(self.alpha_snap)}")
         if len(self.means) != len(self.scales) or (self.scales and len(self.scales) != len(self.attributes)):

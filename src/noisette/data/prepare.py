@@ -13,6 +13,7 @@ from .attributes import build_columns, with_attributes
 from .color_mode import measure_alpha_snap
 from .dataset import MANIFEST_FILE, MASKS_FILE, PIXELS_FILE, Dataset
 from .entry import DEFAULT_LIMITS, BadPicture, Limits, Source
+from .levels import Levels, check_percentiles, scale_source
 from .manifest import FileRecord, Manifest, PrepareOptions, compute_fingerprint
 from .mask_values import MaskValue, check_mask_value
 from .pictures import Mode, Pictures
@@ -22,6 +23,7 @@ from .scan import ProgressCallback, load_entry, scan_source
 from .scan_result import ScannedPicture, ScanResult
 from .source import open_source
 from .split import split_scan
+from .sprite_sheet import Cells, CellSize
 
 SIDE_RANGE = (8, 1024)  # minimum and maximum height and width, in pixels
 MAX_NATIVE_SIDE = 64  # a size shared by all pictures is the default size up to this many pixels per side
@@ -40,11 +42,12 @@ def prepare(
     held_out: float = 0.1,
     seed: int = 0,
     labels: str | None = None,
-    cell: int | tuple[int, int] | None = None,
+    cell: CellSize | Cells | None = None,
     masks: bool = False,
     mask_value: MaskValue | None = None,
     follow_links: bool = False,
     near_duplicates: float | None = None,
+    percentiles: tuple[float, float] | None = None,
     progress: ProgressCallback = lambda done, total: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Dataset:
@@ -59,7 +62,8 @@ def prepare(
     held_out: share of the pictures that is not trained on, above 0 and up to 0.5. seed: of the split.
     mask_value: for masks that are not black and white, the number or color ("#ff0000") of the pixels that are inside,
     or "any" for all but 0.
-    near_duplicates: as in `scan`; these are kept on one side of the split.
+    near_duplicates, percentiles: as in `scan`; near duplicates are kept on one side of the split. What was scaled to
+    black and white is kept in the data set's `pictures.levels`.
     progress: called with (pictures done, pictures in all); each picture counts twice, for scanning and for writing.
 
     Raises InputError if the source or an option cannot be used, or if the folder holds another data set; nothing is
@@ -68,11 +72,16 @@ def prepare(
     if mask_value is not None and not masks:
         raise InputError("a mask value is for pictures with masks: leave it out")
     value = None if mask_value is None else check_mask_value(mask_value)
-    options = PrepareOptions(_check_size(size), mode, pixel_art, held_out, seed, masks, value, near_duplicates)
+    percentiles = None if percentiles is None else check_percentiles(percentiles)
+    options = PrepareOptions(
+        _check_size(size), mode, pixel_art, held_out, seed, masks, value, near_duplicates, percentiles
+    )
     if not isinstance(source, Source):
         source = open_source(source, labels=labels, cell=cell, masks=masks, follow_links=follow_links, limits=limits)
-    folder, existing = Path(folder), None
+    folder, existing, levels = Path(folder), None, None
     _require_apart(source, folder)
+    if percentiles is not None:
+        source, levels = scale_source(source, percentiles, limits)
     if (folder / MANIFEST_FILE).exists():
         existing = Manifest.read(folder / MANIFEST_FILE)
         if differences := existing.describe_differences(source, _hash_entries(source), options):
@@ -90,7 +99,7 @@ def prepare(
     if existing is not None:  # this version may read pictures that an earlier one left out
         names = {f.name for f in existing.files}
         result = replace(result, pictures=tuple(p for p in result.pictures if p.name in names))
-    _write_dataset(source, result, folder, options, progress, limits, existing)
+    _write_dataset(source, result, folder, options, progress, limits, existing, levels)
     return Dataset.open(folder)
 
 
@@ -137,6 +146,7 @@ def _write_dataset(
     progress: ProgressCallback,
     limits: Limits,
     existing: Manifest | None,
+    levels: Levels | None,
 ) -> None:
     """Split the scanned pictures, or as in `existing`, and write pixels.npy, masks.npy and, last, data.json."""
     distinct = scan_result.distinct
@@ -148,7 +158,7 @@ def _write_dataset(
     train_rows = [row for row, out in enumerate(is_held_out) if not out]
     columns, column_notes = build_columns([distinct[row].attributes for row in train_rows])
     pictures, size_notes = _choose_pictures(scan_result, options)
-    pictures = with_attributes(pictures, columns)
+    pictures = replace(with_attributes(pictures, columns), levels=levels)
     notes = [*scan_result.notes, *split_notes, *column_notes, *size_notes]
     if copies := len(scan_result.pictures) - len(distinct):
         notes.append(f"exact copies, kept once: {copies}")

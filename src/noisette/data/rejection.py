@@ -17,6 +17,7 @@ OTHER_KINDS = (  # beginnings of files that people take for pictures, and what t
     (b"8BPS", "is a Photoshop document: it is not in a supported format, so export it as PNG"),
     (b"%PDF", "is a PDF: it is not in a supported format, so export it as PNG"),
 )
+SPRITE_MAGIC = b"\xe0\xa5"  # at byte 4
 HEIF_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
 
 
@@ -46,6 +47,8 @@ def _describe_other(data: bytes) -> str:
     for magic, kind in OTHER_KINDS:
         if data.startswith(magic):
             return kind
+    if data[4:6] == SPRITE_MAGIC and len(data) >= 128:
+        return "is a file of Aseprite, which is read as a source of pictures to train on: export it as PNG"
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         return f"is in {HEIF_BRANDS[data[8:12]]}: it is not in a supported format, so export it as PNG or JPEG"
     if data.startswith(b"version https://git-lfs"):

@@ -11,11 +11,13 @@ from ..errors import InputError
 from .color_mode import alpha_kind, convert_mode, is_grayscale
 from .decode import DecodedPicture, decode, from_array, pack_channels
 from .entry import DEFAULT_LIMITS, BadPicture, Entry, Limits, Pixels, Source
+from .levels import scale_source
 from .mask_values import MaskSurvey, MaskValue, read_mask
 from .near_duplicates import NEAR_DUPLICATE_RATIO, find_near_duplicates, make_thumbnail, measure_mirror_share
 from .scan_notes import describe_pictures
 from .scan_result import MAX_COLORS, QuarantinedPicture, ScannedPicture, ScanResult
 from .source import open_source
+from .sprite_sheet import Cells, CellSize
 
 MAX_COMPARED = 100_000  # with more distinct pictures, near duplicates are not searched
 NO_THUMBNAIL = np.zeros(0)
@@ -27,9 +29,10 @@ def scan(
     source: str | Path | Source,
     *,
     labels: str | None = None,
-    cell: int | tuple[int, int] | None = None,
+    cell: CellSize | Cells | None = None,
     follow_links: bool = False,
     near_duplicates: float | None = None,
+    percentiles: tuple[float, float] | None = None,
     progress: ProgressCallback = lambda done, total: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> ScanResult:
@@ -38,10 +41,15 @@ def scan(
     near_duplicates: pictures are near duplicates if the RMS difference of their thumbnails is below this fraction of
     either's standard deviation, 0 (only exact copies) to 1; default: 0.15, or less if most pictures of the set would
     form one group.
+    percentiles: of gray pictures of 9 to 16 bits or of floating-point numbers, which of their samples become black and
+    white, 0 to 100; see `data.levels`. Default: 0 and the highest number of as many bits; floating-point numbers are
+    then not read.
     Pictures that cannot be used are quarantined. Raises InputError if none can be used.
     """
     if not isinstance(source, Source):
         source = open_source(source, labels=labels, cell=cell, follow_links=follow_links, limits=limits)
+    if percentiles is not None:
+        source, _ = scale_source(source, percentiles, limits)
     return scan_source(source, progress, limits, near_duplicates)
 
 

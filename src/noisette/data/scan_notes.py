@@ -26,7 +26,7 @@ def describe_pictures(pictures: Sequence[ScannedPicture]) -> Iterator[str]:
         brightest, white = max(deep)
         yield (
             f"pictures of {max(p.bits for p in pictures)} bits are dark, the brightest is {brightest} of {white}: "
-            f"if {2 ** brightest.bit_length() - 1} is white, scale them"
+            f"if {2 ** brightest.bit_length() - 1} is white, scale them (--percentiles)"
         )
     if clear := sum(p.only_color == 0 for p in pictures):
         yield f"pictures that are fully transparent: {clear} of {len(pictures)}"

@@ -61,7 +61,7 @@ class ScanResult:
     """The contents of a source."""
 
     source: str  # as the user wrote it
-    kind: str  # "folder", "zip", "stack", "array", "sheet" or "built-in"
+    kind: str  # "folder", "zip", "stack", "sprite", "array", "sheet" or "built-in"
     pictures: tuple[ScannedPicture, ...]
     quarantined: tuple[QuarantinedPicture, ...]
     notes: tuple[str, ...]  # for the user: how the source was read, what was left out

@@ -31,11 +31,11 @@ class Grid:
         After the last cell, margin and spacing may be left out.
         """
         step = cell + self.spacing
-        count = (length - self.margin + self.spacing) // step
-        rest = length - self.margin - (count * step - self.spacing)
-        if count < 1 or rest not in (0, self.margin, self.spacing, self.margin + self.spacing):
-            return []
-        return [self.margin + i * step for i in range(count)]
+        for after in (self.margin, self.margin + self.spacing, 0, self.spacing):
+            count, rest = divmod(length - self.margin - after + self.spacing, step)
+            if rest == 0 and count >= 1:
+                return [self.margin + i * step for i in range(count)]
+        return []
 
 
 def guess_grid(pixels: Pixels, cell: tuple[int, int]) -> Grid | None:
@@ -61,6 +61,33 @@ def guess_grid(pixels: Pixels, cell: tuple[int, int]) -> Grid | None:
     if fitting:
         return min(fitting, key=lambda f: f[:2])[2]  # the fewest cells: that which leaves most blank lines outside
     return Grid() if plain else None
+
+
+def describe_fitting(shape: tuple[int, int], cell: tuple[int, int], grid: Grid) -> str:
+    """What would fit a sheet of `shape` that these cells (height, width) do not fit: spacings, or other cell sizes.
+
+    For a message: "with these cells a spacing of 2 and a margin of 1 would fit", …
+    """
+    words = []
+    pairs = sorted(product(range(MAX_GAP + 1), repeat=2), key=sum)
+    if fitting := [Grid(*p) for p in pairs if all(map(Grid(*p).starts, shape, cell))]:
+        best = min(fitting, key=lambda g: abs(g.spacing - grid.spacing) + abs(g.margin - grid.margin))
+        words.append(f"a spacing of {best.spacing} and a margin of {best.margin} would fit them")
+    heights, widths = (_nearest_sizes(length, size, grid) for length, size in zip(shape, cell, strict=True))
+    if heights and widths:
+        between = "" if grid == Grid() else " with this spacing and margin"
+        wide, high = (" or ".join(map(str, sizes)) for sizes in (widths, heights))
+        words.append(f"cells that fit{between} are {wide} wide and {high} high")
+    return "; ".join(words) if words else "give the size of its cells, and the spacing and margin of its grid"
+
+
+def _nearest_sizes(length: int, size: int, grid: Grid) -> list[int]:
+    """The size of a cell itself if it fits a side, or else the nearest smaller and larger ones that do."""
+    if grid.starts(length, size):
+        return [size]
+    smaller = next((c for c in range(min(size, length) - 1, 0, -1) if grid.starts(length, c)), None)
+    larger = next((c for c in range(size + 1, length + 1) if grid.starts(length, c)), None)
+    return [c for c in (smaller, larger) if c is not None]
 
 
 def _has_quiet_borders(lines: Lines, cell: int) -> bool:

@@ -9,15 +9,16 @@ from .arrays import from_npy
 from .atlas import from_atlas, is_atlas
 from .builtin import BUILT_IN
 from .entry import DEFAULT_LIMITS, Limits, Source
-from .folder import from_folder, from_stack
+from .folder import from_folder, from_sprite, from_stack
 from .listing import PICTURE_SUFFIXES
 from .npz import from_npz
-from .sprite_sheet import from_sheet
+from .sprite_files import is_sprite
+from .sprite_sheet import Cells, CellSize, from_sheet
 from .zip_file import from_zip
 
 SUPPORTED_SOURCES = (
-    "a folder, a zip, an .npy or .npz array, a TIFF of several pages, a sprite sheet with the size of its cells, an "
-    "atlas (.json) or tile set (.tsx, .tsj), or a built-in set"
+    "a folder, a zip, an .npy or .npz array, a TIFF of several pages, a sprite sheet with the size of its cells, a "
+    "file of Aseprite, an atlas (.json) or tile set (.tsx, .tsj), or a built-in set"
 )
 
 
@@ -25,18 +26,19 @@ def open_source(
     source: str | Path,
     *,
     labels: str | None = None,
-    cell: int | tuple[int, int] | None = None,
+    cell: CellSize | Cells | None = None,
     masks: bool = False,
     follow_links: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Source:
     """List the pictures of a source without decoding them.
 
-    source: a folder, a zip of one, an .npy or .npz array, a TIFF of several pages, a sprite sheet, an atlas or tile set
-    (.json, .tsx, .tsj) with its sheet beside it, or the name of a built-in set ("emoji", "icons", "digits"; "./emoji"
-    is a folder).
+    source: a folder, a zip of one, an .npy or .npz array, a TIFF of several pages, a sprite sheet, a file of Aseprite
+    (.aseprite, .ase), an atlas or tile set (.json, .tsx, .tsj) with its sheet beside it, or the name of a built-in set
+    ("emoji", "icons", "digits"; "./emoji" is a folder).
     labels: for an .npy, the path of the .npy with its labels.
-    cell: for a sprite sheet, the side, or height and width, of its cells in pixels.
+    cell: for a sprite sheet, the side, or height and width, of its cells in pixels; "auto": they are found by the empty
+    rows and columns between them; or `Cells`, with spacing and margin.
     masks: for a folder or zip, read pairs of a picture and its segmentation mask.
     follow_links: for a folder, also read the files and folders outside of it that links lead to.
 
@@ -61,6 +63,7 @@ def open_source(
         "npz": lambda: from_npz(location, limits),
         "zip": lambda: from_zip(location, limits, masks),
         "atlas": lambda: from_atlas(location),
+        "sprite": lambda: from_sprite(location, limits),
     }
     if kind in readers:
         return readers[kind]()
@@ -75,11 +78,14 @@ def open_source(
         return stack
     if cell is None:
         raise InputError(f"{location} is a single picture: if it is a sprite sheet, give the size of its cells")
-    return from_sheet(location, (cell, cell) if isinstance(cell, int) else cell)
+    return from_sheet(location, cell if isinstance(cell, Cells) else Cells(cell))
 
 
 def _detect_kind(location: str, path: Path) -> str:
-    """One of "built-in", "folder", "npy", "npz", "atlas", "zip" and "picture". Raises InputError for anything else."""
+    """One of "built-in", "folder", "npy", "npz", "atlas", "sprite", "zip" and "picture".
+
+    Raises InputError for anything else.
+    """
     if location in BUILT_IN:
         return "built-in"
     try:
@@ -99,6 +105,8 @@ def _detect_kind(location: str, path: Path) -> str:
         return suffix[1:]
     if is_atlas(path):
         return "atlas"
+    if is_sprite(path):
+        return "sprite"
     if suffix == ".zip" or (suffix not in PICTURE_SUFFIXES and zipfile.is_zipfile(path)):
         return "zip"
     if suffix in PICTURE_SUFFIXES:

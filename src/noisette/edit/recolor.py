@@ -11,7 +11,7 @@ import torch
 from ..data.decode import decode
 from ..data.entry import BadPicture, Pixels
 from ..data.listing import is_picture
-from ..data.own_files import is_own_file
+from ..data.own_files import file_reader, is_exact_copy, is_own_file
 from ..data.palette import Palette
 from ..data.palette_lock import PaletteLock
 from ..data.png import read_metadata, to_indexed, write_png
@@ -61,6 +61,8 @@ def find_pictures(source: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = sorted(p for p in path.rglob("*") if is_picture(p.name) and p.is_file()) if path.is_dir() else []
+    readers = {p.as_posix(): file_reader(p) for p in found}
+    found = [p for p in found if not is_exact_copy(p.as_posix(), readers)]
     if not found:
         raise InputError(f"{source} is no picture and no folder with pictures: give one")
     return found

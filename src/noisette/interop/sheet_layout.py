@@ -1,7 +1,7 @@
 """Sheets for game engines: pictures of one size, packed at native size into one PNG that an engine can cut."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -140,8 +140,22 @@ def check_extrude(extrude: int) -> None:
 
 def picture_of_sample(name: str, pixels: UInt8Images, record: SampleRecord) -> SheetPicture:
     """A sample, (1, C, H, W), as a picture of a sheet."""
-    colors = () if record.lock is None else record.lock.colors
-    return SheetPicture(name, pixels, record.label, record.seed, colors)
+    return picture_of_record(name, pixels, asdict(record))
+
+
+def picture_of_record(
+    name: str, pixels: UInt8Images, record: Mapping[str, object], label: str | None = None
+) -> SheetPicture:
+    """A picture that Noisette wrote, (1, C, H, W), with the metadata of its file. label: of one without its own."""
+    label_value, seed, lock = record.get("label") or label, record.get("seed"), record.get("lock")
+    return SheetPicture(
+        name,
+        pixels,
+        label_value if isinstance(label_value, str) else None,
+        seed if isinstance(seed, int) else None,
+        _lock_colors(lock),
+        "edited" if "picture" in record else "generated",
+    )
 
 
 def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
@@ -156,30 +170,15 @@ def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
         except InputError:
             record = {}
         parent = path.parent.name if folder.is_dir() and path.parent != folder else None
-        label, seed, lock = record.get("label") or parent, record.get("seed"), record.get("lock")
         name = path.stem
         while name in names:
             name = f"{parent}-{name}"
         names.add(name)
-        pictures.append(
-            SheetPicture(
-                name,
-                read_tensor(path),
-                label if isinstance(label, str) else None,
-                seed if isinstance(seed, int) else None,
-                _lock_colors(lock),
-                _find_origin(path, record),
-            )
-        )
+        picture = picture_of_record(name, read_tensor(path), record, parent)
+        pictures.append(picture if is_own_file(path) else replace(picture, origin="other"))
     return pictures
-
-
-def _find_origin(path: Path, record: Mapping[str, object]) -> Origin:
-    if not is_own_file(path):
-        return "other"
-    return "edited" if "picture" in record else "generated"
 
 
 def _lock_colors(lock: object) -> tuple[str, ...]:
     colors = lock.get("colors") if isinstance(lock, dict) else None
-    return tuple(map(str, colors)) if isinstance(colors, list) else ()
+    return tuple(map(str, colors)) if isinstance(colors, list | tuple) else ()

@@ -102,6 +102,12 @@ def read_model(folder: str | Path, describe: Describe | None = None) -> tuple[di
     return _read_model(folder, describe)  # another process replaced it while we were reading
 
 
+def read_model_config(folder: str | Path) -> dict[str, Any]:
+    """The config of a model folder alone; the weights are not read. `InputError` if it is missing or damaged."""
+    config = _read_config(Path(folder))
+    return {key: value for key, value in config.items() if key not in ("format", "weights_sha256")}
+
+
 def model_hash(folder: str | Path, ignored_entry: tuple[str, str] | None = None) -> str:
     """The identifier of a model: the SHA-256 of its config, which includes that of its weights; 64 hexadecimal digits.
 

@@ -1,6 +1,7 @@
 """Durations, counts and sizes as people write them: "10m", "200k", "32x24"."""
 
 import re
+from typing import Literal
 
 from ..errors import InputError
 
@@ -46,3 +47,17 @@ def as_size(size: Size | None) -> tuple[int, int] | None:
     if isinstance(size, str):
         return parse_size(size)
     return (size, size) if isinstance(size, int) else size
+
+
+def parse_percentiles(text: str) -> tuple[float, float]:
+    """The two numbers of "0.1,99.9". Raises InputError."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"percentiles are two numbers like 0.1,99.9, got {text!r}") from error
+    return low, high
+
+
+def parse_cell(text: str) -> tuple[int, int] | Literal["auto"]:
+    """The (height, width) of a sheet's cells as `parse_size`, or "auto". Raises InputError."""
+    return "auto" if text.strip().lower() == "auto" else parse_size(text)

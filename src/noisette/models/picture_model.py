@@ -196,9 +196,7 @@ class PictureModel(DiffusionModel, Displayed):
     @classmethod
     def _from_checkpoint(cls, folder: Path) -> "PictureModel":
         """The averaged weights of a checkpoint, with the model config from the run's config.json."""
-        path = folder.parent.parent / "config.json"
-        recorded = read_run_config(path).plan["recipe"]["model"]
-        config, found = from_json(ModelConfig, recorded, f"{path}: model"), checkpoint.read(folder)
+        config, found = _read_checkpoint_config(folder), checkpoint.read(folder)
         expected = describe_network(config.net)
         checkpoint.check_size(folder / "ema.safetensors", expected)
         tensors = found.read_tensors("ema")
@@ -210,6 +208,20 @@ class PictureModel(DiffusionModel, Displayed):
         if model.text_encoder is not None:
             model.text_encoder.run = folder.parent.parent
         return model.eval().requires_grad_(False)
+
+
+def read_config(folder: str | Path) -> ModelConfig:
+    """The config of a model, without its weights: what `load` would open. Raises InputError if there is none."""
+    path = _find_model_folder(folder)
+    if (path / "state.json").is_file():
+        return _read_checkpoint_config(path)
+    return _parse_config(checkpoint.read_model_config(path), path / "config.json")[0]
+
+
+def _read_checkpoint_config(folder: Path) -> ModelConfig:
+    """The model config in the config.json of a checkpoint's run."""
+    path = folder.parent.parent / "config.json"
+    return from_json(ModelConfig, read_run_config(path).plan["recipe"]["model"], f"{path}: model")
 
 
 def _parse_config(data: Mapping[str, Any], path: Path) -> tuple[ModelConfig, GaussianPrior | None]:

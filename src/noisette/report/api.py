@@ -50,8 +50,11 @@ def train(
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     seed: int = 0,
     cell: Size | None = None,
+    spacing: int | None = None,
+    margin: int | None = None,
     follow_links: bool = False,
     near_duplicates: float | None = None,
+    percentiles: tuple[float, float] | None = None,
     mask_value: int | str | None = None,
     text: bool = False,
     encoder: str | Path | None = None,
@@ -62,7 +65,7 @@ def train(
 ) -> Run:
     """Train a model, as `noisette train` does, and return its run: `.model`, `.metrics`, `.samples`, `.folder`.
 
-    source: whatever the command takes (a folder, zip, .npy, .npz, sprite sheet, atlas, or a built-in set's name); or
+    source: whatever the command takes (a folder, zip, array, sprite sheet, Aseprite file, atlas, or a built-in set); or
         pictures in memory, (N, C, H, W) or (N, H, W, C), C = 1 (L), 2 (LA), 3 (RGB) or 4 (RGBA, straight alpha): uint8,
         or floats with `value_range`.
     out: the run folder; one that holds a run of the same options is resumed. None: a new folder below runs/ in the
@@ -75,7 +78,8 @@ def train(
     seconds, images: length of the run: seconds or "10m" for everything that this call does; or training images, 50_000
         or "50k". Default: 600 seconds.
     size, cell: of pictures and of a sprite sheet's cells, in pixels: 16, (height, width), or "32x24" (width x height).
-    follow_links, near_duplicates, mask_value: see `noisette.data.prepare`.
+    cell, spacing, margin: "auto" finds the cells by the gaps between them; see `noisette.data.Cells`.
+    follow_links, near_duplicates, percentiles, mask_value: see `noisette.data.prepare`.
     task, factor: "draw", "upscale" (factor: default 2) or "segment"; or a Task.
     recipe: a JSON file or a dict that overrides parts of the preset's recipe.
     text, encoder: train on captions, with the default sentence encoder or another one.
@@ -110,9 +114,12 @@ def train(
         images=_parse_images(images),
         size=as_size(size),
         pixel_art=pixel_art,
-        cell=as_size(cell),
+        cell="auto" if cell == "auto" else as_size(cell),
+        spacing=spacing,
+        margin=margin,
         follow_links=follow_links,
         near_duplicates=near_duplicates,
+        percentiles=percentiles,
         mask_value=mask_value,
         labels=None if in_memory or labels is None else str(labels),
         task=_parse_task(task, factor),

@@ -43,6 +43,16 @@ def draw_batches(
 ) -> Iterator[UInt8Images]:
     """The pictures of each batch, (B, C, H, W) on the CPU, of the last upscaler's size. `on_step` is called after each
     of `steps` steps of a batch."""
+    return (pixels for _, pixels in draw_exact(model, request, helpers, on_step))
+
+
+def draw_exact(
+    model: PictureModel,
+    request: SampleRequest,
+    helpers: Helpers | None = None,
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Images, UInt8Images]]:
+    """`draw_batches`, with each batch in the last model's space, (B, C, H, W), before it was rounded to 8 bits."""
     helpers = request.resolve_helpers(model, helpers or Helpers())
     cascade, done = request.make_cascade(helpers), 0
     for state in run_request(model, request, helpers):
@@ -51,7 +61,7 @@ def draw_batches(
             rows = slice(done, done + len(state.x))
             done += len(state.x)
             x = cascade.upscale(model, state.x, request.seeds[rows], request.labels[rows], request.batch)
-            yield request.finish(cascade.last_model(model).pictures.decode_samples(x))
+            yield x, request.finish(cascade.last_model(model).pictures.decode_samples(x))
 
 
 def draw_request(model: PictureModel, request: SampleRequest, helpers: Helpers | None = None) -> UInt8Images:

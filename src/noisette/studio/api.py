@@ -11,11 +11,14 @@ from ..sampling.lineage import NoiseLineage
 from ..sampling.record import read_record
 from . import trajectories as drawing
 from .api_edit import EditApi
+from .description import describe_model
 from .draw_tab import QUEUE_OPTIONS
-from .error_handling import check_types, report_errors
+from .error_handling import report_errors
 from .export import make_metadata
+from .limits import check_count
 from .session import BoardRequest, BoardSample
 from .trainer import Trainer, TrainingJob
+from .type_checks import check_types
 from .workspace import Workspace
 
 QUICK_OPTIONS: dict[str, Any] = {"concurrency_id": "quick", "concurrency_limit": 4}
@@ -31,6 +34,10 @@ class Api:
     def models(self) -> list[str]:
         """Names of the models."""
         return self.workspace.list_models()
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """Size, mode, labels, attributes and edits of a model."""
+        return describe_model(self.workspace.load_model(model).config)
 
     def draw(
         self,
@@ -60,7 +67,7 @@ class Api:
         known = read_record(record, "record")
         lineage = NoiseLineage(known.seed, known.rotations)
         sample = BoardSample(model, drawing.make_blank(self.workspace.load_model(model)), known)
-        return self._draw_request(sample.make_request(lineage.children(drawing.check_count(number), degrees, seed)))
+        return self._draw_request(sample.make_request(lineage.children(check_count(number), degrees, seed)))
 
     def runs(self) -> list[str]:
         """Names of the training runs."""
@@ -101,7 +108,15 @@ def register_api(api: Api, edits: EditApi) -> None:
         api.draw, api.neighbors, edits.vary, edits.inpaint, edits.outpaint, edits.upscale, edits.tile, edits.segment,
         edits.walk, edits.directions, edits.slide,
     ]  # fmt: skip
-    other_calls: list[Callable[..., Any]] = [api.models, api.runs, api.run, api.train, api.stop, api.resume]
+    other_calls: list[Callable[..., Any]] = [
+        api.models,
+        api.describe,
+        api.runs,
+        api.run,
+        api.train,
+        api.stop,
+        api.resume,
+    ]
     for slow in drawing_calls:
         gr.api(report_errors(check_types(slow)), api_name=slow.__name__, **QUEUE_OPTIONS)
     for quick in other_calls:

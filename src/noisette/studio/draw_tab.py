@@ -18,6 +18,7 @@ from . import trajectories
 from .edit_kinds import VARY, supported_kinds
 from .error_handling import report_errors
 from .html_parts import collapsible, format_caption, render_tiles
+from .limits import MAX_SAMPLES
 from .previews import PREVIEW_INTERVAL
 from .session import Board, Trajectory
 from .workspace import Workspace
@@ -223,7 +224,7 @@ def _controls() -> tuple[DrawControls, gr.Button]:
     attributes, text = build_prompt_inputs()
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_PAGE_SEED, elem_id="seed")
     random_seed = gr.Button("Random seed", size="sm")
-    number = gr.Slider(1, trajectories.MAX_SAMPLES, 8, step=1, label="Pictures", elem_id="number")
+    number = gr.Slider(1, MAX_SAMPLES, 8, step=1, label="Pictures", elem_id="number")
     with collapsible("Sampling settings", "sampling-settings"):
         steps = gr.Slider(1, 250, 18, step=1, label="Steps", elem_id="steps")
         sampler = gr.Dropdown(list(SAMPLERS), label="Sampler")
@@ -294,7 +295,9 @@ def _describe_model(model: PictureModel) -> str:
     words += f"; attributes: {_describe_attributes(model)}" if p.attributes else ""
     words += "; reads text" if p.text_encoder is not None else ""
     return words + (
-        "" if VARY in supported_kinds(model) else f"; it can {' and '.join(supported_kinds(model))} in the tab Edit"
+        ""
+        if VARY in supported_kinds(model.config)
+        else f"; it can {' and '.join(supported_kinds(model.config))} in the tab Edit"
     )
 
 

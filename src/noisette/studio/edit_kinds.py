@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..data.input_picture import LoadedPicture, read_picture, read_small
 from ..edit.batch import inpaint_picture, remove_seam, sample_masks, upscale_picture, vary_picture
 from ..edit.inpaint import pad_canvas
 from ..edit.segment import binarize, mask_probability, uncertainty
 from ..errors import InputError
+from ..models.config import ModelConfig
 from ..models.picture_model import PictureModel
 from ..models.task import Draw, Segment, Upscale
 from ..sampling.batch import EditBatch, One
 from ..shapes import Images, UInt8Images
-from .mask_editor import parse_known_mask
+from .limits import MAX_EDIT_SAMPLES, MAX_ROUNDS, check_count, check_file_size
 
 VARY, INPAINT, OUTPAINT, UPSCALE, TILE = "vary", "inpaint", "outpaint", "upscale", "make seamless"
 SEGMENT = "segment"
@@ -31,9 +34,6 @@ EDIT_NAMES = {
     SEGMENT: "segment",
 }
 KINDS_BY_TASK = {Draw: (VARY, INPAINT, OUTPAINT, UPSCALE, TILE), Upscale: (UPSCALE,), Segment: (SEGMENT,)}
-MAX_SAMPLES = 16  # pictures per edit
-MAX_ROUNDS = 20
-MAX_FILE_BYTES = 2**24  # of an uploaded picture
 PICTURE_NAME = "the picture"  # in messages, instead of a temporary path
 
 T = TypeVar("T")
@@ -58,8 +58,7 @@ class EditRequest:
     def __post_init__(self) -> None:
         if self.kind not in EDIT_NAMES:
             raise InputError(f"unknown edit {self.kind!r}: choose from {', '.join(EDIT_NAMES)}")
-        if not 1 <= self.number <= MAX_SAMPLES:
-            raise InputError(f"number must be between 1 and {MAX_SAMPLES}, got {self.number}")
+        check_count(self.number, MAX_EDIT_SAMPLES)
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, got {self.seed}")
         if not 1 <= self.rounds <= MAX_ROUNDS:
@@ -78,9 +77,9 @@ class PreparedEdit:
     summarize: Callable[[UInt8Images], Mapping[str, One]] = lambda samples: {}  # maps made from all samples
 
 
-def supported_kinds(model: PictureModel) -> tuple[str, ...]:
+def supported_kinds(config: ModelConfig) -> tuple[str, ...]:
     """The edits that a model supports."""
-    return KINDS_BY_TASK[type(model.config.task)]
+    return KINDS_BY_TASK[type(config.task)]
 
 
 def read_source(data: bytes, model: PictureModel) -> LoadedPicture:
@@ -93,8 +92,8 @@ def read_source(data: bytes, model: PictureModel) -> LoadedPicture:
 
 def prepare_edit(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
     """Check and prepare an edit. InputError if the model does not support it, or the picture does not fit."""
-    if request.kind not in supported_kinds(model):
-        raise InputError(f"this model cannot {request.kind}; it can {' and '.join(supported_kinds(model))}")
+    if request.kind not in supported_kinds(model.config):
+        raise InputError(f"this model cannot {request.kind}; it can {' and '.join(supported_kinds(model.config))}")
     edit = PREPARERS[request.kind](model, data, request)
     metadata = {"edit": EDIT_NAMES[request.kind], "picture_sha256": hashlib.sha256(data).hexdigest()}
     return replace(edit, metadata=metadata | dict(edit.metadata))
@@ -169,10 +168,22 @@ PREPARERS: Mapping[str, Callable[[PictureModel, bytes, EditRequest], PreparedEdi
 }
 
 
+def parse_known_mask(mask: str, height: int, width: int) -> Float[Tensor, "1 1 h w"]:
+    """A mask string as a tensor: 1 for pixels to keep, 0 for marked ones.
+
+    InputError if the mask does not fit the picture size, or nothing is marked.
+    """
+    if len(mask) != height * width or set(mask) - {"0", "1"}:
+        raise InputError(f"the mask does not fit the picture of {width}×{height} pixels: mark the pixels again")
+    if "1" not in mask:
+        raise InputError("no pixels are marked: drag over the pixels to replace")
+    marked = torch.tensor([character == "1" for character in mask])
+    return (~marked).float().reshape(1, 1, height, width)
+
+
 def read_through_file(data: bytes, reader: Callable[[Path], T]) -> T:
     """Call `reader` with a temporary file of `data`; messages do not contain its path."""
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"a picture file may have at most {MAX_FILE_BYTES // 2**20} MB")
+    check_file_size(len(data))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         path.write_bytes(data)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from ..data.png import encode_png
 from ..errors import InputError
+from ..io.zip_writer import zip_files
 from ..models.task import Draw
 from . import editing, export, mask_editor, trajectories
 from .draw_tab import (
@@ -22,9 +23,6 @@ from .draw_tab import (
 from .edit_kinds import (
     INPAINT,
     KINDS_BY_TASK,
-    MAX_FILE_BYTES,
-    MAX_ROUNDS,
-    MAX_SAMPLES,
     OUTPAINT,
     PICTURE_NAME,
     SEGMENT,
@@ -37,6 +35,7 @@ from .edit_kinds import (
 from .editing import EditResult
 from .error_handling import read_event_index, report_errors
 from .html_parts import render_results, render_tiles
+from .limits import MAX_EDIT_SAMPLES, MAX_ROUNDS, check_file_size
 from .session import Board
 from .uploads import IMAGE_SUFFIXES
 from .workspace import Workspace
@@ -62,7 +61,7 @@ class EditTab:
         if model_name is None:
             return [*[gr.update(visible=False)] * 3, *[gr.skip()] * 5]
         model = self.workspace.load_model(model_name)
-        kinds = supported_kinds(model)
+        kinds = supported_kinds(model.config)
         kind = kind if kind in kinds else kinds[0]
         labels = list(model.pictures.labels)
         return [
@@ -84,8 +83,7 @@ class EditTab:
         """The bytes of an uploaded file, the picture in the editor, and the status."""
         if file is None:
             return [None, "", NO_PICTURE]
-        if Path(file).stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"a picture file may have at most {MAX_FILE_BYTES // 2**20} MB")
+        check_file_size(Path(file).stat().st_size)
         data = Path(file).read_bytes()
         try:
             return [data, self.render_picture(model_name, data, kind), READY]
@@ -155,7 +153,7 @@ class EditTab:
         if not results:
             raise InputError("there are no edited pictures to export: press Edit first")
         files = {f"{e.stem}.png": encode_png(e.pixels, e.metadata) for e in results}
-        return export.offer_files({"noisette-edit.zip": export.zip_files(files)})
+        return export.offer_files({"noisette-edit.zip": zip_files(files)})
 
 
 def build(tab: EditTab, model: gr.Dropdown, controls: DrawControls) -> tuple[list[Any], list[Any]]:
@@ -182,7 +180,7 @@ def build(tab: EditTab, model: gr.Dropdown, controls: DrawControls) -> tuple[lis
             label = gr.Dropdown([ANY_LABEL], value=ANY_LABEL, label="Label", elem_id="edit-label")
             attributes, text = build_prompt_inputs("edit-")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_PAGE_SEED, elem_id="edit-seed")
-            number = gr.Slider(1, MAX_SAMPLES, 4, step=1, label="Pictures", elem_id="edit-number")
+            number = gr.Slider(1, MAX_EDIT_SAMPLES, 4, step=1, label="Pictures", elem_id="edit-number")
             gr.HTML('<p class="n-faint">Sampler, steps and guidance are set in the tab Draw.</p>')
         with gr.Column(scale=5, min_width=280):
             editor = mask_editor.build_mask_editor()

@@ -32,6 +32,25 @@ def exit_on_signals() -> Iterator[None]:
 
 
 @contextmanager
+def end_process_on_signals(stop: Callable[[float], object]) -> Iterator[None]:
+    """A context in which a signal calls `stop` with the seconds that it may take, and then ends the process.
+
+    For a process with a thread that cannot be woken, like one that reads stdin: a normal end would wait for it.
+    """
+
+    def end(number: int) -> None:
+        stop(SHUTDOWN_SECONDS)
+        os._exit(128 + number)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        ENDING.set()
+        threading.Thread(target=end, args=(number,), daemon=True).start()
+
+    with _handling(handle):
+        yield
+
+
+@contextmanager
 def close_on_signals(server: Stoppable, clean_up: Callable[[], object]) -> Iterator[None]:
     """A context in which a signal closes the server; then it is left as by `exit_on_signals`.
 

@@ -3,10 +3,8 @@
 import os
 import re
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,9 @@ from ..data.png import encode_png
 from ..errors import InputError
 from ..interop.sheet_formats import encode_sheet as encode_game_files
 from ..interop.sheet_layout import pack_sheet, picture_of_sample
+from ..io.zip_writer import zip_files
 from ..sampling.record import encode_finished
 from .session import BoardSample
-
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date for all files in a zip, so that the same pictures give the same bytes
 
 
 def make_metadata(sample: BoardSample) -> dict[str, object]:
@@ -78,15 +75,6 @@ def encode_archive(samples: Sequence[BoardSample]) -> bytes:
     if len({c.pixels.shape for c in samples}) == 1:
         files["sheet.png"] = encode_sheet(samples)
     return zip_files(files)
-
-
-def zip_files(files: Mapping[str, bytes]) -> bytes:
-    """A zip of files by name. The same files give the same bytes."""
-    data = BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), content)
-    return data.getvalue()
 
 
 def offer_files(files: Mapping[str, bytes]) -> Any:

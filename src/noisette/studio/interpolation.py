@@ -10,13 +10,13 @@ from ..data.png import encode_png, to_image
 from ..diffusion.sampler import State
 from ..edit.walk import draw_walk, walk_positions
 from ..errors import InputError
+from ..io.zip_writer import zip_files
 from ..models.picture_model import PictureModel
 from ..report.viz.animation import write_film
 from ..sampling.record import check_integer
 from ..sampling.request import default_batch, repeat_record
 from ..shapes import UInt8Images
 from .board_requests import require_unbranched
-from .export import zip_files
 from .previews import CallbackSampler, StepCallback, stream_previews
 from .session import BoardSample
 from .trajectories import check_seeds

@@ -8,12 +8,8 @@ import base64
 from typing import Any
 
 import gradio as gr
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ..data.png import encode_png
-from ..errors import InputError
 from ..shapes import UInt8Images
 
 SIDE = 384  # approximate size of the picture in CSS pixels
@@ -145,16 +141,3 @@ def read_mask(value: Any) -> str:
     """The mask string in a value sent by the page; "" if there is none."""
     mask = value.get("mask") if isinstance(value, dict) else None
     return mask if isinstance(mask, str) else ""
-
-
-def parse_known_mask(mask: str, height: int, width: int) -> Float[Tensor, "1 1 h w"]:
-    """A mask string as a tensor: 1 for pixels to keep, 0 for marked ones.
-
-    InputError if the mask does not fit the picture size, or nothing is marked.
-    """
-    if len(mask) != height * width or set(mask) - {"0", "1"}:
-        raise InputError(f"the mask does not fit the picture of {width}×{height} pixels: mark the pixels again")
-    if "1" not in mask:
-        raise InputError("no pixels are marked: drag over the pixels to replace")
-    marked = torch.tensor([character == "1" for character in mask])
-    return (~marked).float().reshape(1, 1, height, width)

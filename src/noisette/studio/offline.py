@@ -1,4 +1,4 @@
-"""No connections from the studio's process to anywhere, whatever a request or a model asks for.
+"""No connections from this process to anywhere, whatever a request or a model asks for: studio and `noisette mcp`.
 
 Python reports each connection and each look-up of a name before it is made ("audit events"); here they are refused.
 """
@@ -25,7 +25,7 @@ def forbid_connections() -> None:
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event in LOOKUPS or (event in CONNECTIONS and not _is_local(arguments)):
-        raise InputError("the studio makes no connections: download the file before you start the studio")
+        raise InputError("this process makes no connections: download the file before you start it")
 
 
 def _is_local(arguments: tuple[object, ...]) -> bool:

@@ -24,12 +24,10 @@ from ..sampling.request import Helpers, SampleRequest
 from ..sampling.request import make_request as make_sample_request
 from ..sampling.run import run_request
 from ..shapes import UInt8Images
+from .limits import check_count, check_steps, check_words
 from .previews import lock_steps
 from .session import BoardRequest, BoardSample, Branch, Trajectory
 
-MAX_SAMPLES = 64  # pictures at once
-MAX_STEPS = 1000
-MAX_TEXT = 2000  # characters of a text, and of all labels or attributes
 MAX_STATE_BYTES = 2**27  # of the states of one trajectory
 
 
@@ -45,8 +43,7 @@ def make_settings(
     """Settings with the model's defaults for None. `guided_range`: the part of the steps, from 0 (noise) to 1
     (picture), in which guidance is applied. Raises InputError for values out of range."""
     defaults = model.config.sampling
-    steps = defaults.steps if steps is None else steps
-    check_integer("steps", steps, 1, MAX_STEPS)
+    steps = check_steps(defaults.steps if steps is None else steps)
     if not 0 <= guided_range[0] <= guided_range[1] <= 1:
         raise InputError(
             f"guided range must be two fractions of the steps, 0 to 1, the first not above the second, got "
@@ -82,13 +79,7 @@ def request_images(
     helpers: Helpers | None = None,
 ) -> SampleRequest:
     """`number` images, drawn at once, with these settings. Image i takes the i-th label, over and over."""
-    for name, words in (
-        ("text", text or ""),
-        ("labels", "".join(map(str, labels))),
-        ("attributes", "".join(attributes)),
-    ):
-        if len(words) > MAX_TEXT:
-            raise InputError(f"{name} may have at most {MAX_TEXT} characters, got {len(words)}")
+    check_words(labels, attributes, text)
     check_integer("seed", seed, 0, MAX_SEED - number)
     return make_sample_request(
         model, number, labels, seed=seed, attributes=attributes, text=text, steps=settings.steps,
@@ -110,12 +101,6 @@ def make_request(
 def split_attributes(attributes: str) -> tuple[str, ...]:
     """Attributes from text with commas: "hue=0.3, shape=round"."""
     return tuple(part.strip() for part in attributes.split(",") if part.strip())
-
-
-def check_count(number: int) -> int:
-    """The same number. Raises InputError if the studio does not draw as many at once."""
-    check_integer("number", number, 1, MAX_SAMPLES)
-    return number
 
 
 def check_seeds(request: SampleRequest) -> None:

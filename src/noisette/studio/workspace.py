@@ -5,7 +5,7 @@ The page sends names, which are looked up among the folder's entries. A name is 
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,12 +19,19 @@ RUN_NAME = re.compile(r"\w[\w -]{0,63}")  # of a new run: no characters with a m
 
 
 class Workspace:
-    """Runs and models by name: the sub-folders of `folder`, `extra_model` (anywhere on disk), and `shipped` models."""
+    """Runs and models by name: the sub-folders of `folder`, `extra_model` (anywhere on disk), and `shipped` models.
+
+    depth: levels of sub-folders that are looked through; at 2, one may be called "runs/emoji".
+    """
 
     def __init__(
-        self, folder: Path, extra_model: Path | None = None, shipped: Mapping[str, Path] | None = None
+        self,
+        folder: Path,
+        extra_model: Path | None = None,
+        shipped: Mapping[str, Path] | None = None,
+        depth: int = 1,
     ) -> None:
-        self.folder, self.shipped = folder.resolve(), shipped or {}
+        self.folder, self.shipped, self.depth = folder.resolve(), shipped or {}, depth
         self.extra_model = None if extra_model is None else extra_model.resolve()
         self.loaded: dict[tuple[Path, int], PictureModel] = {}
         self.lock = threading.Lock()
@@ -48,11 +55,15 @@ class Workspace:
     def list_folders(self) -> dict[str, Path]:
         """Folders that may hold a run, by name: `extra_model` first, `shipped` last; without links to the outside."""
         folders = {} if self.extra_model is None else {self.extra_model.name: self.extra_model}
-        entries = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        for path in entries:
-            if path.is_dir() and not path.name.startswith(".") and path.resolve().parent == self.folder:
-                folders.setdefault(path.name, path)
+        for path in self._sub_folders(self.folder, self.depth):
+            folders.setdefault(path.relative_to(self.folder).as_posix(), path)
         return folders | {name: path for name, path in self.shipped.items() if name not in folders}
+
+    def _sub_folders(self, folder: Path, depth: int) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()) if depth and folder.is_dir() else []:
+            if path.is_dir() and not path.name.startswith(".") and path.resolve().parent == folder:
+                yield path
+                yield from self._sub_folders(path, depth - 1)
 
     def list_models(self) -> list[str]:
         """Names of folders with a model to sample from."""
@@ -91,16 +102,21 @@ class Workspace:
             raise InputError(f"{name!r} already exists in the workspace: choose another name for the run")
         return self.folder / name
 
-    def load_model(self, name: str) -> PictureModel:
-        """The model of that name; of an unfinished run, its newest checkpoint. Unchanged models are cached.
-
-        InputError if there is no such folder, or no model in it.
-        """
+    def find_model(self, name: str) -> Path:
+        """The model folder, or the newest checkpoint, of that name. InputError if there is none."""
         path = _find_model(lookup(name, self.list_folders(), "model"))
         if path is None:
             raise InputError(
                 f"{name} has no model yet; models in the workspace: {', '.join(self.list_models()) or 'none'}"
             )
+        return path
+
+    def load_model(self, name: str) -> PictureModel:
+        """The model of that name; of an unfinished run, its newest checkpoint. Unchanged models are cached.
+
+        InputError if there is no such folder, or no model in it.
+        """
+        path = self.find_model(name)
         key = (path, (path / "config.json" if (path / "config.json").exists() else path).stat().st_mtime_ns)
         with self.lock:
             if key not in self.loaded:

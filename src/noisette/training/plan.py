@@ -28,10 +28,12 @@ MAXIMA = {"seconds": 10**9, "images": 10**12, "batch": 2**16, "accumulate": 2**1
 
 FLAGS = {  # field of TrainOptions → option of the command line
     "preset": "--preset", "seconds": "--for", "images": "--images", "size": "--size", "pixel_art": "--pixel-art",
-    "cell": "--cell", "labels": "--labels", "task": "--task", "batch": "--batch", "accumulate": "--accumulate",
-    "lr": "--lr", "dropout": "--dropout", "flip": "--flip", "recipe": "--recipe", "precision": "--precision",
-    "text": "--text", "seed": "--seed", "save_every": "--save-every", "log": "--log", "evaluations": "--evaluations",
-    "start_from": "--from", "distillation": "--steps", "any_quality": "--any-quality",
+    "cell": "--cell", "spacing": "--spacing", "margin": "--margin", "labels": "--labels", "task": "--task",
+    "batch": "--batch", "accumulate": "--accumulate", "lr": "--lr", "dropout": "--dropout", "flip": "--flip",
+    "recipe": "--recipe", "precision": "--precision", "text": "--text", "seed": "--seed", "save_every": "--save-every",
+    "log": "--log", "evaluations": "--evaluations", "start_from": "--from", "distillation": "--steps",
+    "any_quality": "--any-quality", "follow_links": "--follow-links", "near_duplicates": "--near-duplicates",
+    "mask_value": "--mask-value", "percentiles": "--percentiles",
 }  # fmt: skip
 
 
@@ -49,10 +51,13 @@ class TrainOptions:
     images: int | None = None  # training images that the run sees, each time that it sees one counted, >= 1
     size: tuple[int, int] | None = None  # height and width in pixels, 8 to 1024; None: see data.prepare
     pixel_art: bool = False  # resize by whole factors only, without new colors
-    cell: tuple[int, int] | None = None  # height and width in pixels of the cells of a sprite sheet
+    cell: tuple[int, int] | Literal["auto"] | None = None  # height and width in pixels of the cells of a sprite sheet
+    spacing: int | None = None  # pixels between these cells; with "auto", the smallest gap that separates pictures
+    margin: int | None = None  # pixels around them; see data.sprite_sheet.Cells
     labels: str | None = None  # path of the .npy file with the labels of an .npy array of pictures
     follow_links: bool = False  # read files outside of the folder of pictures that links in it lead to
     near_duplicates: float | None = None  # distance of near duplicates, 0 to 1; None: see data.scan
+    percentiles: tuple[float, float] | None = None  # of the samples that become black and white; see data.levels
     mask_value: int | str | None = None  # of --task segment: the value inside masks of numbers; see data.prepare
     task: Task = Draw()  # Draw(), Upscale(factor) or Segment()
     batch: int | None = None  # images per optimizer step, over all processes, >= 1; None: the preset's

@@ -12,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 
 from ..data import Dataset, prepare
 from ..data.entry import Source
+from ..data.sprite_sheet import make_cells
 from ..data.text import encoder_factory
 from ..errors import InputError
 from ..io.files import folder_bytes, remove_leftovers, require_space
@@ -50,8 +51,10 @@ def prepare_data(source: str | Path | Source, run: Path, options: TrainOptions) 
     encoder = None if options.text is None else encoder_factory(run, options.text)
     data = prepare(
         source, run, size=options.size, pixel_art=options.pixel_art, seed=options.seed,
-        cell=options.cell, labels=options.labels, masks=options.task.target_layer == "mask",
+        cell=make_cells(options.cell, options.spacing, options.margin), labels=options.labels,
+        masks=options.task.target_layer == "mask",
         mask_value=options.mask_value, follow_links=options.follow_links, near_duplicates=options.near_duplicates,
+        percentiles=options.percentiles,
     )  # fmt: skip
     return data if encoder is None else data.with_captions(encoder)
 

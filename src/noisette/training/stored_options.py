@@ -81,9 +81,11 @@ def describe(name: str, value: Any) -> str:
         return f"with {flag}"
     if name == "seconds":
         return f"with {flag} {value:g}s"
-    if name in ("size", "cell"):
+    if name in ("size", "cell") and not isinstance(value, str):
         height, width = value
         return f"with {flag} {width}x{height}"
+    if name == "percentiles":
+        return f"with {flag} {value[0]:g},{value[1]:g}"
     if name == "distillation":
         guidance = "" if value["guidance"] is None else f" --guidance {value['guidance']:g}"
         return f"with {flag} {value['calls']}{guidance}"

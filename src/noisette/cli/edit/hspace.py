@@ -11,7 +11,7 @@ from ...errors import InputError, lookup
 from ..bounds import check_minimum
 from ..option_groups import expand_option_groups
 from ..terminal import get_console, print_json, print_paths
-from .job import EditJob, check_output_folder, encode_pixels, open_job, print_results, write_sheet
+from .job import EditJob, check_output_folder, encode_pixels, open_job, write_sheet
 from .options import EditOptions, Model, Number, Out
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ def hspace(
         raise InputError("--without and --with need each other: give two folders of pictures")
     if directions is not None and layer is not None:
         raise InputError("--layer is for finding directions, and a file of directions has its own: leave it out")
+    if directions is None and options.sheet is not None:
+        raise InputError(
+            "--sheet packs the pictures that are generated: give --directions and --along, or leave it out"
+        )
     check_minimum("--components", components)
     job = open_job(model, out, "hspace", {}, n, options)
     from ...edit.hspace import LAYERS, find_layer
@@ -109,7 +113,7 @@ def _draw_moved(job: EditJob, path: Path, along: Sequence[str], as_json: bool) -
     check_output_folder(job)
     module = find_layer(job.model.net, directions[0].layer)
     written = job.draw(lambda batch: sample_along(job.model.pictures, batch, module, moves), "hspace")
-    print_results(
+    job.report(
         written, [write_sheet(job.out / "grid.png", [edit.pixels for edit in written], origin="generated")], as_json
     )
 

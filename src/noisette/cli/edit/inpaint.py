@@ -13,7 +13,6 @@ from .job import (
     make_source_metadata,
     open_job,
     print_notes,
-    print_results,
     write_sheet,
 )
 from .options import Model, Number, Out, Picture, Rounds, SteeredEditOptions
@@ -75,7 +74,7 @@ def inpaint(
     )
     hole = restore_known(pixels, known_mask, torch.zeros_like(pixels))
     grid = write_sheet(out / "grid.png", [hole, *(edit.pixels for edit in written)])
-    print_results(written, [grid], options.as_json)
+    job.report(written, [grid], options.as_json)
 
 
 def _read_known_mask(source: "LoadedPicture", mask: Path | None, margin: int, pictures: "Pictures") -> "Tensor":

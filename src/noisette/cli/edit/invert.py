@@ -13,7 +13,6 @@ from .job import (
     make_source_metadata,
     open_job,
     print_notes,
-    print_results,
     write_sheet,
 )
 from .options import EditOptions, GuidanceScale, JsonOutput, Model, Out, Picture
@@ -47,8 +46,8 @@ def invert(
     from ...data.input_picture import read_picture
     from ...edit.invert import invert as invert_picture
     from ...edit.invert import psnr, reconstruct
+    from ...sampling.files import slugify
     from ...sampling.generate import build_denoiser
-    from ..sample import slugify
 
     labels = None if source_label is None else [source_label]
     options = EditOptions(label=labels, steps=steps, sampler=sampler, guidance=guidance)
@@ -72,7 +71,7 @@ def invert(
         x = reconstruct(guided, grid, noise, solver)
         written.append(_write(job, f"{picture.stem}-{slugify(name)}", x, name, is_sample=True))
     sheet = write_sheet(out / "grid.png", [source.pixels, *(edit.pixels for edit in written)])
-    print_results(written, [sheet], as_json)
+    job.report(written, [sheet], as_json)
     if is_main_process() and not as_json:
         typer.echo(f"PSNR of the reconstruction: {decibels:.1f} dB")
 

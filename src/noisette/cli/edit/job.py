@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..sample import ensure_writable, write_finished
+from ...sampling.files import ensure_writable, write_finished
+from ..sheet import DEFAULT_FRAME_MS, check_sheet, pack_written
 from ..terminal import get_console, print_error, print_json, print_paths
 from .options import EditOptions
 
@@ -28,6 +29,7 @@ class EditJob:
     edit_name: str
     out: Path
     metadata: Mapping[str, Any]  # of the edit itself, for the files: strength, mask, …
+    sheet: str | None = None  # the kind of sheet for a game engine that is also written
 
     def with_metadata(self, extra: Mapping[str, Any]) -> "EditJob":
         """The same job with more metadata for its files."""
@@ -75,6 +77,25 @@ class EditJob:
         finished = self.request.finish(pixels)
         write_finished(path, finished, self.request, metadata)
         return WrittenEdit(path, finished, metadata)
+
+    def report(
+        self,
+        written: "Sequence[WrittenEdit]",
+        other_paths: Sequence[Path],
+        as_json: bool,
+        frame_ms: int = DEFAULT_FRAME_MS,
+    ) -> None:
+        """Write the sheet for a game engine, if one is asked for; print lines of JSON, or the paths.
+
+        frame_ms: how long each picture is shown in its animation.
+        """
+        packed = pack_written(((edit.path, edit.pixels, edit.metadata) for edit in written), self.out, self.sheet,
+                              frame_ms)  # fmt: skip
+        if as_json:
+            for edit in written:
+                print_json({"path": str(edit.path.resolve())} | dict(edit.metadata))
+        else:
+            print_paths([*(edit.path for edit in written), *packed, *other_paths])
 
 
 @dataclass(frozen=True)
@@ -124,6 +145,7 @@ def make_job(
     from ...sampling.request import Helpers, make_request
     from ...sampling.steering import GuidanceModels
 
+    check_sheet(options.sheet)
     resolved = options.resolve(model)
     helpers = Helpers(resolved.guidance_models or GuidanceModels(), image=image)
     request = make_request(
@@ -133,7 +155,7 @@ def make_job(
         temperature=default_temperature if options.temperature is None else options.temperature,
         batch=options.batch, lock=resolved.lock, helpers=helpers,
     )  # fmt: skip
-    return EditJob(model, request, helpers, edit_name, out, metadata)
+    return EditJob(model, request, helpers, edit_name, out, metadata, options.sheet)
 
 
 def make_source_metadata(source: "LoadedPicture") -> dict[str, Any]:
@@ -150,15 +172,6 @@ def print_notes(source: "LoadedPicture") -> None:
 def check_output_folder(job: EditJob) -> None:
     """Raise InputError if the folder cannot be written to."""
     ensure_writable(job.out)
-
-
-def print_results(written: Sequence[WrittenEdit], other_paths: Sequence[Path], as_json: bool) -> None:
-    """Print lines of JSON, or the paths."""
-    if as_json:
-        for edit in written:
-            print_json({"path": str(edit.path.resolve())} | dict(edit.metadata))
-    else:
-        print_paths([*(edit.path for edit in written), *other_paths])
 
 
 def write_sheet(

@@ -9,6 +9,7 @@ import typer
 from ..guidance_options import ClassifierGuidanceOptions, GuidanceOptions, ResolvedGuidance
 from ..option_groups import OptionGroup
 from ..sample_options import Attributes, Batch, Eta, GridName, GuidanceScale, Model, Out, SamplerName, Steps
+from ..sheet import SheetKind
 
 if TYPE_CHECKING:
     from ...models.picture_model import PictureModel
@@ -66,6 +67,7 @@ class EditOptions(OptionGroup):
     eta: Eta = None
     temperature: Temperature = None
     batch: Batch = None
+    sheet: SheetKind = None
     as_json: JsonOutput = False
 
     def resolve(self, model: "PictureModel") -> ResolvedGuidance:

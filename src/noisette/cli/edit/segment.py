@@ -10,7 +10,6 @@ from .job import (
     make_job,
     make_source_metadata,
     print_notes,
-    print_results,
     write_sheet,
 )
 from .options import EditOptions, Model, Number, Out, Picture
@@ -73,4 +72,4 @@ def segment(
         )
     masks = (*pixels.values(), *(edit.pixels for edit in written))
     shown = [source.pixels, *(mask_as_picture(mask, task.given) for mask in masks)]
-    print_results(written, [*paths.values(), write_sheet(out / "grid.png", shown)], options.as_json)
+    job.report(written, [*paths.values(), write_sheet(out / "grid.png", shown)], options.as_json)

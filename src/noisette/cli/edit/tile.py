@@ -14,7 +14,6 @@ from .job import (
     make_source_metadata,
     open_job,
     print_notes,
-    print_results,
     write_sheet,
 )
 from .options import Model, Number, Out, Rounds, SteeredEditOptions
@@ -55,7 +54,7 @@ def tile(
     job = open_job(model, out, "tile", {"axes": axes}, n, options, default_temperature)
     written = _draw_new(job, axes) if picture is None else _repair_picture(job, axes, picture, border_width, rounds)
     preview = write_sheet(out / "grid.png", [edit.pixels.repeat(1, 1, 3, 3) for edit in written])
-    print_results(written, [preview], options.as_json)
+    job.report(written, [preview], options.as_json)
 
 
 def _draw_new(job: EditJob, axes: str) -> list[Any]:

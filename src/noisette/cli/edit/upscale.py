@@ -13,7 +13,6 @@ from .job import (
     make_job,
     make_source_metadata,
     print_notes,
-    print_results,
     write_sheet,
 )
 from .options import Model, Number, Out, Picture, SteeredEditOptions
@@ -57,4 +56,4 @@ def upscale(
     )
     nearest = source.pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = write_sheet(out / "grid.png", [nearest, *(edit.pixels for edit in written)])
-    print_results(written, [grid], options.as_json)
+    job.report(written, [grid], options.as_json)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..option_groups import expand_option_groups
-from .job import check_output_folder, make_source_metadata, open_job, print_notes, print_results, write_sheet
+from .job import check_output_folder, make_source_metadata, open_job, print_notes, write_sheet
 from .options import Model, Number, Out, Picture, SteeredEditOptions
 
 
@@ -38,4 +38,4 @@ def vary(
     check_output_folder(job)
     written = job.draw(lambda batch: vary_picture(job.model.pictures, batch, source.pixels, strength), picture.stem)
     grid = write_sheet(out / "grid.png", [source.pixels, *(edit.pixels for edit in written)])
-    print_results(written, [grid], options.as_json)
+    job.report(written, [grid], options.as_json)

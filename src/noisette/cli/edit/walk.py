@@ -9,7 +9,7 @@ import typer
 from ...errors import InputError
 from ..bounds import check_minimum
 from ..option_groups import expand_option_groups
-from .job import EditJob, WrittenEdit, check_output_folder, open_job, print_results
+from .job import EditJob, WrittenEdit, check_output_folder, open_job
 from .options import GuidedEditOptions, Model, Out
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def walk(
     if film_format != "none":
         film = make_frames([frame.pixels for frame in written], require_even=film_format == "mp4")
         write_film(path, film, frame_ms, frame_ms)
-    print_results(written, [] if film_format == "none" else [path], options.as_json)
+    job.report(written, [] if film_format == "none" else [path], options.as_json, frame_ms)
 
 
 def _draw_frames(job: EditJob, positions: "Sequence[WalkPosition]") -> "Iterator[UInt8Images]":
