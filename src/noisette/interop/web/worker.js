@@ -14,8 +14,9 @@ async function open({files, table: given}) {
   ort.env.wasm.wasmBinary = files.runtime;
   ort.env.wasm.wasmPaths = {mjs: URL.createObjectURL(new Blob([files.glue], {type: "text/javascript"}))};
   sessions = {};
+  const options = {executionProviders: ["wasm"], graphOptimizationLevel: "disabled"}; // the export has optimized it
   for (const name of ["network", "prior"])
-    if (files[name]) sessions[name] = await ort.InferenceSession.create(files[name], {executionProviders: ["wasm"]});
+    if (files[name]) sessions[name] = await ort.InferenceSession.create(new Uint8Array(files[name]), options);
   postMessage({kind: "ready"});
 }
 
