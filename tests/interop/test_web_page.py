@@ -95,12 +95,13 @@ def call(*words: object) -> None:
 
 def save_with_prior(folder: Path) -> None:
     """RGBA with labels, of which one is hostile, and with a closed form at high noise."""
-    model = tiny("RGBA", LABELS)
+    net = {"channels": (8,), "attention": (True,)}
+    plain = small(mode="RGBA", labels=LABELS, **net)
     generator = torch.Generator().manual_seed(1)
-    pictures = torch.rand(40, *model.pictures.shape, generator=generator) * 2 - 1
-    prior = GaussianPrior.fit(pictures, torch.arange(40) % 4 - 1, len(LABELS))
-    model = PictureModel(model.config, prior)
-    model.net.load_state_dict(tiny("RGBA", LABELS).net.state_dict())
+    pictures = torch.rand(40, *plain.pictures.shape, generator=generator) * 2 - 1
+    model = PictureModel(plain.config, GaussianPrior.fit(pictures, torch.arange(40) % 4 - 1, len(LABELS)))
+    model.net.load_state_dict(plain.net.state_dict())
+    assert [model.calls_network(t) for t in model.grid()[:-1]] == [False, False, True, True]
     model.save_pretrained(folder)
 
 
@@ -112,7 +113,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
     save_with_prior(home / "colors")
     # noise in every step, and 99 numbers in a picture: not a multiple of 16
     sampling = SamplingDefaults("ddpm", "trailing", 5)
-    small(Cosine(), V(), mode="L", size=(9, 11), sampling=sampling).save_pretrained(home / "gray")
+    small(Cosine(), V(), mode="L", size=(9, 11), sampling=sampling, channels=(8,), attention=(False,)).save_pretrained(home / "gray")
     call("export", home / "colors", home / "page.html", "--to", "web")
     call("export", home / "gray", home / "site", "--to", "web-folder")
     handler = functools.partial(Handler, directory=str(home / "site"))

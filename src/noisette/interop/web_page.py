@@ -28,7 +28,8 @@ from .web_runtime import WebRuntime, find_runtime
 from .web_weights import CLOSE_BITS, HALF_BITS, PLANES, KidCost, measure_kid_cost, pack
 
 SOURCES = Path(__file__).with_name("web")  # the page's own HTML, CSS and JavaScript
-PAGE_SCRIPTS, WORKER_SCRIPTS = ("png.js", "page.js"), ("random.js", "sampler.js", "worker.js")
+PAGE_SCRIPTS = ("unpack.js", "png.js", "page.js")
+WORKER_SCRIPTS = ("unpack.js", "random.js", "sampler.js", "worker.js")
 TABLE_KEYS = ("inputs", "alpha_snap", "guidance", "history_size", "initial_scale", "steps")  # that the page uses
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
@@ -88,11 +89,12 @@ def export_page(
     engine, kid = find_runtime(runtime), measure_kid_cost(model) if half else None
     bits = HALF_BITS if kid is not None and kid.is_small else CLOSE_BITS
     web = to_web(model, steps, bits)
-    parts = make_parts(web, engine)
-    document = render_page(model, web, engine, bits, parts, embed=not folder)
+    parts = make_runtime_parts(engine), make_model_parts(web)
+    document = render_page(model, web, engine.version, bits, parts, embed=not folder)
+    files = [part for group in parts for part in group] if folder else []
     if folder:
-        with atomic_folder(target, required_bytes=sum(len(part.data) for part in parts)) as new:
-            for part in parts:
+        with atomic_folder(target, required_bytes=sum(len(part.data) for part in files)) as new:
+            for part in files:
                 (new / part.file).write_bytes(part.data)
             (new / "index.html").write_bytes(document)
     else:
@@ -100,28 +102,42 @@ def export_page(
     notes = web.notes
     if kid is not None and not kid.is_small:
         notes = (*notes, f"not in half precision, which costs too much: KID × 10³ {kid.half:.1f} after {kid.full:.1f}")
-    size = len(document) + (sum(len(part.data) for part in parts) if folder else 0)
-    return WebReport(size, web.max_error, kid, notes)
+    return WebReport(len(document) + sum(len(part.data) for part in files), web.max_error, kid, notes)
 
 
-def make_parts(web: WebModel, runtime: WebRuntime) -> list[Part]:
-    """What the page hands to its worker."""
-    own = "\n".join(_read_source(name) for name in WORKER_SCRIPTS).encode()
-    parts = [
-        Part("runtime-code", "onnxruntime-web.js.gz", gzip.compress(runtime.code, mtime=0)),
-        Part("worker-code", "worker.js.gz", gzip.compress(own, mtime=0)),
-        Part("glue", "onnxruntime-web-wasm.js.gz", gzip.compress(runtime.glue, mtime=0)),
-        Part("runtime", "onnxruntime-web.wasm.gz", gzip.compress(runtime.wasm, mtime=0)),
-        Part("network", "network.onnx.gz", pack(web.network), planes=PLANES),
+def make_runtime_parts(runtime: WebRuntime) -> list[Part]:
+    """The code of the worker."""
+    own = "\n".join(map(_read_source, WORKER_SCRIPTS)).encode()
+    return [
+        Part(name, file, gzip.compress(data, mtime=0))
+        for name, file, data in (
+            ("runtime-code", "onnxruntime-web.js.gz", runtime.code),
+            ("worker-code", "worker.js.gz", own),
+            ("glue", "onnxruntime-web-wasm.js.gz", runtime.glue),
+            ("runtime", "onnxruntime-web.wasm.gz", runtime.wasm),
+        )
     ]
-    return parts if web.prior is None else [*parts, Part("prior", "prior.onnx.gz", pack(web.prior), planes=PLANES)]
+
+
+def make_model_parts(web: WebModel) -> list[Part]:
+    """The networks."""
+    files = {"network": web.network} | ({} if web.prior is None else {"prior": web.prior})
+    return [Part(name, f"{name}.onnx.gz", pack(data), PLANES) for name, data in files.items()]
 
 
 def render_page(
-    model: PictureModel, web: WebModel, runtime: WebRuntime, bits: int, parts: Sequence[Part], *, embed: bool
+    model: PictureModel,
+    web: WebModel,
+    runtime_version: str,
+    bits: int,
+    parts: tuple[Sequence[Part], Sequence[Part]],
+    *,
+    embed: bool,
 ) -> bytes:
-    """The HTML document, UTF-8. embed: the parts are in it; otherwise it loads them from their files."""
-    script = "\n".join(_read_source(name) for name in PAGE_SCRIPTS)
+    """The HTML document, UTF-8. parts: of the runtime and of the model; embed: they are in the document; otherwise it
+    loads them from their files."""
+    script = "\n".join(map(_read_source, PAGE_SCRIPTS))
+    runtime_parts, model_parts = ("\n".join(part.render(embed) for part in group) for group in parts)
     style = COLOR_STYLE + _read_source("page.css")
     policy = {
         "default-src": "'none'",
@@ -146,10 +162,11 @@ def render_page(
         "steps": str(len(web.table["steps"])),
         "hash": escape(model.hash[:12]),
         "weights": "half precision" if bits == HALF_BITS else f"{bits + 8} bits",
-        "runtime_version": escape(runtime.version),
+        "runtime_version": escape(runtime_version),
         "notice": escape(_read_source("onnxruntime-license.txt")),
         "model": _encode_json(data | {"xmp": xmp_packet("generated")}),
-        "parts": "\n".join(part.render(embed) for part in parts),
+        "runtime_parts": runtime_parts,  # before the script, which starts the runtime; what follows is read meanwhile
+        "model_parts": model_parts,
         "script": script,
     }
     return PLACEHOLDER.sub(lambda match: values[match[1]], _read_source("page.html")).encode()

@@ -4,35 +4,20 @@ const $ = (id) => document.getElementById(id);
 const COUNT = 16; // pictures of a grid
 const MAX_SEED = Number.MAX_SAFE_INTEGER - COUNT;
 
-/** The bytes of a part of the page: its Base64 text, or the file that it names; unpacked if it is still packed. */
-async function readPart(id) {
-  const element = $(id), planes = Number(element.dataset.planes);
-  let bytes;
-  if (element.dataset.file) {
-    const answer = await fetch(element.dataset.file);
-    if (!answer.ok) throw new Error(`${element.dataset.file} cannot be read: ${answer.status}`);
-    bytes = new Uint8Array(await answer.arrayBuffer());
-  } else {
-    const text = atob(element.textContent);
-    bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+/** A part of the page as it is packed: its Base64 text, or the file that it names. */
+async function readPacked(id) {
+  const element = $(id), file = element.dataset.file;
+  if (!file) {
+    const bytes = fromBase64(element.textContent);
     element.textContent = "";
+    return bytes;
   }
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) { // some servers unpack it
-    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    bytes = new Uint8Array(await new Response(unpacked).arrayBuffer());
-  }
-  return (planes > 1 ? joinPlanes(bytes, planes) : bytes).buffer;
+  const answer = await fetch(file);
+  if (!answer.ok) throw new Error(`${file} cannot be read: ${answer.status}`);
+  return new Uint8Array(await answer.arrayBuffer());
 }
 
-/** The bytes in their order, from planes of every so manieth byte. */
-function joinPlanes(bytes, planes) {
-  const joined = new Uint8Array(bytes.length);
-  let at = 0;
-  for (let plane = 0; plane < planes; plane++)
-    for (let i = plane; i < joined.length; i += planes) joined[i] = bytes[at++];
-  return joined;
-}
+const readPart = async (id) => unpack(await readPacked(id), Number($(id).dataset.planes));
 
 const model = JSON.parse($("model").textContent); // table, record, labels, mode, xmp, name
 const [channels, height, width] = model.table.inputs.x.slice(1);
@@ -169,7 +154,7 @@ $("form").addEventListener("submit", (event) => {
   else draw();
 });
 $("random").addEventListener("click", () => {
-  $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0];
+  $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
   if (drawing) worker.postMessage({kind: "stop", job});
   draw();
 });
@@ -177,17 +162,26 @@ $("steps").addEventListener("input", showStep);
 addEventListener("resize", setScale);
 setScale();
 
-const code = ["runtime-code", "worker-code"].map(readPart);
-const files = Promise.all(["runtime", "glue", "network", "prior"].map((id) => ($(id) ? readPart(id) : null)));
 let worker;
-Promise.all([...code, files])
-  .then(([runtimeCode, workerCode, [runtime, glue, network, prior]]) => {
-    const source = new Blob([runtimeCode, "\n", workerCode], {type: "text/javascript"});
-    worker = new Worker(URL.createObjectURL(source));
-    worker.onmessage = ({data}) => received[data.kind](data);
-    worker.onerror = (event) => fail(event.message);
-    const parts = {runtime, glue, network, prior};
-    worker.postMessage({kind: "open", table: model.table, files: parts}, Object.values(parts).filter(Boolean));
-    $("draw").disabled = $("random").disabled = false;
-  })
-  .catch((error) => fail(error.message));
+
+/** The worker, which starts ONNX Runtime while the rest of the page is still being read. */
+async function startWorker() {
+  const parts = ["runtime-code", "worker-code", "glue"].map(readPart);
+  const [runtime, code, own, glue] = await Promise.all([readPacked("runtime"), ...parts]);
+  worker = new Worker(URL.createObjectURL(new Blob([code, "\n", own], {type: "text/javascript"})));
+  worker.onmessage = ({data}) => received[data.kind](data);
+  worker.onerror = (event) => fail(event.message);
+  worker.postMessage({kind: "start", runtime, glue}, [runtime.buffer]);
+}
+
+async function sendModel() {
+  if (document.readyState === "loading") await new Promise((done) => addEventListener("DOMContentLoaded", done));
+  const [network, prior] = await Promise.all(["network", "prior"].map((id) => ($(id) ? readPart(id) : null)));
+  await started;
+  const transferred = [network, prior].filter(Boolean).map(({buffer}) => buffer);
+  worker.postMessage({kind: "open", table: model.table, files: {network, prior}}, transferred);
+  $("draw").disabled = $("random").disabled = false;
+}
+
+const started = startWorker();
+sendModel().catch((error) => fail(error.message));
