@@ -35,10 +35,11 @@ from noisette.interop.web_page import export_page
 from noisette.interop.web_weights import FULL_BITS, measure_kid_cost, pack, round_network
 
 CHROMIUM, TIMEOUT, SETTLED = "/usr/bin/chromium", 120_000, re.compile("pictures in|cannot")
-FILES = (
-    "async () => { const all = []; for (let i = 0; i < COUNT; i++) all.push(String.fromCharCode(...await encodeCell(i)));"
-    " return all.map(btoa); }"
-)
+FILES = """async () => {
+  const all = [];
+  for (let i = 0; i < COUNT; i++) all.push(btoa(String.fromCharCode(...await encodeCell(i))));
+  return all;
+}"""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""The page that draws by itself, in Chromium: it draws what `noisette sample` draws, from disk and from a server, without
-a network, for every visitor. ONNX Runtime Web comes from npm (NOISETTE_NPM); without it the tests are skipped, except
+"""The page that draws by itself, in Chromium: it draws what `noisette sample` draws, from disk and from a server,
+without a network, for every visitor. ONNX Runtime Web comes from npm (NOISETTE_NPM); without it the tests are skipped, except
 in CI.
 """
 
@@ -113,7 +113,9 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
     save_with_prior(home / "colors")
     # noise in every step, and 99 numbers in a picture: not a multiple of 16
     sampling = SamplingDefaults("ddpm", "trailing", 5)
-    small(Cosine(), V(), mode="L", size=(9, 11), sampling=sampling, channels=(8,), attention=(False,)).save_pretrained(home / "gray")
+    small(Cosine(), V(), mode="L", size=(9, 11), sampling=sampling, channels=(8,), attention=(False,)).save_pretrained(
+        home / "gray"
+    )
     call("export", home / "colors", home / "page.html", "--to", "web")
     call("export", home / "gray", home / "site", "--to", "web-folder")
     handler = functools.partial(Handler, directory=str(home / "site"))

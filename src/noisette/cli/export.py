@@ -28,7 +28,10 @@ class ExportRequest:
 
 def export(
     model: Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)],
-    target: Annotated[Path, typer.Argument(help="The folder or file to write. It must be new; a folder may be empty.", show_default=False)],
+    target: Annotated[
+        Path,
+        typer.Argument(help="The folder or file to write. It must be new; a folder may be empty.", show_default=False),
+    ],
     target_format: Annotated[
         str, typer.Option("--to", help="Target format: diffusers, onnx, web, web-folder or hub.", show_default=False)
     ],

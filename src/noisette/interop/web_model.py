@@ -19,6 +19,7 @@ from ..sampling.request import make_request
 from .onnx import ExportableNet, compare_outputs, make_inputs, make_table, module_bytes, network_bytes
 from .web_weights import CLOSE_BITS, round_onnx
 
+PRIOR_CALL = {"network": "prior", "c_in": 1.0, "x0": (1.0, 0.0)}  # its output is x0
 BATCHES = (1, 2, 3)  # numbers of random pictures for which ONNX Runtime is compared with PyTorch
 
 
@@ -56,7 +57,7 @@ def to_web(model: PictureModel, steps: int | None = None, bits: int = CLOSE_BITS
     table = make_table(model, steps, notes)
     for call in (call for step in table["steps"] for call in step["calls"]):
         uses_network = model.calls_network(torch.tensor(call["t"], dtype=torch.float64))
-        call |= {"network": "network"} if uses_network else {"network": "prior", "c_in": 1.0, "x0": [1.0, 0.0]}
+        call.update({"network": "network"} if uses_network else PRIOR_CALL)
     network, prior = network_bytes(model), None
     error = compare_outputs(ExportableNet(model.net), network, [make_inputs(model, n) for n in BATCHES])
     if model.prior is not None:

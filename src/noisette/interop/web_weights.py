@@ -2,9 +2,9 @@
 
 The lowest bits of each weight's mantissa are rounded away, the bytes of the file are sorted into four planes, so that
 exponents are next to exponents and zeros next to zeros, and gzip packs them. With 16 of 23 bits a weight takes 20 bits
-and a picture changes by at most 1 of 255, but for pixels on the edge of transparency; with the 10 bits of half precision
-it takes 15 bits, and a fifth to three quarters of the pictures have a pixel that changes by more than 2 of 255
-(docs/log.md, 2026-12-01). The network computes in single precision in any case.
+and pictures change by at most 1 of 255; with the 10 bits of half precision it takes 15 bits, and in a fifth to three
+quarters of the pictures a pixel changes by more than 2 of 255 (docs/log.md, 2026-12-01). The network computes in single
+precision in any case.
 """
 
 import copy
