@@ -1,6 +1,6 @@
 """The page that draws by itself, in Chromium: it draws what `noisette sample` draws, from disk and from a server,
-without a network, for every visitor. ONNX Runtime Web comes from npm (NOISETTE_NPM); without it the tests are skipped, except
-in CI.
+without a network, for every visitor. ONNX Runtime Web comes from npm (NOISETTE_NPM); without it the tests are skipped,
+except in CI.
 """
 
 import base64
