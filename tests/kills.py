@@ -191,6 +191,8 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "hub": lambda out: ["export", model, out, "--to", "hub"],
         "diffusers": lambda out: ["export", model, out, "--to", "diffusers"],
         "onnx": lambda out: ["export", model, out, "--to", "onnx"],
+        "web": lambda out: ["export", model, out / "page.html", "--to", "web"],
+        "web-folder": lambda out: ["export", model, out, "--to", "web-folder"],
         "convert": lambda out: ["convert", other, out],
         "train-classifier": lambda out: ["train-classifier", run, "--out", out, "--images", 64, "--batch", 32],
         "distill": lambda out: ["distill", run, "--out", out, "--images", 64, "--batch", 32,
