@@ -3,6 +3,9 @@
 One library for each kind of processor in src/noisette/nn/kernels/compiler.py; at run time the best one that the
 processor can run is loaded. Without a compiler, elsewhere, or with NOISETTE_BUILD_KERNELS=0 the wheel is pure Python,
 and compiles the kernels when they are first needed. Editable installs always do.
+
+With NOISETTE_NPM, a folder in which npm has installed onnxruntime-web, the wheel also carries the part of it that
+`noisette export --to web` puts into pages (4 MB packed).
 """
 
 import importlib.util
@@ -20,6 +23,13 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 KERNELS = Path("src", "noisette", "nn", "kernels")
+WEB_RUNTIME = "onnxruntime-web"
+WEB_RUNTIME_FILES = (
+    "package.json",
+    "dist/ort.wasm.min.js",
+    "dist/ort-wasm-simd-threaded.mjs",
+    "dist/ort-wasm-simd-threaded.wasm",
+)
 TORCH_GLIBC = 28  # PyTorch's own wheels need glibc 2.28
 
 
@@ -33,6 +43,7 @@ class KernelBuildHook(BuildHookInterface[Any]):
         compiler = load_compiler(Path(self.root) / KERNELS / "compiler.py")
         if version == "editable":
             return
+        build_data["force_include"].update(list_web_runtime(os.environ.get("NOISETTE_NPM")))
         if (reason := why_pure(compiler)) is not None:
             self.app.display_info(f"The wheel has no compiled kernels: {reason}")
             return
@@ -61,6 +72,15 @@ class KernelBuildHook(BuildHookInterface[Any]):
         """Remove the temporary folder."""
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def list_web_runtime(npm: str | None) -> dict[str, str]:
+    """The files of ONNX Runtime Web for pages (`noisette.interop.web_runtime`) → their places in the wheel; none where
+    npm has not installed them into the folder `npm`."""
+    package = Path(npm or "", "node_modules", WEB_RUNTIME)
+    if not npm or not package.is_dir():
+        return {}
+    return {str(package / name): f"noisette/interop/web/{WEB_RUNTIME}/{name}" for name in WEB_RUNTIME_FILES}
 
 
 def load_compiler(path: Path) -> ModuleType:

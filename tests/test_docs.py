@@ -29,6 +29,7 @@ ELSEWHERE = {  # page: the test that runs all of it
     "films.md": "tests/cli/test_film.py",
     "text.md": "tests/cli/test_text.py",
     "sheets.md": "tests/cli/test_sheet.py",
+    "textures.md": "tests/cli/test_textures_page.py",
     "palettes.md": "tests/cli/test_palette.py",
     "distilling.md": "tests/cli/test_distill.py",
 }

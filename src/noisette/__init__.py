@@ -17,6 +17,7 @@ from .io.version import __version__
 if TYPE_CHECKING:
     from .data.scan import scan
     from .evaluation.evaluate_samples import evaluate
+    from .interop.tileset import tileset
     from .models.picture_autoencoder import PictureAutoencoder
     from .models.picture_model import PictureModel, load
     from .models.registry import register
@@ -38,6 +39,7 @@ __all__ = [
     "register",
     "save_with_card",
     "scan",
+    "tileset",
     "train",
     "train_autoencoder",
     "train_classifier",
@@ -54,6 +56,7 @@ HOME = {
     "register": "models.registry",
     "save_with_card": "report.card",
     "scan": "data.scan",
+    "tileset": "interop.tileset",
     "train": "report.api",
     "train_autoencoder": "report.api",
     "train_classifier": "report.api",

@@ -28,10 +28,13 @@ def test_what_cannot_be_used_is_one_sentence(refused, model, tmp_path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
     message = refused("export", model, tmp_path / "out", "--to", "coreml")
-    assert "no format is called 'coreml': there are diffusers, onnx, hub" in message
+    assert "no format is called 'coreml': there are diffusers, onnx, web, web-folder, hub" in message
     assert "leave it out" in refused("export", model, tmp_path / "out", "--to", "onnx", "--label", "sword")
     assert "leave it out" in refused("export", model, tmp_path / "out", "--to", "diffusers", "--steps", "3")
     assert "must be 1 or more" in refused("export", model, tmp_path / "out", "--to", "onnx", "--steps", "0")
+    assert "leave it out" in refused("export", model, tmp_path / "out", "--to", "onnx", "--half")
+    assert "must end in .html" in refused("export", model, tmp_path / "out", "--to", "web")
+    assert "is not empty" in refused("export", model, tmp_path / "full", "--to", "web-folder")
     assert "is not empty" in refused("export", model, tmp_path / "full", "--to", "onnx")
     assert "is not empty" in refused("export", model, tmp_path / "full", "--to", "diffusers")
     assert "a file is in the way" in refused("export", model, tmp_path / "full" / "mine.txt", "--to", "diffusers")

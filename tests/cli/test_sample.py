@@ -40,7 +40,7 @@ def test_draws_what_the_library_draws(call, model, tmp_path) -> None:
             "steps": 3, "guidance": 1.5, "batch": 2 if i < 4 else 1, "times": [],
             "attributes": [], "eta": None, "interval": [0.0, 1.0], "rotations": [], "noisette": noisette.__version__,
             "steering": asdict(Steering()) | {"colors": []}, "text": None, "upscalers": [], "noise_aug": 0.0,
-            "temperature": 1.0, "noise_scale": 1.0, "upscaler_sampling": [], "lock": None,
+            "temperature": 1.0, "noise_scale": 1.0, "upscaler_sampling": [], "lock": None, "canvas": None,
         }  # fmt: skip
     with Image.open(tmp_path / "out" / "grid.png") as grid_image:
         assert grid_image.mode == "RGBA" and grid_image.width > 8 * 16

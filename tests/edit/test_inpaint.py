@@ -8,7 +8,7 @@ from noisette.diffusion.noise import Seeded
 from noisette.diffusion.sampler import DDIM, DDPM, Heun, UniPC
 from noisette.diffusion.schedule import Cosine, VarianceExploding
 from noisette.edit.inpaint import inpaint_ddnm, inpaint_repaint, pad_canvas, restore_known
-from noisette.edit.tile import WindowedDenoiser
+from noisette.edit.tile import OutpaintDenoiser
 from noisette.errors import InputError
 
 KNOWN = (torch.arange(64).reshape(1, 1, 8, 8) % 5 > 0).float()
@@ -56,7 +56,7 @@ def test_outpainting_is_inpainting_of_a_larger_canvas() -> None:
     larger, known = pad_canvas(pixels, torch.ones(1, 1, 8, 8), 4)
     assert larger.shape == (2, 3, 16, 16) and torch.equal(larger[:, :, 4:12, 4:12], pixels)
     assert known.sum() == 64 and known[0, 0, 4:12, 4:12].all()
-    d, photo = WindowedDenoiser(gaussian(Cosine()), 8, 8), pictures.encode(larger)
+    d, photo = OutpaintDenoiser(gaussian(Cosine()), 8, 8), pictures.encode(larger)
     drawn = inpaint_repaint(d, DDIM(), trailing(4), photo, known, Seeded([0, 1]), 2)
     assert torch.equal(drawn[:, :, 4:12, 4:12], photo[:, :, 4:12, 4:12]) and drawn[:, :, 12:].std() > 0.1
     with pytest.raises(InputError, match="margin must be at least 1, got 0"):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from closed_forms import Correlated, gaussian
+from noisette.data.seams import measure_seams, seam_ratio
 from noisette.diffusion.denoiser import Denoiser, Prediction
 from noisette.diffusion.grid import karras
 from noisette.diffusion.guidance import DenoiserWrapper
@@ -12,7 +13,7 @@ from noisette.diffusion.noise import Seeded
 from noisette.diffusion.posterior import LearnedRange
 from noisette.diffusion.sampler import DDIM, DDPM, DPMSolver2M, Heun, sample
 from noisette.diffusion.schedule import Cosine, RectifiedFlow
-from noisette.edit.tile import SeamlessDenoiser, WindowedDenoiser, border_mask, seam_ratio, window_starts
+from noisette.edit.tile import OutpaintDenoiser, SeamlessDenoiser, border_mask, window_starts
 from noisette.errors import InputError
 
 
@@ -30,6 +31,8 @@ def test_the_seam_score_is_about_one_where_there_is_no_seam() -> None:
     assert seam_ratio(ramp, -2) == 1  # even in y
     assert seam_ratio(torch.zeros(3, 4, 8, 8), -1).tolist() == [1, 1, 1]
     assert torch.equal(seam_ratio(ramp.transpose(2, 3), -2), seam_ratio(ramp, -1))
+    pixels = (127.5 * (ramp + 1)).round().to(torch.uint8)
+    assert measure_seams(pixels) == {"seam_x": pytest.approx(14.6, abs=0.2), "seam_y": 1}
 
 
 @pytest.mark.parametrize("sampler", [DDIM(), DDPM(), Heun(), DPMSolver2M()])
@@ -63,10 +66,10 @@ def test_windows_cover_everything_and_overlap_by_half(size, window) -> None:
 def test_a_windowed_denoiser_predicts_large_pictures_like_small_ones() -> None:
     d, t = gaussian(Cosine()), torch.tensor(0.4, dtype=torch.float64)
     x = torch.randn(2, 3, 13, 21, dtype=torch.float64)
-    got, right = WindowedDenoiser(d, 8, 8)(x, t), d(x, t)
+    got, right = OutpaintDenoiser(d, 8, 8)(x, t), d(x, t)
     torch.testing.assert_close((got.x0, got.eps), (right.x0, right.eps))
     with pytest.raises(InputError, match="must be at least 8 pixels a side, the model's size, got 6"):
-        WindowedDenoiser(d, 8, 8)(x[..., :6], t)
+        OutpaintDenoiser(d, 8, 8)(x[..., :6], t)
 
 
 class Learned(DenoiserWrapper):
@@ -79,7 +82,7 @@ class Learned(DenoiserWrapper):
 def test_a_learned_variance_is_passed_on() -> None:
     d, t = Learned(gaussian(Cosine())), torch.tensor(0.4, dtype=torch.float64)
     x = torch.randn(2, 3, 13, 21, dtype=torch.float64)
-    for around in (SeamlessDenoiser(d), WindowedDenoiser(d, 8, 8)):
+    for around in (SeamlessDenoiser(d), OutpaintDenoiser(d, 8, 8)):
         found = around(x, t).variance
         assert found is not None
         torch.testing.assert_close(found, 2 * x)

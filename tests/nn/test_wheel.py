@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from noisette.interop import web_runtime
 from noisette.nn.kernels import library
 from noisette.nn.kernels.compiler import VARIANTS
 
@@ -51,6 +52,21 @@ def test_a_wheel_without_compiler_is_pure(tmp_path: Path) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "noisette/nn/kernels/winograd.c" in names and not any(name.endswith(".so") for name in names)
+
+
+def test_a_wheel_may_carry_what_pages_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of npm's ONNX Runtime Web, where `find_runtime` looks for them first."""
+    dist = tmp_path / "node_modules" / "onnxruntime-web" / "dist"
+    dist.mkdir(parents=True)
+    for name in web_runtime.FILES:
+        (dist / name).write_bytes(name.encode())
+    (dist.parent / "package.json").write_text('{"version": "1.2.3"}')
+    wheel = build_wheel(tmp_path / "carries", NOISETTE_NPM=str(tmp_path), NOISETTE_BUILD_KERNELS="0")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    place = tmp_path / "site" / web_runtime.BUNDLED.relative_to(ROOT / "src")
+    monkeypatch.setattr(web_runtime, "BUNDLED", place)
+    found = web_runtime.find_runtime()
+    assert (found.version, found.code, found.wasm) == ("1.2.3", *(web_runtime.FILES[i].encode() for i in (0, 2)))
 
 
 def test_the_kernels_of_the_wheel(tmp_path: Path) -> None:

@@ -267,6 +267,8 @@ def test_pictures_of_every_mode_go_through_an_rgba_autoencoder(mode, trained: Pa
 def test_what_needs_pixels_says_so(latent: Path, trained: Path, disks: Path, tmp_path: Path) -> None:
     for words in (
         ("edit", "tile", latent, "--out", tmp_path / "x", "-n", 1, "--steps", 1),
+        ("sample", latent, "--size", 64, "--out", tmp_path / "x"),
+        ("sample", latent, "--seamless", "x", "--out", tmp_path / "x"),
         ("export", latent, tmp_path / "x", "--to", "onnx"),
         ("export", latent, tmp_path / "x", "--to", "diffusers"),
     ):

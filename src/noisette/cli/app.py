@@ -40,6 +40,7 @@ from .steps import steps
 from .streams import protect_streams, stdout_error
 from .studio import studio
 from .terminal import print_error
+from .tileset import tileset
 from .train import train
 from .train_autoencoder import train_autoencoder
 from .train_classifier import train_classifier
@@ -56,7 +57,7 @@ PANELS = {
     "Train": (scan, plan, train, distill, train_autoencoder, train_classifier),
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
-    "Share": (sheet, convert, export, provenance),
+    "Share": (sheet, tileset, convert, export, provenance),
     "Start here": (demo, studio, editors, mcp, doctor),
 }
 for panel, commands in PANELS.items():

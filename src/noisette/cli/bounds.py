@@ -29,6 +29,7 @@ MAXIMA = {
     "--scale": 256,
     "--seed": 2**64 - 1,
     "--steps": 10_000,
+    "--tile": 256,
     "--train-timesteps": 100_000,
     "-n": 10**6,
 }

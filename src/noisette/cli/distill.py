@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .sample import Batch
+from .sample_options import Batch
 from .train import PRECISION_ALIASES, check_choice, print_result, watch_training
 from .units import parse_duration, parse_length
 

@@ -8,7 +8,7 @@ import typer
 from ..errors import InputError, lookup
 from ..sampling.files import ensure_writable
 from .bounds import check_minimum
-from .sample import Attributes, GuidanceScale, Model, SamplerName, Steps
+from .sample_options import Attributes, GuidanceScale, Model, SamplerName, Steps
 from .terminal import get_console, print_paths
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """noisette sample: new pictures from a trained model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,23 @@ from ..sampling.files import WrittenSample, ensure_writable, write_grid, write_s
 from .bounds import check_minimum
 from .guidance_options import ClassifierGuidanceOptions
 from .option_groups import expand_option_groups
+from .sample_options import (
+    Attributes,
+    Eta,
+    GridName,
+    GuidanceScale,
+    Labels,
+    Model,
+    Out,
+    PictureSize,
+    SampleBatch,
+    SamplerName,
+    Seamless,
+    Seed,
+    Steps,
+    Temperature,
+    Texts,
+)
 from .sheet import SheetKind, check_sheet, pack_written
 from .terminal import get_console, print_json, print_paths
 from .tiff import Tiff, find_levels, write_exact
@@ -23,57 +40,6 @@ if TYPE_CHECKING:
 
 PART_SIZE = 1024  # pictures of one request: a command of any size takes the memory of one part
 MAX_GRID_PIXELS = 2**24  # of all pictures on grid.png
-
-Model = Annotated[Path, typer.Argument(help="Run folder, model folder, or shipped model's name.", show_default=False)]
-Out = Annotated[Path, typer.Option(help="Folder to write into.", show_default=False)]
-Labels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label",
-        help="Label, or mixture of labels like potion:0.5,weapon:0.5. Repeatable: used in turn. Default: all labels in "
-        "turn.",
-    ),
-]
-Attributes = Annotated[
-    list[str] | None,
-    typer.Option("--attribute", help="Attribute, like hue=0.3 or shape=round. Repeatable."),
-]
-Texts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--text",
-        help='Caption like "a red fish". Repeatable: captions are used in turn, and each has a row in grid.png.',
-    ),
-]
-Seed = Annotated[
-    int | None, typer.Option(help="Seed of the first picture; picture i has seed + i. Default: 0.", show_default=False)
-]
-Steps = Annotated[int | None, typer.Option(help="Sampling steps. Default: the model's own, see `noisette steps`.")]
-SamplerName = Annotated[
-    str | None,
-    typer.Option("--sampler", help="ddpm, ddim, heun, dpm++2m, unipc, ipndm, … Default: the model's own."),
-]
-GridName = Annotated[
-    str | None,
-    typer.Option("--grid", help="Time grid: karras, logsnr, trailing, … Default: the model's own."),
-]
-GuidanceScale = Annotated[
-    float | None,
-    typer.Option(
-        "--guidance",
-        help="Classifier-free guidance scale. 1: none; 2 to 4: closer to the label, less diverse. Default: the "
-        "model's own.",
-    ),
-]
-Eta = Annotated[
-    float | None,
-    typer.Option(help="η of ddim, 0 (deterministic) to 1 (as much noise as ddpm). Default: the sampler's own."),
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(help="Factor of all noise, above 0, at most 2; lower: smoother. Default: the model's own."),
-]
-Batch = Annotated[int | None, typer.Option(help="Pictures per batch. Default: 16 on a CPU, else 256.")]
 
 
 @expand_option_groups
@@ -111,7 +77,9 @@ def sample(
             show_default=False,
         ),
     ] = None,
-    batch: Batch = None,
+    size: PictureSize = None,
+    seamless: Seamless = None,
+    batch: SampleBatch = None,
     sheet: SheetKind = None,
     tiff: Tiff = False,
     snapshot: Annotated[
@@ -124,6 +92,7 @@ def sample(
 
     Each PNG records its settings, so that `--like PICTURE` generates it again.
     """
+    from ..io.units import as_size
     from ..sampling.request import DEFAULT_COUNT, Helpers, make_request
 
     check_sheet(sheet)
@@ -140,6 +109,7 @@ def sample(
             "-n": n, "--label": label, "--attribute": attribute, "--text": text, "--seed": seed, "--steps": steps,
             "--sampler": sampler, "--grid": grid, "--guidance": guidance, **guidance_options.list_given_options(),
             "--eta": eta, "--temperature": temperature, "--noise-aug": noise_aug, "--batch": batch,
+            "--size": size, "--seamless": seamless,
         })  # fmt: skip
         written, total = iter([_reproduce(loaded, like, out, helpers, levels)]), 1
     else:
@@ -151,18 +121,20 @@ def sample(
             return make_request(
                 loaded, number, label, attributes=attribute, text=text, seed=seed or 0, first=first, steps=steps,
                 sampler=sampler, grid=grid, guidance=guidance, guidance_interval=resolved.guidance_interval,
-                steering=resolved.steering, eta=eta, temperature=temperature, noise_aug=noise_aug, batch=batch,
+                steering=resolved.steering, eta=eta, temperature=temperature, noise_aug=noise_aug,
+                size=as_size(size), seamless=seamless, batch=batch,
                 lock=resolved.lock, helpers=helpers,
             )  # fmt: skip
 
         start = part(0, min(total, PART_SIZE))
         ensure_writable(out)
-        size = start.batch * max(1, PART_SIZE // start.batch)  # whole batches
-        parts = (part(first, min(size, total - first)) for first in range(0, total, size))
-        written = draw_and_write(loaded, parts, -(-total // start.batch) * start.steps, out, helpers, levels)
+        at_once = start.images_at_once
+        length = at_once * max(1, PART_SIZE // at_once)  # whole batches
+        parts = (part(first, min(length, total - first)) for first in range(0, total, length))
+        written = draw_and_write(loaded, parts, -(-total // at_once) * start.steps, out, helpers, levels)
     for number, item in enumerate(written, 1):
         if as_json:
-            print_json({"path": str(item.path.resolve())} | asdict(item.record))
+            print_json({"path": str(item.path.resolve())} | item.metadata)
         if number == 1 or number * item.pixels[0, 0].numel() <= MAX_GRID_PIXELS:
             shown.append(item)
     paths = [item.path for item in shown]
@@ -173,6 +145,7 @@ def sample(
     paths = [*pack_written(((one.path, one.pixels, asdict(one.record)) for one in shown), out, sheet), *paths]
     if not as_json:
         print_paths(paths)
+        _print_seams(shown)
 
 
 def open_model(model: Path, snapshot: str | None = None) -> "PictureModel":
@@ -227,6 +200,8 @@ def _reproduce(
         raise InputError(
             f"{picture} was written by noisette edit {metadata['edit']}: --like is for pictures of noisette sample"
         )
+    if "tileset" in metadata:
+        raise InputError(f"{picture} was written by noisette tileset: --like is for pictures of noisette sample")
     record = read_record(metadata, str(picture))
     x = reproduce(model, record, helpers.guidance_models, helpers.upscalers)
     ensure_writable(out)
@@ -236,6 +211,17 @@ def _reproduce(
     if levels is not None:
         write_exact(written.path, written.record, images[0], levels)
     return written
+
+
+def _print_seams(samples: Sequence[WrittenSample]) -> None:
+    """The mean seam scores of seamless pictures."""
+    from ..data.seams import SEAM_AXES
+
+    scores = [sample.metadata for sample in samples]
+    if all(name in one for one in scores for name in SEAM_AXES):
+        means = (sum(float(str(one[name])) for one in scores) / len(scores) for name in SEAM_AXES)
+        x, y = (f"{mean:.2f}" for mean in means)
+        get_console(to_stderr=True).print(f"seam scores (about 1: no seam): {x} in x, {y} in y, mean of {len(scores)}")
 
 
 def _reject_other_options(options: dict[str, object]) -> None:

@@ -15,6 +15,8 @@ posterior        one reverse step: `posterior_mean`, and the variances `FixedSma
 grid             the times of a sampler: `uniform`, `trailing`, `karras`, `logsnr`, …
 operator         linear measurements of a picture: `Mask`, `AveragePool`
 guidance         denoisers from denoisers: `Guided`, `GradientGuided`, `Consistent`, `Asyrp`, `Rescheduled`, `Clipped`
+regions          two conditions on one picture, and pixels that stay equal: `RegionDenoiser`, `TiedDenoiser`
+windows          pictures of any size, and seamless ones: `WindowedDenoiser` on a `Canvas`
 sampler          steps along a grid: `DDIM`, `DDPM`, `Heun`, `DPMSolver2M`, `UniPC`, …; `sample` and `trajectory`
 loss             training objectives: `Objective` with its weightings and times, `VariationalLoss`, `HybridLoss`, …
 likelihood       bits per dimension: `variational_bound`, `ode_log_density`, `ode_bits_per_dim`
@@ -114,6 +116,7 @@ from .posterior import (
     fixed_small_std,
     posterior_mean,
 )
+from .regions import RegionDenoiser, TiedDenoiser, TiedNoise, TiedPixels
 from .sampler import (
     DDIM,
     DDPM,
@@ -152,6 +155,7 @@ from .schedule import (
     ZeroTerminalSNR,
     broadcast_like,
 )
+from .windows import Canvas, WindowedDenoiser
 
 __all__ = [
     "DDIM",
@@ -165,6 +169,7 @@ __all__ = [
     "AutoguidedLoss",
     "AveragePool",
     "CallCounter",
+    "Canvas",
     "Churned",
     "Clipped",
     "Condition",
@@ -219,6 +224,7 @@ __all__ = [
     "Quadratic",
     "QuantileSampler",
     "RectifiedFlow",
+    "RegionDenoiser",
     "Repaint",
     "ReplaceKnown",
     "Resampled",
@@ -235,6 +241,9 @@ __all__ = [
     "State",
     "Steps",
     "Stratified",
+    "TiedDenoiser",
+    "TiedNoise",
+    "TiedPixels",
     "TimestepSampler",
     "UncertaintyWeightedLoss",
     "UniPC",
@@ -246,6 +255,7 @@ __all__ = [
     "VariationalBound",
     "VariationalLoss",
     "Weighting",
+    "WindowedDenoiser",
     "ZeroTerminalSNR",
     "added_variance_ratio",
     "bits_per_dim",

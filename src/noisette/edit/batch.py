@@ -15,7 +15,7 @@ from ..sampling.batch import EditBatch, One
 from ..shapes import Images, UInt8Images
 from .hspace import Direction, HSpaceEdit
 from .inpaint import KnownMask, inpaint_ddnm, inpaint_repaint, restore_known
-from .tile import SeamlessDenoiser, WindowedDenoiser, border_mask
+from .tile import OutpaintDenoiser, SeamlessDenoiser, border_mask
 from .upscale import project_to_range, upscale
 from .vary import vary
 
@@ -38,7 +38,7 @@ def inpaint_picture(
         raise InputError("no pixels to fill in: mark at least one")
     x0, known = batch.encode_repeated(codec, pixels), codec.shrink_known(known_mask)
     is_larger = x0.shape[1:] != codec.shape
-    denoise = WindowedDenoiser(batch.denoise, *codec.shape[1:]) if is_larger else batch.denoise
+    denoise = OutpaintDenoiser(batch.denoise, *codec.shape[1:]) if is_larger else batch.denoise
     fill = lookup(method, INPAINT_METHODS, "inpainting method")
     x = fill(denoise, batch.sampler, batch.grid, x0, known.to(x0), batch.noise, rounds, batch.temperature)
     return restore_known(pixels, known_mask, codec.decode_samples(x).cpu())

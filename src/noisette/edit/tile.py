@@ -1,6 +1,8 @@
-"""Seamless pictures, and pictures larger than the model's: two denoisers around a denoiser.
+"""Seamless pictures, and pictures larger than the model's: the two denoisers of the edits.
 
-Both work with every network and every sampler: they change the denoiser's input and output only.
+Both work with every network and every sampler: they change the denoiser's input and output only. `noisette sample
+--size --seamless` draws with `diffusion.windows` instead, whose weights are smooth; the edits keep these two, so that
+an edit of an earlier version is made again by its command.
 """
 
 import functools
@@ -15,9 +17,7 @@ from ..diffusion.denoiser import Prediction
 from ..diffusion.guidance import DenoiserWrapper
 from ..diffusion.noise import derive_seed
 from ..errors import InputError
-from ..shapes import Images, PerImage, Time
-
-SEAM_EPSILON = 1 / 255  # added to both sides of the seam ratio, so that a picture of one color has ratio 1
+from ..shapes import Images, Time
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _edge_weights(size: int, is_wrapped: bool) -> Tensor:
 
 
 @dataclass(frozen=True)
-class WindowedDenoiser(DenoiserWrapper):
+class OutpaintDenoiser(DenoiserWrapper):
     """A denoiser of pictures of any size, made of one of height × width: the mean of its predictions for windows that
     overlap by half (MultiDiffusion, Bar-Tal et al. 2023)."""
 
@@ -105,10 +105,3 @@ def border_mask(
     if wrap_y:
         known[:, :, :band], known[:, :, height - band :] = 0, 0
     return known
-
-
-def seam_ratio(pictures: Images, axis: int) -> PerImage:
-    """Mean step across the edge over mean step between neighbors inside: about 1 is seamless. axis -1: x, -2: y."""
-    inside = pictures.diff(dim=axis).abs().flatten(1).mean(1)
-    edge = (pictures.select(axis, 0) - pictures.select(axis, -1)).abs().flatten(1).mean(1)
-    return (edge + SEAM_EPSILON) / (inside + SEAM_EPSILON)

@@ -115,6 +115,7 @@ def draw_walk(
     Labels, texts and negative ones are interpolated as well; gradient terms must be the same for all images. `wrap` may
     put another sampler around the request's.
     """
+    request.check_own_size("a walk")
     helpers = request.resolve_helpers(model, helpers or Helpers())
     conditions, guidance = request.make_condition(model, helpers), request.make_guidance(model, helpers)
     grid, sampler = request.make_grid(model), wrap(request.make_sampler(model))

@@ -19,7 +19,7 @@ import io
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,8 +67,10 @@ def export(model: PictureModel, target: Path, steps: int | None = None) -> OnnxR
     notes: list[str] = []
     with atomic_folder(target, required_bytes=2 * sum(p.nbytes for p in model.parameters())) as part:
         table = make_table(model, steps, notes)
+        if model.prior is not None:
+            notes.append(NO_PRIOR_NOTE)
         path = part / "model.onnx"
-        write_network(model, path)
+        path.write_bytes(network_bytes(model))
         reject_external_data(path)
         table["max_error"] = error = measure_max_error(model, path)
         (part / "model.json").write_bytes(json_bytes(table, target / "model.json", checksum=False))
@@ -112,17 +114,20 @@ def make_inputs(model: PictureModel, batch: int) -> dict[str, Tensor]:
     return inputs
 
 
-def write_network(model: PictureModel, path: Path) -> None:
-    """Write the network with its weights as one ONNX file."""
+def network_bytes(model: PictureModel) -> bytes:
+    """The network with its weights as one ONNX file. InputError for more than 2 GB of weights."""
     if sum(p.nbytes for p in model.parameters()) > MAX_BYTES:
         raise InputError("this network has more than 2 GB of weights, which one ONNX file cannot hold")
-    net = ExportableNet(model.net.cpu()).eval()
-    inputs = make_inputs(model, 2)
+    return module_bytes(ExportableNet(model.net.cpu()).eval(), make_inputs(model, 2))
+
+
+def module_bytes(module: nn.Module, inputs: Mapping[str, Tensor]) -> bytes:
+    """A module as an ONNX file, for these inputs by name and any batch size. Its output is called out."""
     batch = torch.export.Dim("batch", min=1)
     with without_kernels(), torch.no_grad(), silence_exporter():
         program = torch.onnx.export(
-            net,
-            kwargs=inputs,
+            module,
+            kwargs=dict(inputs),
             dynamic_shapes={name: {0: batch} for name in inputs},
             input_names=list(inputs),
             output_names=["out"],
@@ -132,7 +137,7 @@ def write_network(model: PictureModel, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    path.write_bytes(strip_metadata(program.model_proto).SerializeToString())
+    return strip_metadata(program.model_proto).SerializeToString()
 
 
 def strip_metadata(proto: Any) -> Any:
@@ -181,14 +186,18 @@ def reject_external_data(path: Path) -> None:
 
 def measure_max_error(model: PictureModel, path: Path) -> float:
     """The largest output difference between ONNX Runtime and PyTorch, for batches of 1, 2 and 3 random pictures."""
+    return compare_outputs(ExportableNet(model.net), read_bytes(path), [make_inputs(model, n) for n in (1, 2, 3)])
+
+
+def compare_outputs(module: nn.Module, data: bytes, batches: Iterable[Mapping[str, Tensor]]) -> float:
+    """The largest output difference between a module in PyTorch and its ONNX file in ONNX Runtime."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(read_bytes(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     error = limit = 0.0
-    for batch in (1, 2, 3):
-        inputs = make_inputs(model, batch)
+    for inputs in batches:
         with torch.no_grad(), without_kernels():
-            expected = ExportableNet(model.net)(**inputs)
+            expected = module(**inputs)
         actual = torch.from_numpy(session.run(["out"], {k: v.numpy() for k, v in inputs.items()})[0])
         error = max(error, (actual - expected).abs().max().item())
         limit = max(limit, expected.abs().max().item())
@@ -202,17 +211,16 @@ def measure_max_error(model: PictureModel, path: Path) -> float:
 def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict[str, Any]:
     """The contents of model.json. Adds to `notes` what differs from sampling the model itself."""
     model.codec.require_pixels("the ONNX export")
-    if model.prior is not None:
-        notes.append(NO_PRIOR_NOTE)
     config, net = model.config, model.config.net
     if net.tokens:
         raise InputError("this network takes text, which the ONNX export does not support")
     if net.in_channels != model.pictures.channels:
         raise InputError("this network takes an input picture, which the ONNX export does not support")
-    sampling, sampler = config.sampling, model.sampler(config.sampling.sampler)
+    sampling, name = config.sampling, config.sampling.sampler
+    sampler = model.sampler(name)
     if isinstance(sampler, DDPM) and isinstance(sampler.variance, LearnedRange):
         notes.append("a learned variance depends on the picture and is not exported: the steps are those of ddpm")
-        sampler = model.sampler("ddpm")
+        sampler = model.sampler(name := "ddpm")
     sampler, grid = scale_noise(sampler, sampling.temperature), model.grid(steps)
     shapes: dict[str, list[Any]] = {"x": ["batch", *model.codec.shape], "noise_label": ["batch"]}
     shapes |= {"label": ["batch"]} if net.classes else {}
@@ -228,12 +236,16 @@ def make_table(model: PictureModel, steps: int | None, notes: list[str]) -> dict
         "has_null_class": bool(net.null_class or not net.classes),
         "schedule": to_json(model.schedule),
         "parametrization": to_json(model.parametrization),
-        "sampling": to_json(sampling) | {"steps": len(grid) - 1},
+        "sampling": to_json(sampling) | {"steps": len(grid) - 1, "sampler": name},
         "guidance": sampling.guidance,
         "history_size": HISTORY_SIZE,
         "initial_scale": sampling.temperature * model.schedule(grid[0])[1].item(),
         "steps": [
-            {"calls": [make_call_entry(model, call) for call in step.calls], "result": step.result}
+            {
+                "calls": [make_call_entry(model, call) for call in step.calls],
+                "noises": step.noises,
+                "result": step.result,
+            }
             for step in unroll_sampler(sampler, model.schedule, grid)
         ],
     }

@@ -34,11 +34,12 @@ class SamplerStep:
     """One sampling step: its network calls, and the resulting x.
 
     Names in the sums: `x` is the x at the start of the step; `x0.k` and `eps.k` are the predictions of call k, counted
-    over all steps modulo HISTORY_SIZE; `z.j` is new noise, drawn when the name first appears in a step.
+    over all steps modulo HISTORY_SIZE; `z.j` is new noise, the j-th that is drawn in the step.
     """
 
     calls: tuple[NetworkCall, ...]
     result: LinearCombination
+    noises: int = 0  # that the sampler draws in the step; one may have no weight
 
 
 @dataclass
@@ -88,5 +89,6 @@ def unroll_sampler(sampler: Sampler, schedule: Schedule, grid: Grid) -> list[Sam
         recorder.calls, recorder.num_noises = [], 0
         state = sampler.step(recorder, State(recorder.add_symbol("x"), t, history), s, recorder.noise)
         history = state.history
-        steps.append(SamplerStep(tuple(recorder.calls), recorder.read_coefficients(state.x)))
+        result = recorder.read_coefficients(state.x)
+        steps.append(SamplerStep(tuple(recorder.calls), result, recorder.num_noises))
     return steps

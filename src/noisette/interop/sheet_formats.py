@@ -37,12 +37,17 @@ def encode_sheet(sheet: Sheet, kind: str, name: str = "sheet", frame_ms: int = D
     all pictures are locked to the same one. Raises InputError for an unknown kind.
     """
     check_kind(kind)
-    if not re.fullmatch(r"[\w-]+", name):
-        raise InputError(f"the name of a sheet must be letters, digits, - and _, got {name!r}")
+    check_name(name)
     check_range("frame_ms", frame_ms, 1, MAX_FRAME_MS)
     picture = to_indexed(sheet.pixels, sheet.colors) if sheet.colors else to_image(sheet.pixels)
     texts = SHEET_KINDS[kind](sheet, name, frame_ms)
     return {f"{name}.png": encode_png(picture, origin=sheet.origin)} | {k: text.encode() for k, text in texts.items()}
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless `name` can be that of a sheet's files in every format."""
+    if not re.fullmatch(r"[\w-]+", name):
+        raise InputError(f"the name of a sheet must be letters, digits, - and _, got {name!r}")
 
 
 def check_kind(kind: str) -> None:
@@ -128,17 +133,17 @@ def _tiled(sheet: Sheet, name: str, frame_ms: int) -> Description:
     )
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<tileset version="1.8" tiledversion="1.8.0" name="{_xml(name)}" {numbers}>',
-        f' <image source="{_xml(name)}.png" width="{width}" height="{height}"/>',
+        f'<tileset version="1.8" tiledversion="1.8.0" name="{xml_text(name)}" {numbers}>',
+        f' <image source="{xml_text(name)}.png" width="{width}" height="{height}"/>',
     ]
     for index, picture in enumerate(sheet.pictures):
         row, column = divmod(index, layout.columns)
-        kind = f' type="{_xml(picture.label)}"' if picture.label else ""
+        kind = f' type="{xml_text(picture.label)}"' if picture.label else ""
         seed = [] if picture.seed is None else [f'   <property name="seed" value="{picture.seed}"/>']
         lines += [
             f' <tile id="{row * _columns(sheet) + column}"{kind}>',
             "  <properties>",
-            f'   <property name="name" value="{_xml(picture.name)}"/>',
+            f'   <property name="name" value="{xml_text(picture.name)}"/>',
             *seed,
             "  </properties>",
             " </tile>",
@@ -157,7 +162,7 @@ def _cells(sheet: Sheet) -> int:
     return _columns(sheet) * ((layout.size[1] + layout.extrude) // (layout.height + 2 * layout.extrude))
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """For an attribute of XML, which cannot hold control characters."""
     return escape("".join(c for c in text if c.isprintable()), quote=True)
 
@@ -177,7 +182,7 @@ def _godot(sheet: Sheet, name: str, frame_ms: int) -> Description:
     animations = [
         '{\n"frames": ['
         + ", ".join(f'{{\n"duration": 1.0,\n"texture": SubResource("AtlasTexture_{i}")\n}}' for i in run)
-        + f'],\n"loop": true,\n"name": &{_godot_text(label)},\n"speed": {1000 / frame_ms:g}\n}}'
+        + f'],\n"loop": true,\n"name": &{godot_text(label)},\n"speed": {1000 / frame_ms:g}\n}}'
         for label, run in sheet.runs
     ]
     frames = [
@@ -201,7 +206,8 @@ def _godot(sheet: Sheet, name: str, frame_ms: int) -> Description:
     return {f"{name}-frames.tres": "\n".join(frames), f"{name}-tiles.tres": "\n".join(tiles)}
 
 
-def _godot_text(text: str) -> str:
+def godot_text(text: str) -> str:
+    """A string of Godot's text format."""
     return json.dumps("".join(c for c in text if c.isprintable()), ensure_ascii=False)
 
 

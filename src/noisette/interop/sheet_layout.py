@@ -109,8 +109,7 @@ def pack_sheet(
     if len(shapes) > 1:
         sizes = sorted(f"{width}×{height} {MODE_BY_CHANNELS[channels]}" for _, channels, height, width in shapes)
         raise InputError(f"the pictures of a sheet must have one size and mode, and these have {', '.join(sizes)}")
-    if not 0 <= extrude <= MAX_EXTRUDE:
-        raise InputError(f"extrude must be 0 to {MAX_EXTRUDE} pixels, got {extrude}")
+    check_extrude(extrude)
     ordered = sorted(pictures, key=lambda picture: (picture.label or "", natural_sort_key(picture.name)))
     _, channels, height, width = ordered[0].pixels.shape
     if columns is None:
@@ -131,6 +130,12 @@ def pack_sheet(
         rows, cols = slice(y - extrude, y + height + extrude), slice(x - extrude, x + width + extrude)
         pixels[:, :, rows, cols] = wide.to(torch.uint8)
     return Sheet(tuple(ordered), layout, pixels)
+
+
+def check_extrude(extrude: int) -> None:
+    """Raise InputError for a number of repeated edge pixels that is out of range."""
+    if not 0 <= extrude <= MAX_EXTRUDE:
+        raise InputError(f"extrude must be 0 to {MAX_EXTRUDE} pixels, got {extrude}")
 
 
 def picture_of_sample(name: str, pixels: UInt8Images, record: SampleRecord) -> SheetPicture:

@@ -6,6 +6,7 @@ from typing import Literal
 from ..errors import InputError
 
 SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+Size = int | tuple[int, int] | str  # the side; height and width; or "32x24", width × height
 MULTIPLIERS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
@@ -39,6 +40,13 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None or 0 in (int(match[1]), int(match[2] or match[1])):
         raise InputError(f"a size is written 16 for 16×16, or 32x24 for width 32 and height 24, got {text!r}")
     return int(match[2] or match[1]), int(match[1])
+
+
+def as_size(size: Size | None) -> tuple[int, int] | None:
+    """(height, width) from a size as Python functions take it; None stays None. Raises InputError."""
+    if isinstance(size, str):
+        return parse_size(size)
+    return (size, size) if isinstance(size, int) else size
 
 
 def parse_percentiles(text: str) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from ..data.in_memory import Attributes, Labels, source_from_array
 from ..data.text import DEFAULT_ENCODER
 from ..errors import InputError, lookup
 from ..io.launcher import launched_processes
-from ..io.units import parse_count, parse_duration, parse_size
+from ..io.units import Size, as_size, parse_count, parse_duration
 from ..models.classifier import PictureClassifier
 from ..models.picture_autoencoder import PictureAutoencoder
 from ..models.registry import OWN_NAME_HINT, TASKS
@@ -26,8 +26,6 @@ from ..training.autoencoder import AutoencoderOptions
 from ..training.autoencoder import train_autoencoder as train_autoencoder_run
 from ..training.noisy_classifier import ClassifierOptions, classifier_data, fit_classifier
 from .run import Run
-
-Size = int | tuple[int, int] | str  # the side; height and width; or "32x24", width × height
 
 
 def train(
@@ -120,9 +118,9 @@ def train(
         preset=preset,
         seconds=_parse_seconds(seconds),
         images=_parse_images(images),
-        size=_parse_size(size),
+        size=as_size(size),
         pixel_art=pixel_art,
-        cell="auto" if cell == "auto" else _parse_size(cell),
+        cell="auto" if cell == "auto" else as_size(cell),
         spacing=spacing,
         margin=margin,
         follow_links=follow_links,
@@ -240,7 +238,7 @@ def train_classifier(
         seed=seed,
     )
     with tempfile.TemporaryDirectory() as folder:
-        data, schedule = classifier_data(source, folder, _parse_size(size), seed)
+        data, schedule = classifier_data(source, folder, as_size(size), seed)
         classifier = fit_classifier(data, schedule, options)
     if out is not None:
         classifier.save_pretrained(out)
@@ -282,7 +280,7 @@ def train_autoencoder(
     opened = source if isinstance(source, str | Path) else source_from_array(source, value_range=value_range)
     options = AutoencoderOptions(
         _parse_seconds(seconds), _parse_images(images), factor, channels, variational=variational, kl_weight=kl_weight,
-        size=_parse_size(size), crop=crop, batch=batch, lr=lr, seed=seed, follow_links=follow_links,
+        size=as_size(size), crop=crop, batch=batch, lr=lr, seed=seed, follow_links=follow_links,
         save_every=_parse_seconds(save_every),
     )  # fmt: skip
     return PictureAutoencoder.from_pretrained(train_autoencoder_run(opened, out, options, on_progress))
@@ -297,12 +295,6 @@ def _parse_seconds(value: Seconds | str) -> Seconds | float:
 
 def _parse_images(value: int | str | None) -> int | None:
     return parse_count(value) if isinstance(value, str) else value
-
-
-def _parse_size(size: Size | None) -> tuple[int, int] | None:
-    if isinstance(size, str):
-        return parse_size(size)
-    return (size, size) if isinstance(size, int) else size
 
 
 def _parse_task(task: Task | str, factor: int | None) -> Task:

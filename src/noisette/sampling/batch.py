@@ -13,7 +13,8 @@ from ..diffusion.sampler import Sampler, State
 from ..models.codec import Codec
 from ..models.picture_model import PictureModel
 from ..shapes import Grid, Images
-from .generate import build_denoiser, initial_noise, make_noise
+from .canvas import own_canvas
+from .generate import batched_rows, build_canvas_denoiser, initial_noise, make_noise
 from .request import Helpers, SampleRequest
 
 One = UInt8[Tensor, "1 c h w"]
@@ -63,13 +64,12 @@ def edit_batches(
 ) -> Iterator[EditBatch]:
     """The batches of a request. `wrap` may put another sampler around the request's, like CallbackSampler."""
     helpers = request.resolve_helpers(model, helpers or Helpers())
+    request.check_own_size("an edit")
+    canvas = own_canvas(model)
     cond, guidance = request.make_condition(model, helpers), request.make_guidance(model, helpers)
     grid, sampler = request.make_grid(model), wrap(request.make_sampler(model))
     device = next(model.parameters()).device
-    for first in range(0, len(request), request.batch):
-        rows = slice(first, first + request.batch)
-        lineages = request.lineages[rows]
-        part = None if cond is None else cond[rows].to(device)
-        denoise = build_denoiser(model, part, guidance.for_rows(rows, device))
-        noise = make_noise(lineages)
-        yield EditBatch(denoise, sampler, grid, noise, len(lineages), device, first, request.temperature)
+    for rows in batched_rows(len(request), request.batch):
+        denoise = build_canvas_denoiser(model, cond, guidance, rows, canvas, request.batch)
+        noise = make_noise([request.lineages[i] for i in rows])
+        yield EditBatch(denoise, sampler, grid, noise, len(rows), device, rows.start, request.temperature)

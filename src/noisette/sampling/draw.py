@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.palette import read_palette
+from ..io.units import Size, as_size
 from ..models.classifier import PictureClassifier
 from ..models.context import Attributes, Label
 from ..models.picture_model import PictureModel, load
@@ -47,6 +48,8 @@ def draw(
     temperature: float | None = None,
     upscalers: ModelSource | Sequence[ModelSource] = (),
     noise_aug: float | None = None,
+    size: Size | None = None,
+    seamless: str | None = None,
     batch: int | None = None,
 ) -> Gallery:
     """Generate `n` new pictures with seeds seed, seed + 1, …: the pixels that `noisette sample` writes.
@@ -65,12 +68,15 @@ def draw(
     0. binary_alpha: of lock, alpha is 0 or 255.
 
     eta: 0 to 1, for ddim. temperature: factor of all noise, above 0, at most 2. upscalers: models of task Upscale,
-    applied in order. noise_aug: standard deviation of the noise on the input of each, 0 to 0.5, default 0.1. batch:
-    pictures per batch, default 16 on a CPU, else 256.
+    applied in order. noise_aug: standard deviation of the noise on the input of each, 0 to 0.5, default 0.1.
+
+    size: of the pictures in pixels, at least the model's: 64, (height, width), or "128x48" (width x height). Larger
+    ones are drawn in overlapping windows of the model's size. seamless: the axes in which opposite edges fit together:
+    "x", "y" or "xy". batch: pictures per batch, or windows of larger ones; default 16 on a CPU, else 256.
 
     Returns a `Gallery`: `.pixels` is uint8, (n, C, H, W), straight alpha. Raises InputError for invalid arguments.
     """
-    model = _open_model(model)
+    model = open_model(model)
     several = [upscalers] if isinstance(upscalers, str | Path | PictureModel) else upscalers
     models = GuidanceModels(
         open_guide_model(guide_with, model),
@@ -78,7 +84,7 @@ def draw(
         if classifier is None or isinstance(classifier, PictureClassifier)
         else PictureClassifier.from_pretrained(classifier),
     )
-    helpers = Helpers(models, tuple(_open_model(one) for one in several))
+    helpers = Helpers(models, tuple(open_model(one) for one in several))
     colors = () if palette is None else read_palette(palette).colors
     palette_lock = make_palette_lock(colors, lock, dither, binary_alpha)
     steering = make_steering(
@@ -94,7 +100,8 @@ def draw(
     request = make_request(
         model, n, label, seed=seed, attributes=attributes, text=text, steps=steps, sampler=sampler, grid=grid,
         guidance=guidance, guidance_interval=guidance_interval, steering=steering, eta=eta, temperature=temperature,
-        noise_aug=noise_aug, batch=batch, lock=palette_lock, helpers=helpers,
+        noise_aug=noise_aug, size=as_size(size), seamless=seamless, batch=batch, lock=palette_lock,
+        helpers=helpers,
     )  # fmt: skip
     names = (filter(None, (prompt, f"seed {s}")) for prompt, s in zip(request.prompts, request.seeds, strict=True))
     return Gallery(draw_request(model, request, helpers), tuple(", ".join(name) for name in names))
@@ -105,7 +112,7 @@ def open_guide_model(source: ModelSource | None, model: PictureModel) -> Picture
     started from. None: none."""
     if source is None:
         return None
-    return load_base(model) if source == BASE else adapt_guide(_open_model(source), model)
+    return load_base(model) if source == BASE else adapt_guide(open_model(source), model)
 
 
 def to_accelerator(model: PictureModel) -> PictureModel:
@@ -113,5 +120,6 @@ def to_accelerator(model: PictureModel) -> PictureModel:
     return model.to(best_device())
 
 
-def _open_model(source: ModelSource) -> PictureModel:
+def open_model(source: ModelSource) -> PictureModel:
+    """The model itself, or that of a path or name, on the accelerator where there is one."""
     return source if isinstance(source, PictureModel) else to_accelerator(load(source))

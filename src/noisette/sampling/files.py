@@ -21,6 +21,15 @@ class WrittenSample:
     record: "SampleRecord"
     pixels: "UInt8Images"  # (1, C, H, W)
 
+    @property
+    def metadata(self) -> dict[str, object]:
+        """What the file carries: the record, and of a seamless picture its seam scores."""
+        from ..data.seams import measure_seams
+
+        canvas = self.record.canvas
+        is_seamless = canvas is not None and (canvas.wrap_x or canvas.wrap_y)
+        return asdict(self.record) | (measure_seams(self.pixels) if is_seamless else {})
+
 
 def ensure_writable(out: Path) -> None:
     """Make the folder, and raise InputError now, not after an hour of work, if files cannot be written there."""
@@ -36,9 +45,9 @@ def ensure_writable(out: Path) -> None:
 
 def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> WrittenSample:
     """Write LABEL-TEXT-SEED.png with the record inside."""
-    path = out / name_sample(record)
-    write_finished(path, pixels, record, asdict(record))
-    return WrittenSample(path, record, pixels)
+    written = WrittenSample(out / name_sample(record), record, pixels)
+    write_finished(written.path, pixels, record, written.metadata)
+    return written
 
 
 def name_sample(record: "SampleRecord") -> str:

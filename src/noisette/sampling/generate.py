@@ -1,7 +1,7 @@
 """Samples from a model: initial noise, and the states on the way from it along a grid of times."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,10 +11,12 @@ from ..diffusion.guidance import Clipped, GradientGuided, Guided, LogProbFn
 from ..diffusion.noise import Noise, Seeded
 from ..diffusion.sampler import DDIM, Sampler, State, trajectory
 from ..diffusion.schedule import Schedule
+from ..diffusion.windows import Canvas, WindowedDenoiser
 from ..errors import InputError
 from ..models.picture_model import PictureModel
 from ..shapes import Grid, Images, PerImage, Time
 from ..team import share_cpu
+from .canvas import own_canvas
 from .lineage import NoiseLineage, RotatedNoise
 
 FULL_INTERVAL = (0.0, 1.0)  # default of the guidance interval: all times t
@@ -24,9 +26,9 @@ FULL_INTERVAL = (0.0, 1.0)  # default of the guidance interval: all times t
 class GradientTerm:
     """A log-probability whose gradient guides the samples, times `scale`."""
 
-    log_prob: Callable[[slice], LogProbFn]  # log-probability of these rows of all images
+    log_prob: Callable[[Sequence[int]], LogProbFn]  # log-probability of these of all images
     scale: float = 1.0
-    rows: slice = field(default_factory=lambda: slice(None))  # the images that it is evaluated for
+    rows: Sequence[int] = ()  # the images that it is evaluated for
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,9 @@ class Guidance:
     guide_model: DiffusionModel | None = None
     gradient_terms: tuple[GradientTerm, ...] = ()
 
-    def for_rows(self, rows: slice, device: torch.device | str) -> "Guidance":
+    def for_rows(self, rows: Sequence[int], device: torch.device | str) -> "Guidance":
         """The guidance of some of the images, on a device."""
-        negative = None if self.negative is None else self.negative[rows].to(device)
+        negative = None if self.negative is None else self.negative[torch.tensor(rows)].to(device)
         terms = tuple(replace(term, rows=rows) for term in self.gradient_terms)
         return replace(self, negative=negative, gradient_terms=terms)
 
@@ -64,6 +66,25 @@ def build_denoiser(model: PictureModel, cond: Condition | None, guidance: float 
     if guidance.gradient_terms:
         denoise = GradientGuided(denoise, _sum_log_probs(guidance.gradient_terms))
     return Clipped(denoise)
+
+
+def build_canvas_denoiser(
+    model: PictureModel,
+    cond: Condition | None,
+    guidance: Guidance,
+    rows: Sequence[int],
+    canvas: Canvas,
+    batch: int,
+) -> Denoiser:
+    """The guided denoiser of pictures of a canvas' size, for some of the images: those of these rows of `cond`.
+
+    At most `batch` windows are predicted at once.
+    """
+    number = canvas.windows_per_call(batch, len(rows))
+    device, repeated = next(model.parameters()).device, [*rows] * number
+    part = None if cond is None else cond[torch.tensor(repeated)].to(device)
+    denoise = build_denoiser(model, part, guidance.for_rows(repeated, device))
+    return denoise if canvas.num_windows == 1 else WindowedDenoiser(denoise, canvas, number)
 
 
 def _as_guidance(guidance: float | Guidance) -> Guidance:
@@ -120,15 +141,22 @@ def make_noise(seeds: Sequence[int | NoiseLineage]) -> Noise:
 
 
 def initial_state(
-    model: PictureModel, seeds: Sequence[int | NoiseLineage], grid: Grid, temperature: float | None = None
+    model: PictureModel,
+    seeds: Sequence[int | NoiseLineage],
+    grid: Grid,
+    temperature: float | None = None,
+    canvas: Canvas | None = None,
 ) -> tuple[State, Noise]:
     """The state at the grid's first time, one image a seed, and the noise that the sampler goes on with.
 
-    `temperature` is a factor of the initial noise; None: the model's default.
+    `temperature` is a factor of the initial noise; None: the model's default. `canvas`: of pictures of another size
+    than the model's.
     """
+    canvas = canvas or own_canvas(model)
     temperature = model.config.sampling.temperature if temperature is None else temperature
     noise = make_noise(seeds)
-    blank = torch.empty(len(seeds), *model.codec.shape, device=next(model.parameters()).device)
+    shape = (len(seeds), model.codec.shape[0], canvas.height, canvas.width)
+    blank = torch.empty(shape, device=next(model.parameters()).device)
     return State(initial_noise(model, grid, blank, noise, temperature), grid[0]), noise
 
 
@@ -148,25 +176,30 @@ def generate(
     guidance: float | Guidance = 1.0,
     batch: int = 16,
     temperature: float | None = None,
+    canvas: Canvas | None = None,
 ) -> Iterator[State]:
     """The states after every step, `batch` images at a time; the last state of each batch is at grid[-1].
 
-    Image i has the noise of seeds[i], whatever other images are in its batch, and row i of `cond`.
+    Image i has the noise of seeds[i], whatever other images are in its batch, and row i of `cond`. On a canvas, images
+    are drawn at another size than the model's, and `batch` is the number of windows that are predicted at once.
     """
-    guidance = _as_guidance(guidance)
+    guidance, canvas = _as_guidance(guidance), canvas or own_canvas(model)
     device = next(model.parameters()).device
     share_cpu(device)
     try:
-        for first in range(0, len(seeds), batch):
-            rows = slice(first, first + batch)
-            part = None if cond is None else cond[rows].to(device)
-            state, noise = initial_state(model, seeds[rows], grid, temperature)
-            denoise = build_denoiser(model, part, guidance.for_rows(rows, device))
+        for rows in batched_rows(len(seeds), canvas.images_per_batch(batch)):
+            state, noise = initial_state(model, [seeds[i] for i in rows], grid, temperature, canvas)
+            denoise = build_canvas_denoiser(model, cond, guidance, rows, canvas, batch)
             for after in trajectory(denoise, sampler, grid, state.x, noise):
                 yield after
                 share_cpu(device)
     finally:
         share_cpu.release()
+
+
+def batched_rows(count: int, size: int) -> Iterator[range]:
+    """The numbers from 0 to count − 1, `size` at a time."""
+    return (range(first, min(first + size, count)) for first in range(0, count, size))
 
 
 def final_samples(states: Iterator[State], grid: Grid) -> Images:

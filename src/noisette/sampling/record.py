@@ -8,8 +8,10 @@ from typing import Any
 
 from ..data.palette_lock import PaletteLock
 from ..data.png import encode_png, to_indexed
+from ..data.seams import SEAM_AXES
 from ..diffusion.grid import grid_from_times
 from ..diffusion.sampler import DDIM
+from ..diffusion.windows import Canvas
 from ..errors import InputError, check_range, lookup, shorten
 from ..io.version import __version__
 from ..models.config import MAX_SAMPLING_STEPS, SamplingDefaults, from_json
@@ -30,8 +32,8 @@ MAX_TEMPERATURE = 2.0
 class SampleSettings:
     """What is common to all images of a request. Raises InputError for values out of range, by the field's name.
 
-    `batch` is how many images are drawn at once: a processor sums in another order for another number of images, which
-    can change a byte by one.
+    `batch` is how many images are drawn at once, or windows of images on a canvas: a processor sums in another order
+    for another number, which can change a byte by one.
     """
 
     model: str  # the model's hash
@@ -50,6 +52,7 @@ class SampleSettings:
     noise_aug: float = 0.0  # deviation of the noise added to each upscaler's input
     upscaler_sampling: tuple[SamplingDefaults, ...] = ()  # of each upscaler; not in files of the first versions
     lock: PaletteLock | None = None  # the colors that the finished pixels may have; None: any
+    canvas: Canvas | None = None  # of images larger than the model's, or seamless; None: the model's own size
 
     def __post_init__(self) -> None:
         sampler = lookup(self.sampler, SAMPLERS, "sampler", OWN_NAME_HINT)()
@@ -73,6 +76,21 @@ class SampleSettings:
             raise InputError(
                 f"upscaler_sampling must have an entry for each of {len(self.upscalers)} upscalers, "
                 f"got {len(self.upscaler_sampling)}"
+            )
+        if self.upscalers:
+            self.check_own_size("an upscaler")
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images are drawn at once."""
+        return self.batch if self.canvas is None else self.canvas.images_per_batch(self.batch)
+
+    def check_own_size(self, subject: str) -> None:
+        """Raise InputError where images of another size, or seamless ones, are asked of what takes the model's own."""
+        if self.canvas is not None:
+            raise InputError(
+                f"{subject} takes pictures of the model's own size: leave size and seamless out "
+                f"(got {self.canvas.width}×{self.canvas.height})"
             )
 
     def finish(self, pixels: UInt8Images) -> Recolored:
@@ -103,8 +121,9 @@ def encode_finished(pixels: UInt8Images, settings: SampleSettings, metadata: Map
 
 def read_record(metadata: Mapping[str, Any], source: str) -> SampleRecord:
     """The record in a PNG's metadata. Raises InputError that names `source` where it is damaged."""
+    settings = {name: value for name, value in metadata.items() if name not in SEAM_AXES}
     try:
-        return from_json(SampleRecord, metadata, "metadata")
+        return from_json(SampleRecord, settings, "metadata")
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
 

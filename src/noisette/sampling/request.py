@@ -14,6 +14,7 @@ from ..models.context import Attributes, Label, attribute_names, parse_attribute
 from ..models.picture_model import PictureModel
 from ..models.task import InputImages
 from ..shapes import Grid
+from .canvas import make_canvas
 from .cascade import DEFAULT_NOISE_AUG, Cascade
 from .generate import FULL_INTERVAL, Guidance, build_denoiser, set_eta
 from .lineage import NoiseLineage
@@ -29,7 +30,7 @@ from .steering import (
 
 DEFAULT_COUNT = 64  # images of `noisette sample`
 MAX_REQUEST = 1_000_000  # images of one request, whose conditions are in memory together
-CPU_BATCH, ACCELERATOR_BATCH = 16, 256  # images drawn at once
+CPU_BATCH, ACCELERATOR_BATCH = 16, 256  # images drawn at once, or windows of larger ones
 
 T = TypeVar("T")
 AttributeTexts = Sequence[str]  # ["hue=0.3", "shape=round"]
@@ -79,11 +80,13 @@ class SampleRequest(SampleSettings):
         return tuple(label or text for label, text in zip(self.labels, self.texts, strict=True))
 
     def record(self, index: int) -> SampleRecord:
-        """The request of image `index` alone, with the number of images that its batch has."""
+        """The request of image `index` alone, with the number of images, or of windows, that its batch has."""
         settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(SampleSettings)}
-        first = index - index % self.batch
+        first = index - index % self.images_at_once
+        images = min(self.images_at_once, len(self) - first)
+        windows = 1 if self.canvas is None else self.canvas.num_windows
         return SampleRecord(
-            **(settings | {"batch": min(self.batch, len(self) - first)}),
+            **(settings | {"batch": min(self.batch, windows * images)}),
             seed=self.lineages[index].seed,
             rotations=self.lineages[index].rotations,
             label=self.labels[index],
@@ -133,6 +136,9 @@ class SampleRequest(SampleSettings):
                 f"the picture was enlarged by {len(self.upscalers)} upscalers, {_abbreviate(self.upscalers)}, "
                 f"and these are {len(given)}, {_abbreviate(given)}: give the same upscalers"
             )
+        own = (model.pictures.height, model.pictures.width)
+        if self.canvas is not None and (self.canvas.window_height, self.canvas.window_width) != own:
+            raise InputError(f"the windows of the canvas must have the model's own size, {own[1]}×{own[0]}")
         models = resolve_guidance_models(model, self.steering, helpers.guidance_models)
         return replace(helpers, guidance_models=models)
 
@@ -156,6 +162,8 @@ def make_request(
     eta: float | None = None,
     temperature: float | None = None,
     noise_aug: float | None = None,
+    size: tuple[int, int] | None = None,
+    seamless: str | None = None,
     batch: int | None = None,
     lock: PaletteLock | None = None,
     helpers: Helpers | None = None,
@@ -164,7 +172,8 @@ def make_request(
 
     Image i has seed + i, or lineages[i]. Of several labels, attributes or texts it takes the i-th, over and over. With
     `first`, they are n images of a longer series, from the one of that number on: i counts from `first`. Label
-    None means all of the model's labels in turn, or no label where there is a text; [None] means no label.
+    None means all of the model's labels in turn, or no label where there is a text; [None] means no label. `size` is
+    (height, width) in pixels, at least the model's own; `seamless` the axes in which opposite edges fit: x, y or xy.
     `helpers` are the other models: what names them in `steering` and `upscalers` is filled in.
     """
     helpers, defaults = helpers or Helpers(), model.config.sampling
@@ -197,6 +206,7 @@ def make_request(
         noise_scale=temperature,
         batch=default_batch(model) if batch is None else batch,
         lock=lock,
+        canvas=make_canvas(model, size, seamless),
         **_upscaler_settings(helpers, noise_aug),
     )
     check_request(model, request, helpers)
@@ -213,7 +223,7 @@ def check_request(model: PictureModel, request: SampleRequest, helpers: Helpers)
 
 
 def default_batch(model: PictureModel) -> int:
-    """How many images are drawn at once: 16 on a CPU, 256 on an accelerator."""
+    """How many images, or windows of larger ones, are drawn at once: 16 on a CPU, 256 on an accelerator."""
     return CPU_BATCH if next(model.parameters()).device.type == "cpu" else ACCELERATOR_BATCH
 
 

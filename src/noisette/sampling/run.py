@@ -1,6 +1,7 @@
 """From a request to pictures: what the command line, `noisette.draw` and the studio call."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -30,6 +31,7 @@ def run_request(model: PictureModel, request: SampleRequest, helpers: Helpers | 
         request.make_guidance(model, helpers),
         request.batch,
         request.temperature,
+        request.canvas,
     )
 
 
@@ -82,7 +84,8 @@ def reproduce(
     """
     helpers = Helpers(guidance_models or GuidanceModels(), tuple(upscalers))
     # drawn in a batch of the same size, since a processor sums in another order for another size
-    request = repeat_record(record, [NoiseLineage(record.seed, record.rotations)] * record.batch)
+    copies = [NoiseLineage(record.seed, record.rotations)] * record.images_at_once
+    request = replace(repeat_record(record, copies), batch=record.batch)
     x = final_samples(run_request(model, request, helpers), request.make_grid(model))
     cascade = request.make_cascade(helpers)
     return cascade.upscale(model, x, request.seeds, request.labels, request.batch)[:1]

@@ -161,10 +161,10 @@ def build_guidance(
     if models.classifier is not None:
         classifier = models.classifier.to(device)
 
-        def label_log_prob(rows: slice) -> LogProbFn:
-            return classifier.log_prob(labels[rows], len(labels[rows]))
+        def label_log_prob(rows: Sequence[int]) -> LogProbFn:
+            return classifier.log_prob([labels[i] for i in rows], len(rows))
 
-        terms.append(GradientTerm(label_log_prob, steering.classifier_scale))
+        terms.append(GradientTerm(label_log_prob, steering.classifier_scale, range(len(labels))))
     if steering.colors:
         log_prob = color_log_prob(parse_colors(steering.colors, model.pictures), model.codec)
         terms.append(GradientTerm(lambda rows: log_prob, steering.color_scale))

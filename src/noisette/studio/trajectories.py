@@ -114,6 +114,7 @@ def draw_trajectory(model: PictureModel, board_request: BoardRequest) -> Iterato
     """The trajectory before its first step, and after each."""
     request = board_request.request
     check_seeds(request)
+    request.check_own_size("the studio")
     _check_memory(model, request)
     steps = lock_steps(run_request(model, request))
     start, _ = initial_state(model, request.lineages, request.make_grid(model), request.temperature)
@@ -152,7 +153,7 @@ def draw_branch(
     elif seed is not None:
         state = initial_state(model, branched.lineages, grid, branched.temperature)[0]
     states, cond = [*trajectory.states[:step], _compact_state(state)], branched.make_condition(model, helpers)
-    guidance = branched.make_guidance(model, helpers).for_rows(slice(None), device)
+    guidance = branched.make_guidance(model, helpers).for_rows(range(len(branched)), device)
     denoise = build_denoiser(model, None if cond is None else cond.to(device), guidance)
     for after in lock_steps(resume_trajectory(denoise, branched.make_sampler(model), grid, state, noise)):
         states.append(_compact_state(after))

@@ -8,7 +8,7 @@ import typer
 
 from ..guidance_options import ClassifierGuidanceOptions, GuidanceOptions, ResolvedGuidance
 from ..option_groups import OptionGroup
-from ..sample import Attributes, Batch, Eta, GridName, GuidanceScale, Model, Out, SamplerName, Steps
+from ..sample_options import Attributes, Batch, Eta, GridName, GuidanceScale, Model, Out, SamplerName, Steps
 from ..sheet import SheetKind
 
 if TYPE_CHECKING:

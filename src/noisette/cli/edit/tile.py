@@ -58,6 +58,7 @@ def tile(
 
 
 def _draw_new(job: EditJob, axes: str) -> list[Any]:
+    from ...data.seams import measure_seams
     from ...edit.batch import sample_seamless
 
     check_output_folder(job)
@@ -65,11 +66,12 @@ def _draw_new(job: EditJob, axes: str) -> list[Any]:
     def draw_batch(batch: "EditBatch") -> "UInt8Images":
         return sample_seamless(job.model.codec, batch, axes)
 
-    return job.draw(draw_batch, "tile", describe=lambda pixels: _score_seams(job, pixels))
+    return job.draw(draw_batch, "tile", describe=measure_seams)
 
 
 def _repair_picture(job: EditJob, axes: str, picture: Path, border_width: int | None, rounds: int) -> list[Any]:
     from ...data.input_picture import read_picture
+    from ...data.seams import measure_seams
     from ...edit.batch import remove_seam
     from ...edit.tile import border_mask
 
@@ -84,11 +86,4 @@ def _repair_picture(job: EditJob, axes: str, picture: Path, border_width: int | 
     def draw_batch(batch: "EditBatch") -> "UInt8Images":
         return remove_seam(job.model.codec, batch, source.pixels, axes, band, rounds)
 
-    return job.draw(draw_batch, picture.stem, rounds, describe=lambda pixels: _score_seams(job, pixels))
-
-
-def _score_seams(job: EditJob, pixels: "UInt8Images") -> dict[str, float]:
-    from ...edit.tile import seam_ratio
-
-    x0 = job.model.codec.encode(pixels)
-    return {f"seam_{name}": round(float(seam_ratio(x0, axis)), 3) for name, axis in (("x", -1), ("y", -2))}
+    return job.draw(draw_batch, picture.stem, rounds, describe=measure_seams)
