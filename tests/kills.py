@@ -27,11 +27,12 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from commands import SMALL
+from commands import SMALL, TINY
 from faults import calls, counted, killing
 from noisette.cli import main as noisette
 from noisette.io.files import LEFTOVER_PATTERN
 from noisette.training import TrainOptions, train
+from noisette.training.autoencoder import AutoencoderOptions, train_autoencoder
 
 Tree = dict[str, str]  # path within a folder → SHA-256
 OPTIONS = TrainOptions(preset="tiny", images=48, batch=8, precision="fp32", recipe=SMALL, save_every=0.0)
@@ -166,7 +167,9 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
     Image.new("RGBA", (8, 8), (200, 40, 90, 255)).save(picture)
     Image.new("RGBA", (4, 4), (200, 40, 90, 255)).save(folder / "small.png")
     Image.fromarray(np.repeat(np.uint8([0, 255]), 32).reshape(8, 8)).save(mask)
-    small = make_pictures(folder / "few pictures", 6)
+    small = make_pictures(folder / "few pictures", 24)
+    if not (folder / "autoencoder").exists():
+        train_autoencoder(small, folder / "autoencoder", AutoencoderOptions(images=16, size=(32, 32)))
     model, few = folder / "model", ("-n", 4, "--steps", 2, "--batch", 2)
     other = folder / "of-diffusers"
     if not other.exists() and child(lambda: call(["export", model, other, "--to", "diffusers"])) != 0:
@@ -194,6 +197,10 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "web": lambda out: ["export", model, out / "page.html", "--to", "web"],
         "web-folder": lambda out: ["export", model, out, "--to", "web-folder"],
         "convert": lambda out: ["convert", other, out],
+        "train-autoencoder": lambda out: ["train-autoencoder", small, "--out", out, "--images", 32, "--size", 16,
+                                          "--crop", 0],
+        "train-latent": lambda out: ["train", small, "--out", out, "--autoencoder", folder / "autoencoder",
+                                     "--size", 32, "--images", 16, *TINY, "--recipe", SMALL],
         "train-classifier": lambda out: ["train-classifier", run, "--out", out, "--images", 64, "--batch", 32],
         "distill": lambda out: ["distill", run, "--out", out, "--images", 64, "--batch", 32,
                                  "--precision", "fp32", "--any-quality"],
