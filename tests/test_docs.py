@@ -32,6 +32,7 @@ ELSEWHERE = {  # page: the test that runs all of it
     "textures.md": "tests/cli/test_textures_page.py",
     "palettes.md": "tests/cli/test_palette.py",
     "distilling.md": "tests/cli/test_distill.py",
+    "latent.md": "tests/training/test_autoencoder.py",
 }
 NOT_RUN = {  # the beginning of a block, and why it is not run
     "accelerate launch": "needs a launcher; tests/training runs it",

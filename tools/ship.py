@@ -1,10 +1,11 @@
 """Make a run's model one that comes with the package: python tools/ship.py RUN NAME --attribution POOL/ATTRIBUTION.md
 
 Writes the folder NAME among the models of the package: weights in half precision, config, samples.png, README.md, and
-the attribution file that tools/pool writes. A model of that name is replaced.
+the attribution file that tools/pool writes. A model of that name is replaced. RUN may be one of train-autoencoder.
 """
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -13,19 +14,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from noisette.data import Dataset
 from noisette.data.contact_sheet import contact_sheet
 from noisette.data.png import write_png
 from noisette.errors import InputError
 from noisette.io import checkpoint
 from noisette.io.files import atomic_folder, atomic_write
 from noisette.models import shipped
+from noisette.models.config import to_json
 from noisette.models.initialize import initialize
+from noisette.models.picture_autoencoder import CONFIG_KEY, PictureAutoencoder
 from noisette.models.picture_model import PictureModel, load
 from noisette.report.card import NUM_SAMPLES, SAMPLES_FILE, Licenses, card_sections, find_run, front_matter
 from noisette.sampling.draw import draw
 from noisette.shapes import UInt8Images
+from noisette.training.autoencoder import is_autoencoder_run, read_options, reconstruct_all
 
 MAX_BYTES = 8_000_000  # of the weights
 MAX_DIFFERENCE = 0.5  # mean difference of drawn pixels, in levels of 255, that half precision may make
@@ -73,12 +79,101 @@ class PoolFacts:
         )
 
 
+AUTOENCODER_CARD = """\
+---
+library_name: noisette
+tags: [noisette, autoencoder, latent-diffusion]
+license: apache-2.0
+---
+
+# {name}
+
+![pictures, and below each row what is encoded and decoded again](samples.png)
+
+An autoencoder for small pictures, trained with Noisette: {mode} pictures of any size to latents with {channels}
+channels and {factor} times fewer pixels a side, and back. Above: held-out pictures, and below each row what is
+decoded again.
+
+## Use
+
+    noisette train SOURCE --autoencoder {name} --size 64 --out RUN
+
+trains a model on its latents; in Python `noisette.PictureAutoencoder.from_pretrained("{name}")`. Pictures without alpha
+and gray pictures are encoded as opaque ones.
+
+## Recipe
+
+| | |
+|---|---|
+| network | {parameters:,} weights; channels {widths}, {blocks} residual blocks a level in the decoder |
+| pictures | {train:,} for training, {held_out:,} held out, {width}×{height} |
+| images | {images:,} random squares of {crop} pixels, {batch} a step |
+| loss | L1 + {gradient_weight:g} × differences of neighboring pixels at 3 scales + {kl_weight:g} × KL |
+| optimizer | Muon, highest learning rate {lr:g} |
+| PSNR of held-out pictures | {psnr:.1f} dB |
+
+## What it must not be used for
+
+Not for photographs, faces of people, text or medical pictures: it has seen icons, emoji and clip art alone, and what it
+has not seen it changes.
+
+## Training pictures
+
+{facts}
+"""
+
+
+def ship_autoencoder(run: Path, name: str, attribution: Path, figures: str = "") -> tuple[Path, str]:
+    """Write the folder of a shipped autoencoder. Returns it, and a sentence on what half precision changes."""
+    check_name(name)
+    facts, whole, data = PoolFacts.read(attribution), PictureAutoencoder.from_pretrained(run), Dataset.open(run)
+    pixels = data.held_out.pixels(torch.arange(min(NUM_SAMPLES, len(data.held_out))))
+    folder = shipped.ROOT / name
+    with atomic_folder(folder, replace=True) as part:
+        tensors = {key: halved(tensor) for key, tensor in whole.net.state_dict().items()}
+        checkpoint.save_model(part / "weights", {CONFIG_KEY: to_json(whole.config)}, tensors)
+        half = PictureAutoencoder.from_pretrained(part / "weights")
+        full_pixels, restored = (reconstruct_all(one, data.pictures, pixels) for one in (whole, half))
+        size = (part / "weights" / "model.safetensors").stat().st_size
+        report = f"{size / 1e6:.2f} MB; {compare_drawn(full_pixels, restored)}"
+        for file in (part / "weights").iterdir():
+            file.rename(part / file.name)
+        (part / "weights").rmdir()
+        shown = torch.cat([torch.cat(pair) for pair in zip(pixels.split(8), restored.split(8), strict=True)])
+        write_png(part / SAMPLES_FILE, contact_sheet(shown, columns=8), origin="edited")
+        shutil.copyfile(attribution, part / "ATTRIBUTION.md")
+        atomic_write(part / "README.md", autoencoder_card(run, name, whole, data, facts, figures).encode())
+    return folder, report
+
+
+def autoencoder_card(
+    run: Path, name: str, autoencoder: PictureAutoencoder, data: Dataset, facts: PoolFacts, figures: str
+) -> str:
+    """The card of an autoencoder."""
+    net, options = autoencoder.config.net, read_options(run)
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    card = AUTOENCODER_CARD.format(
+        name=name, mode=autoencoder.config.mode, channels=net.latent_channels, factor=net.factor,
+        parameters=sum(p.numel() for p in autoencoder.parameters()), widths=", ".join(map(str, net.widths)),
+        blocks=net.blocks, train=len(data.train), held_out=len(data.held_out), width=data.pictures.width,
+        height=data.pictures.height, images=last["images"], crop=options.crop, batch=options.batch,
+        gradient_weight=options.gradient_weight, kl_weight=options.kl_weight, lr=options.lr, psnr=last["psnr"],
+        facts=facts.describe(),
+    )  # fmt: skip
+    return card + (f"\n## Figures\n\n{figures.strip()}\n" if figures else "")
+
+
+def check_name(name: str) -> None:
+    """Raise InputError for what can be no name of a shipped model."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise InputError(f"a model's name is lower-case letters, digits and hyphens, got {name!r}")
+
+
 def ship(
     run: Path, name: str, attribution: Path, figures: str = "", without_captions: bool = False
 ) -> tuple[Path, str]:
     """Write the folder of a shipped model. Returns it, and a sentence on what half precision changes."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        raise InputError(f"a model's name is lower-case letters, digits and hyphens, got {name!r}")
+    check_name(name)
     facts, model = PoolFacts.read(attribution), load(run)
     if without_captions:
         model = drop_captions(model)
@@ -157,7 +252,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         figures = args.figures.read_text("utf8") if args.figures else ""
-        folder, report = ship(args.run, args.name, args.attribution, figures, args.without_captions)
+        if is_autoencoder_run(args.run):
+            folder, report = ship_autoencoder(args.run, args.name, args.attribution, figures)
+        else:
+            folder, report = ship(args.run, args.name, args.attribution, figures, args.without_captions)
     except (InputError, OSError) as error:
         print(f"ship: {error}", file=sys.stderr)
         return 2

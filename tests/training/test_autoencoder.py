@@ -17,6 +17,7 @@ from noisette.data import Dataset
 from noisette.data.latents import LATENTS_FILE
 from noisette.data.pictures import LatentSpace, Pictures
 from noisette.errors import InputError
+from noisette.models import shipped
 from noisette.models.codec import Codec, LatentCodec, from_rgba, make_codec, to_rgba
 from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
 from noisette.models.picture_model import RUN_AUTOENCODER
@@ -78,6 +79,25 @@ def held_out(run_folder: Path) -> torch.Tensor:
 
 
 # ── the autoencoder ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_commands_of_the_page_run(disks: Path, trained: Path, tmp_path: Path) -> None:
+    """docs/latent.md, with its lengths cut and its names replaced: latent.md has no other commands."""
+    page = (Path(__file__).parents[2] / "docs" / "latent.md").read_text("utf8")
+    found = [line[2:].partition("#")[0].split() for line in page.splitlines() if line.startswith("$ noisette ")]
+    assert [words[1] for words in found] == ["train", "sample", "train-autoencoder", "train"]
+    short = {
+        "train": ("--images", 8, *TINY, "--recipe", SMALL),
+        "sample": ("--steps", 1),
+        "train-autoencoder": ("--images", 16),
+    }
+    names = {"my-sprites": disks, "art-f4": trained} | {f"runs/{name}": tmp_path / name for name in ("large", "ae")}
+    for i, (_, name, *words) in enumerate(found):
+        if "--for" in words:
+            del words[words.index("--for") : words.index("--for") + 2]
+        places = names | ({"runs/large": tmp_path / "other"} if i == 3 else {}) | {"new": tmp_path / "new"}
+        done = run(name, *[str(places.get(word, word)) for word in words], *map(str, short[name]))
+        assert done.returncode == 0, (name, words, done.stderr)
 
 
 def test_python_and_the_command_are_the_same(disks: Path, trained: Path, tmp_path: Path) -> None:
@@ -169,6 +189,24 @@ def test_what_cannot_be_is_refused(disks: Path, trained: Path, tmp_path: Path) -
     assert "give one of them" in refused(
         "train-autoencoder", disks, "--out", tmp_path / "x", "--for", "9s", "--images", 9
     )
+
+
+def test_a_run_becomes_an_autoencoder_of_the_package(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    ship = pytest.importorskip("ship", reason="the tool comes with the repository alone")
+    monkeypatch.setattr(shipped, "ROOT", tmp_path / "home")
+    (tmp_path / "pool.md").write_text("| one | 54 | me | MIT |\n")
+    assert ship.main([str(trained), "art-f4", "--attribution", str(tmp_path / "pool.md")]) == 0
+    folder = tmp_path / "home" / "art-f4"
+    assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
+    card = (folder / "README.md").read_text("utf8")
+    assert "192 random squares of 16 pixels" in card and "54 pictures of 1 sets" in card and str(tmp_path) not in card
+    assert shipped.list_names() == () and shipped.list_autoencoders() == ("art-f4",)
+    half, whole = PictureAutoencoder.from_pretrained("art-f4"), PictureAutoencoder.from_pretrained(trained)
+    x = torch.rand(1, 4, SIZE, SIZE) * 2 - 1
+    assert (half.encode_images(x) - whole.encode_images(x)).abs().max() < 0.02
 
 
 def _copy_of_run(tmp_path: Path) -> Path:

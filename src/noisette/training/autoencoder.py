@@ -117,15 +117,25 @@ def train_autoencoder(
             raise OutOfMemory(f"a training step does not fit into memory: {MEMORY_ADVICE}") from error
 
 
+def is_autoencoder_run(run: Path) -> bool:
+    """Whether the folder is that of a run of `train_autoencoder`."""
+    path = run / "config.json"
+    return path.is_file() and OPTIONS_KEY in read_object(path)
+
+
+def read_options(run: Path) -> AutoencoderOptions:
+    """The options that a run of `train_autoencoder` was started with. Raises InputError for another folder."""
+    path = run / "config.json"
+    if not is_autoencoder_run(run):
+        raise InputError(f"{run} is not a run of train-autoencoder: give another --out")
+    return from_json(AutoencoderOptions, read_object(path)[OPTIONS_KEY], f"{path}: {OPTIONS_KEY}")
+
+
 def _check_options(run: Path, options: AutoencoderOptions) -> None:
     """Raise InputError if the folder belongs to something else, or to a run of other options."""
-    path = run / "config.json"
-    if not path.exists():
+    if not (run / "config.json").exists():
         return
-    data = read_object(path)
-    if OPTIONS_KEY not in data:
-        raise InputError(f"{run} is not a run of train-autoencoder: give another --out")
-    stored = from_json(AutoencoderOptions, data[OPTIONS_KEY], f"{path}: {OPTIONS_KEY}")
+    stored = read_options(run)
     if replace(stored, save_every=options.save_every) != options:
         names = [name for name in options.__dataclass_fields__ if getattr(stored, name) != getattr(options, name)]
         wrong = next(name for name in names if name != "save_every")
