@@ -22,6 +22,13 @@ def train_autoencoder(
         bool, typer.Option("--deterministic", help="Without the KL term and its noise: a plain autoencoder.")
     ] = False,
     kl_weight: Annotated[float, typer.Option(help="Weight of the KL term, 0 to 1000.")] = 1e-3,
+    perceptual: Annotated[
+        float,
+        typer.Option(
+            help="Weight of the difference of feature maps of a network that was trained on photographs (after LPIPS); "
+            "slower. Needs the extra noisette[metrics].",
+        ),
+    ] = 0.0,
     time_box: Annotated[str | None, typer.Option("--for", help="Training time: 90s, 10m, 2h. Default: 10m.")] = None,
     images: Annotated[str | None, typer.Option(help="Length of the run in training crops, instead of --for.")] = None,
     size: Annotated[
@@ -48,7 +55,8 @@ def train_autoencoder(
     from ..training.autoencoder import train_autoencoder as train_
 
     options = AutoencoderOptions(
-        seconds, number, factor, channels, variational=not deterministic, kl_weight=kl_weight, size=pixels,
+        seconds, number, factor, channels, variational=not deterministic, kl_weight=kl_weight,
+        perceptual_weight=perceptual, size=pixels,
         crop=crop or None, batch=batch, lr=lr, seed=seed, follow_links=follow_links, save_every=save_seconds,
     )  # fmt: skip
     with watch_training(out, as_json) as on_progress:

@@ -22,6 +22,7 @@ from ..data.pictures import Pictures
 from ..data.png import write_png
 from ..diffusion.noise import derive_seed, make_generator
 from ..errors import InputError, OutOfMemory
+from ..evaluation.metrics.perceptual import PerceptualDistance
 from ..io import checkpoint
 from ..io.json_files import read_object, write_json
 from ..io.lock import RunLock
@@ -64,6 +65,7 @@ class AutoencoderOptions:
     variational: bool = True  # KL-regularized; False: deterministic
     kl_weight: float = 1e-3  # of the KL term, per latent value, relative to L1 per pixel value
     gradient_weight: float = 1.0  # of the differences of neighboring pixels
+    perceptual_weight: float = 0.0  # of the distance of EfficientNet's feature maps; needs the extra `metrics`
     size: tuple[int, int] | None = None  # height and width of the prepared pictures; None: see data.prepare
     crop: int | None = 32  # side of the random crops that are trained on, in pixels; None: whole pictures
     batch: int = 16  # crops per optimizer step
@@ -76,7 +78,11 @@ class AutoencoderOptions:
         if (self.seconds is None) == (self.images is None):
             raise InputError("an autoencoder needs either a time (--for) or a number of images (--images), not both")
         check_maxima(self)
-        for name, value in (("kl_weight", self.kl_weight), ("gradient_weight", self.gradient_weight)):
+        for name, value in (
+            ("kl_weight", self.kl_weight),
+            ("gradient_weight", self.gradient_weight),
+            ("perceptual_weight", self.perceptual_weight),
+        ):
             if not 0 <= value <= 1000:
                 raise InputError(f"{name} must be 0 to 1000, got {value:g}")
         if self.crop is not None and (self.crop < 8 or self.crop % self.factor):
@@ -166,6 +172,9 @@ class AutoencoderRun:
         matrices = find_matrices(self.model)
         others = [p for p in self.model.parameters() if not any(p is matrix for matrix in matrices)]
         self.optimizer = Muon(matrices, others, options.lr, (0.9, 0.99), 0.0)
+        self.perceptual: PerceptualDistance | None = None
+        if options.perceptual_weight:
+            self.perceptual = PerceptualDistance(data.pictures).to(self.device)
         self.images, self.seconds_before = 0, 0.0
         self._resume()
         self.images_before = self.images  # of this process's first step
@@ -226,6 +235,8 @@ class AutoencoderRun:
         noise = torch.randn(mean.shape, generator=generator).to(self.device)
         restored = self.model.net.decode(sample_latents(mean, log_variance, noise))
         loss = (restored - x).abs().mean() + options.gradient_weight * gradient_difference(restored, x)
+        if self.perceptual is not None:
+            loss = loss + options.perceptual_weight * self.perceptual(restored, x)
         if log_variance is not None:
             loss = loss + options.kl_weight * kl_divergence(mean, log_variance)
         self.optimizer.zero_grad(set_to_none=True)

@@ -86,13 +86,13 @@ def test_a_photograph_of_a_flower_is_a_daisy(net: EfficientNetExtractor) -> None
     """The weights, their scaling and the net belong together: a photograph of a flower is read as a daisy."""
     photograph = torch.from_numpy(pytest.importorskip("sklearn.datasets").load_sample_image("flower.jpg").copy())
     square = photograph.permute(2, 0, 1)[None, :, 50:350, 150:450]
-    weight, bias = module._load_efficientnet_lite0()[0].get_submodule("_fc").parameters()
+    weight, bias = module.load_efficientnet_lite0()[0].get_submodule("_fc").parameters()
     assert (net(square) @ weight.T + bias).argmax().item() == 985
 
 
 def test_folding_changes_nothing_but_the_time(net: EfficientNetExtractor) -> None:
     """Of square pictures and of others, next to the package's own way through its net."""
-    theirs = module._load_efficientnet_lite0()[0]
+    theirs = module.load_efficientnet_lite0()[0]
     g = torch.Generator().manual_seed(0)
     for side in ((128, 128), (96, 128), (33, 47)):
         x = 2 * torch.rand(3, 3, *side, generator=g) - 1

@@ -65,7 +65,7 @@ class EfficientNetExtractor:
 
     def __init__(self, device: torch.device | str | None = None) -> None:
         with torch_defaults(), torch.random.fork_rng(devices=[]):  # of the initial weights
-            theirs, weights = _load_efficientnet_lite0()
+            theirs, weights = load_efficientnet_lite0()
             net = fuse_efficientnet(theirs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = best_device() if device is None else torch.device(device)
         self._net = net.to(self.device)
@@ -174,7 +174,7 @@ def to_opaque_rgb(pixels: UInt8Images) -> list[Float[Tensor, "b 3 h w"]]:
     return [(color + (1 - alpha) * background).expand(-1, 3, -1, -1) for background in (0.0, 1.0)]
 
 
-def _load_efficientnet_lite0() -> tuple[nn.Module, bytes]:
+def load_efficientnet_lite0() -> tuple[nn.Module, bytes]:
     """The package's network, and the SHA-256 of its weights."""
     try:
         code = import_module("efficientnet_lite_pytorch")
