@@ -21,8 +21,10 @@ from noisette.models import shipped
 from noisette.models.codec import Codec, LatentCodec, from_rgba, make_codec, to_rgba
 from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
 from noisette.models.picture_model import RUN_AUTOENCODER
+from noisette.report.card import Licenses, card_sections
 from noisette.report.explain import latent_space
 from noisette.report.explain.subject import load_subject
+from noisette.report.provenance import collect_provenance, render_provenance
 from noisette.training import TrainOptions, train
 from noisette.training.autoencoder import AutoencoderOptions, measure_psnr, random_crops, train_autoencoder
 from tiny_models import tiny
@@ -337,6 +339,16 @@ def test_an_error_map_has_its_closed_form() -> None:
     b[:, 1, 0, 0], b[:, 3, 1, 1] = 255 - 25, 0
     found = latent_space.error_map(pictures, a, b)
     assert found[0, 0, 0, 0] == 100 and found[0, 0, 1, 1] == 255 and found.sum() == 355
+
+
+def test_provenance_and_card_name_the_autoencoder(latent: Path, trained: Path) -> None:
+    found = collect_provenance(latent)
+    assert found.autoencoder is not None and found.autoencoder.attribution is None
+    assert found.autoencoder.origin.name == trained.name
+    assert found.autoencoder.origin.hash == PictureAutoencoder.from_pretrained(trained).hash
+    assert "It draws by the autoencoder run." in found.disclosure and "<h2>Autoencoder</h2>" in render_provenance(found)
+    card = card_sections(noisette.load(latent).config, 1, latent, Licenses(None, None))
+    assert any("latents of factor 4 with 4 channels" in section for section in card)
 
 
 def test_damaged_latents_are_refused(latent: Path) -> None:

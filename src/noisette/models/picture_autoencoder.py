@@ -26,7 +26,7 @@ from ..nn.autoencoder import Autoencoder, AutoencoderConfig
 from ..shapes import Images, UInt8Images
 from ..team import torch_defaults
 from . import shipped
-from .config import from_json, to_json
+from .config import Origin, from_json, to_json
 
 Latents = Float[Tensor, "b z h2 w2"]  # in latent model space
 CONFIG_KEY = "autoencoder"  # in config.json
@@ -40,6 +40,7 @@ class AutoencoderModelConfig:
     mode: Mode  # of the pictures
     shift: tuple[float, ...] = ()  # of each latent channel; model space is (latent - shift) / scale. (): not measured
     scale: tuple[float, ...] = ()  # of each latent channel, above 0
+    origin: Origin | None = None  # in the copy that a run or a model keeps: the autoencoder that it was copied from
     sigma_data: float = 0.5  # standard deviation of the training pictures' latents in model space, over all channels
 
     def __post_init__(self) -> None:
@@ -62,6 +63,12 @@ class PictureAutoencoder(nn.Module):
         self.net = Autoencoder(config.net)
         self.hash = "untrained"  # of the weights and the config
         self.folder: Path | None = None  # that it was read from
+
+    @property
+    def name(self) -> str:
+        """The name of its run, or of its folder."""
+        folder = Path("autoencoder") if self.folder is None else self.folder.resolve()
+        return folder.parent.name if folder.name == "model" else folder.name
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(z, h, w) of the latents of pictures of this size."""

@@ -159,6 +159,8 @@ def recipe_facts(config: ModelConfig, run: Path | None) -> dict[str, Any]:
         "parametrization": format_value(to_json(config.parametrization)),
     }
     rows["network"] = type(config.net).__name__.removesuffix("Config")
+    if (latent := config.pictures.latent) is not None:
+        rows["works on"] = f"latents of factor {latent.factor} with {latent.channels} channels"
     plan = read_run_config(run / "config.json").plan if run is not None else {}
     training = plan.get("recipe", {}).get("training", {})
     if config.origins:

@@ -14,7 +14,9 @@ from ..errors import InputError
 from ..io.metrics_log import read_metrics
 from ..io.run_config import read_run_config
 from ..io.version import __version__
+from ..models import shipped
 from ..models.config import Origin
+from ..models.picture_autoencoder import PictureAutoencoder
 from ..models.picture_model import PictureModel, load
 from ..sampling.base_guide import find_base
 from .card import find_run
@@ -81,6 +83,7 @@ class Provenance:
     recipe: dict[str, Any]
     data: DataProvenance
     origins: tuple[OriginProvenance, ...]  # the nearest first
+    autoencoder: OriginProvenance | None = None  # of a latent model
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -89,6 +92,7 @@ class Provenance:
             "training": {"images": self.images, "seconds": self.seconds, "recipe": self.recipe},
             "data": self.data.to_json(),
             "started from": [origin.to_json() for origin in self.origins],
+            "autoencoder": None if self.autoencoder is None else self.autoencoder.to_json(),
             "disclosure": self.disclosure,
         }
 
@@ -104,6 +108,8 @@ class Provenance:
         if self.origins:
             names = ", which started from ".join(one.origin.name for one in self.origins)
             sentences.append(f"Its training started from the model {names}.")
+        if self.autoencoder is not None:
+            sentences.append(f"It draws by the autoencoder {self.autoencoder.origin.name}.")
         sentences.append(
             "The pictures were generated before the release, not while the program runs, and contain IPTC's mark "
             "trainedAlgorithmicMedia, or compositeWithTrainedAlgorithmicMedia if they are edits."
@@ -128,6 +134,7 @@ def collect_provenance(run: str | Path) -> Provenance:
         plan["recipe"],
         _read_data(run),
         tuple(_trace_origins(model)),
+        _trace_autoencoder(model),
     )
 
 
@@ -153,6 +160,17 @@ def _trace_origins(model: PictureModel) -> list[OriginProvenance]:
         run = None if folder is None else find_run(folder)
         found.append(OriginProvenance(origin, None if run is None else _read_data(run)))
     return found
+
+
+def _trace_autoencoder(model: PictureModel) -> OriginProvenance | None:
+    """The autoencoder of a latent model; with its attributions, if it ships with the package."""
+    origin = None if model.autoencoder is None else model.autoencoder.config.origin
+    if origin is None:
+        return None
+    folder = shipped.find_folder(origin.name)
+    if folder is None or PictureAutoencoder.from_pretrained(folder).hash != origin.hash:
+        return OriginProvenance(origin)
+    return OriginProvenance(origin, attribution=(folder / ATTRIBUTION_FILE).read_text("utf8"))
 
 
 def _list_counts(counts: dict[str, int], most: int = 8) -> str:
@@ -183,17 +201,24 @@ def render_provenance(provenance: Provenance) -> str:
     if not provenance.origins:
         parts.append(paragraph("None: training started from random weights."))
     for one in provenance.origins:
-        parts.append(paragraph(f"{one.origin.name}, {one.origin.pictures}, `{one.origin.hash}`"))
-        if one.attribution is not None:
-            parts.append(f"<details><summary>Attributions</summary><pre>{escape(one.attribution)}</pre></details>")
-        elif one.data is not None:
-            parts += _render_data(one.data)
-        else:
-            parts.append(paragraph("Its training pictures are not known here: its run folder was not found."))
+        parts += _render_origin(one)
+    if provenance.autoencoder is not None:
+        parts += [heading("Autoencoder"), *_render_origin(provenance.autoencoder)]
     parts.append(heading("Recipe"))
     rows = [(key, str(value)) for key, value in provenance.recipe.get("training", {}).items()]
     parts.append(table(("option", "value"), rows, is_text=True))
     return render_page(f"Where {provenance.name} comes from", *parts, style="pre { white-space: pre-wrap; }")
+
+
+def _render_origin(one: OriginProvenance) -> list[str]:
+    parts = [paragraph(f"{one.origin.name}, {one.origin.pictures}, `{one.origin.hash}`")]
+    if one.attribution is not None:
+        parts.append(f"<details><summary>Attributions</summary><pre>{escape(one.attribution)}</pre></details>")
+    elif one.data is not None:
+        parts += _render_data(one.data)
+    else:
+        parts.append(paragraph("Its training pictures are not known here: its run folder was not found."))
+    return parts
 
 
 def _render_data(data: DataProvenance) -> list[str]:

@@ -11,6 +11,7 @@ from ..errors import InputError, suggest_names
 from ..io import hub
 from ..models import shipped
 from ..models.codec import make_codec
+from ..models.config import Origin
 from ..models.picture_autoencoder import PictureAutoencoder
 from ..models.picture_model import RUN_AUTOENCODER
 from ..models.task import Draw
@@ -43,6 +44,9 @@ def add_latents(data: Dataset, run: Path, name: str, mirrored: bool) -> Dataset:
     codec = make_codec(replace(pictures, latent=space), autoencoder)
     require_size(autoencoder, pictures.height, pictures.width)
     if autoencoder.folder != copy:
+        config = autoencoder.config
+        seen = f"{config.mode}, factor {net.factor}, {net.latent_channels} channels"
+        autoencoder.config = replace(config, origin=config.origin or Origin(autoencoder.name, autoencoder.hash, seen))
         autoencoder.save_pretrained(copy)
     device = best_device()
 
