@@ -1,12 +1,18 @@
 """Models that come with the package."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import noisette
+from noisette.data import prepare
+from noisette.data.builtin import open_emoji
 from noisette.errors import InputError
+from noisette.evaluation.held_out import all_pixels
 from noisette.models import shipped
+from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
+from noisette.training.autoencoder import measure_psnr
 from tiny_models import tiny
 
 
@@ -35,6 +41,18 @@ def test_the_emoji_are_drawn_at_once(side: int, minutes: str) -> None:
     assert drawn.pixels.shape == (2, 4, side, side) and drawn.pixels[:, 3].float().mean() > 40
     card = (shipped.ROOT / f"emoji-{side}" / "README.md").read_text("utf8")
     assert f"noisette train emoji --size {side} --for {minutes}" in card and "CC-BY 4.0" in card and "cc-by-4.0" in card
+
+
+def test_the_shipped_autoencoder_keeps_pictures_that_it_has_not_seen(tmp_path: Path) -> None:
+    """Emoji, which the pool does not hold, at 64 pixels: the bar is 28 dB."""
+    made = PictureAutoencoder.from_pretrained("art-f4")
+    assert made.latent_shape(64, 64) == (4, 16, 16) and "art-f4" not in shipped.list_names()
+    emoji = open_emoji()
+    data = prepare(replace(emoji, entries=emoji.entries[::40]), tmp_path, size=64)
+    pixels = all_pixels(data.train)
+    assert len(pixels) > 30
+    assert measure_psnr(data.pictures, reconstruct(made, data.pictures, pixels), pixels).mean() > 28
+    assert (shipped.ROOT / "art-f4" / "model.safetensors").stat().st_size < 700_000
 
 
 def test_shipped_models_are_small() -> None:
