@@ -1,6 +1,7 @@
 """Atlases and tile sets as sources: what this program writes, and what others do."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def test_sheets_that_we_write_are_read(kind: str, extrude: int, power: bool, tmp
 
 def frame(x: int, y: int, w: int, h: int, **more: Any) -> dict[str, Any]:
     return {"frame": {"x": x, "y": y, "w": w, "h": h}, "rotated": False, "trimmed": False} | more
+
+
+def trimmed(side: int) -> dict[str, Any]:
+    """A frame of one pixel, at (9, 9) of a picture of side × side."""
+    return frame(0, 0, 1, 1, trimmed=True, spriteSourceSize={"x": 9, "y": 9, "w": 1, "h": 1},
+                 sourceSize={"w": side, "h": side})  # fmt: skip
 
 
 def write(folder: Path, value: object, name: str = "a.json") -> Path:
@@ -105,6 +112,23 @@ def test_tiles_with_properties(tmp_path: Path) -> None:
         assert np.array_equal(entries[3].read(), SHEET[11:19, 11:19])
 
 
+def test_tags_animations_and_trimmed_pictures_take_time_in_proportion_to_the_file(tmp_path: Path) -> None:
+    """6,000 tags over 6,000 frames; as many animations; large trimmed pictures, which are made as they are read."""
+    count = 6000
+    frames = [{"filename": str(i)} | frame(i % 24, 0, 1, 1) for i in range(count)]
+    frames[-9:] = [{"filename": f"large {i}"} | trimmed(2000) for i in range(9)]
+    tags = [{"name": str(i), "from": 0 if i else 5, "to": count} for i in range(count)]
+    value: dict[str, Any] = {"frames": frames, "animations": {str(i): [str(i)] for i in range(count)}}
+    start, found = time.process_time(), []
+    for meta in (META | {"frameTags": tags}, META):
+        found.append(open_source(write(tmp_path, value | {"meta": meta})).entries)
+    assert time.process_time() - start < 3  # ten times as long, where each tag looks at each frame
+    assert [e.label for e in found[0]] == ["1"] * 5 + ["0"] * (count - 5)
+    assert [e.label for e in found[1]] == [str(i) for i in range(count - 9)] + [None] * 9
+    whole = found[1][-1].read()
+    assert whole.shape == (2000, 2000, 4) and np.array_equal(whole[9, 9], SHEET[0, 0]) and not whole[:9].any()
+
+
 OK = {"frames": {"a": frame(0, 0, 4, 4)}, "meta": META}
 TILES = {"tilewidth": 8, "tileheight": 8, "columns": 2, "tilecount": 2, "image": "sheet.png"}
 
@@ -129,6 +153,7 @@ def tile(kind: str, value: str) -> dict[str, Any]:
         ("a.json", OK | {"frames": {"a": frame(0, 0, 10**12, 4)}}, "w must be 1 to"),
         ("a.json", OK | {"frames": {"a": frame(0, 0, "4", 4)}}, "whole number"),
         ("a.json", OK | {"frames": 3}, "a list or an object"),
+        ("a.json", OK | {"frames": {str(i): trimmed(16384) for i in range(5)}}, "pixels together, the maximum is"),
         ("a.json", OK | {"frames": [{"filename": "a"} | frame(0, 0, 4, 4)] * 2}, "names a twice"),
         ("a.json", OK | {"frames": {"a": frame(0, 0, 4, 4, trimmed=True)}}, "spriteSourceSize"),
         ("a.json", OK | {"meta": META | {"frameTags": [3]}}, "tag 0 is no object"),

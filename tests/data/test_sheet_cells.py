@@ -1,6 +1,7 @@
 """Sheets cut by a given margin and spacing, and by the empty lines between pictures (`--cell auto`)."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,15 @@ def test_random_packings_are_found(seed: int, tmp_path: Path) -> None:
         content, (y, x) = entry.read(), ((side[0] - h) // 2, (side[1] - w) // 2)
         assert content.shape == (*side, 4) and np.array_equal(content[y : y + h, x : x + w], cell(i, h, w))
         assert np.count_nonzero(content[..., 3]) == h * w
+
+
+def test_a_long_strip_with_few_pictures_takes_seconds(tmp_path: Path) -> None:
+    """Of ten thousand steps from one cell to the next, few go with the length of the sheet."""
+    strip = np.zeros((16, 16000, 4), np.uint8)
+    strip[5:10, :5] = strip[5:10, 15000:15010] = 255
+    start = time.process_time()
+    source = open_source(put(tmp_path / "a.png", strip), cell="auto")
+    assert time.process_time() - start < 15 and len(source.entries) == 2
 
 
 def test_sheets_without_gaps_are_refused(tmp_path: Path) -> None:

@@ -220,6 +220,14 @@ def test_slices_are_cut(tmp_path: Path) -> None:
     assert "cut into their slices: a.ase" in source.notes
 
 
+def test_slices_of_too_many_pixels_are_refused_together(tmp_path: Path) -> None:
+    """A small file of slices that are larger than its canvas, in each of its frames."""
+    frames = [[layer(), cel(opaque(0)), *[slice_(str(i), (0, 0, 0, 4096, 4096)) for i in range(3)]], *[[]] * 30]
+    with pytest.raises(InputError, match="has slices of more pixels than can be read"):
+        open_source(put(tmp_path / "a.ase", File(8, 8, frames).encode()))
+    assert len(open_source(put(tmp_path / "b.ase", File(8, 8, frames[:20]).encode())).entries) == 60
+
+
 def test_a_data_set_of_sprites(tmp_path: Path) -> None:
     """Scanned and prepared as other pictures are; a damaged file is left out with its reason."""
     everything = []
@@ -329,6 +337,13 @@ def test_a_zip_bomb_takes_the_memory_of_its_size_alone(tmp_path: Path) -> None:
     file = File(64, 64, [[layer(), large], *links], depth=8)
     with pytest.raises(InputError, match="has more pixels or parts than can be read"):
         open_source(put(tmp_path / "b.aseprite", file.encode()))
+
+
+def test_too_many_parts_of_one_frame_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before they are read: the last one is damaged."""
+    monkeypatch.setattr(aseprite, "MAX_CHUNKS", 20)
+    with pytest.raises(BadPicture, match="more pixels or parts"):
+        parse_sprite(File(8, 8, [[layer()] * 20 + [chunk(0x2004, b"")]]).encode())
 
 
 def test_too_many_cels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 import commands
+from data.build import noise, put
+from data.sprite_build import walk
 from mcp_server.conftest import Server, images
+from noisette.errors import InputError
+from noisette.mcp_server import pictures
+from noisette.mcp_server.job import Cancelled, Job
+from noisette.mcp_server.pictures import plan_scan, scan_folder
+from noisette.mcp_server.place import Place
 from noisette.models import shipped
 from noisette.studio.limits import MAX_EDIT_SAMPLES, MAX_SAMPLES
 
@@ -125,7 +132,38 @@ def test_inpaint_draws_what_a_mask_marks(server: Server) -> None:
     result, source = (np.array(Image.open(one)) for one in (path, server.workspace / "sprites/tool/01.png"))
     assert (result[:, :8] == source[:, :8]).all() and (result[:, 8:] != source[:, 8:]).any()
     assert "give one of them" in server.error("inpaint", out="filled/c", mask="mask.png", mask_rows=rows, **shared)
-    assert "does not fit" in server.error("inpaint", out="filled/c", mask_rows=rows[1:], **shared)
+    for wrong in (rows[1:], ["01" * 16] * 8, ["2" * 16] * 16, []):  # the second has as many pixels
+        assert "does not fit" in server.error("inpaint", out="filled/c", mask_rows=wrong, **shared)
+
+
+def test_scan_and_its_dry_run_read_the_same_files(tmp_path: Path) -> None:
+    """Aseprite files, animations and damaged files, none of which a sheet takes."""
+    put(tmp_path / "sprites/a.aseprite", walk(frames=3)[0])
+    put(tmp_path / "mixed/a.ase", walk(frames=2)[0])
+    put(tmp_path / "mixed/bad.png", b"no picture")
+    frames = [Image.new("L", (8, 8), i) for i in (50, 200)]
+    frames[0].save(tmp_path / "mixed/film.gif", save_all=True, append_images=frames[1:])
+    place = Place(tmp_path)
+    for folder, usable, listed in (("sprites", 3, 3), ("mixed", 3, 4)):
+        assert scan_folder(place, folder, Job()).facts["pictures"] == usable
+        planned = plan_scan(place, folder).facts
+        assert planned["pictures"] == listed and 0 < planned["seconds"] < 60
+
+
+def test_a_sheet_stops_at_the_first_picture_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of other sizes than the first one are counted as they are read; the call can be cancelled meanwhile."""
+    put(tmp_path / "set/0.png", noise(0, 2, 2))
+    for i in range(1, 9):
+        put(tmp_path / f"set/{i}.png", noise(i, 40, 40))
+    monkeypatch.setattr(pictures, "MAX_SHEET_PIXELS", 4000)
+    request = pictures.SheetRequest("set", "out", "css")
+    with pytest.raises(InputError, match="have 4,804 pixels together, and at most 4,000"):  # of four, not of nine
+        pictures.write_sheet(Place(tmp_path), request, Job())
+    job = Job()
+    job.cancelled.set()
+    with pytest.raises(Cancelled):
+        pictures.write_sheet(Place(tmp_path), request, job)
+    assert not (tmp_path / "out").exists()
 
 
 def test_scan_reports_a_folder(server: Server, unchanged: object) -> None:

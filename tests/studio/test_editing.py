@@ -190,6 +190,7 @@ def test_invalid_edit_requests_are_refused() -> None:
         (lambda: edit(b"no picture", EditRequest(VARY)), "^the picture "),
         (lambda: edit(b"x" * (MAX_FILE_BYTES + 1), EditRequest(VARY)), "at most 16 MB"),
         (lambda: parse_known_mask("x" * 64, 8, 8), "the mask does not fit"),
+        (lambda: parse_known_mask("\n".join(["01" * 8] * 4), 8, 8), "the mask does not fit"),  # as many pixels
     ):
         with pytest.raises(InputError, match=words):
             wrong()

@@ -7,7 +7,9 @@ anything is allocated. Only BadPicture is raised.
 
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,6 +21,7 @@ MAX_PIXELS = 2**24  # of the canvas, and of a cel
 MAX_FRAME_PIXELS = 2**26  # of the cels of a frame together
 MAX_FILE_PIXELS = 2**30  # of the canvas and the cels of all frames together
 MAX_CHUNKS, MAX_CELS, MAX_NAMED = 1_000_000, 100_000, 4096  # MAX_NAMED: layers, tags, slices, keys of a slice
+TOO_MUCH = "has more pixels or parts than can be read: export its frames as PNG"
 MAX_RATIO = 1040  # of Deflate: bytes for each packed one
 CHANNELS = {8: 1, 16: 2, 32: 4}  # bits of a pixel → bytes
 OLD_PALETTES, LAYER, CEL, TAGS, PALETTE, SLICE = (0x0004, 0x0011), 0x2004, 0x2005, 0x2018, 0x2019, 0x2022
@@ -144,7 +147,7 @@ class _Parser:
         )
         return Sprite(
             self.width, self.height, self.depth, self.clear_index, tuple(self.layers), frames,
-            self.find_labels(), tuple(self.slices),
+            label_frames(self.tags, len(self.frames)), tuple(self.slices),
         )  # fmt: skip
 
     def read_frame(self, start: int) -> int:
@@ -159,13 +162,15 @@ class _Parser:
             self.chunks += 1
             if size < 6 or position + size > end:
                 raise BadPicture(f"is damaged or truncated in frame {len(self.frames)}")
+            if self.chunks > MAX_CHUNKS:
+                raise BadPicture(TOO_MUCH)
             self.read_chunk(kind, self.data[position + 6 : position + size])
             position += size
         self.palettes.append(self.old_colors if self.colors is None else self.colors)
         pixels = sum(cel.width * cel.height for cel in self.frames[-1].values())
         self.pixels += self.width * self.height + pixels
-        if pixels > MAX_FRAME_PIXELS or self.pixels > MAX_FILE_PIXELS or self.chunks > MAX_CHUNKS:
-            raise BadPicture("has more pixels or parts than can be read: export its frames as PNG")
+        if pixels > MAX_FRAME_PIXELS or self.pixels > MAX_FILE_PIXELS:
+            raise BadPicture(TOO_MUCH)
         return end
 
     def read_chunk(self, kind: int, chunk: bytes) -> None:
@@ -239,11 +244,10 @@ class _Parser:
         for _ in range(packets):
             skipped, count = struct.unpack_from("BB", chunk, position)
             index, position, count = index + skipped, position + 2, count or 256
-            for _ in range(count):
-                rgb = struct.unpack_from("3B", chunk, position)
-                if index < 256:
-                    colors[index] = (*(min(round(v * scale), 255) for v in rgb), 255)
-                index, position = index + 1, position + 3
+            for place in range(index, min(index + count, 256)):
+                rgb = struct.unpack_from("3B", chunk, position + 3 * (place - index))
+                colors[place] = (*(min(round(v * scale), 255) for v in rgb), 255)
+            index, position = index + count, position + 3 * count
         self.old_colors = colors
 
     def read_tags(self, chunk: bytes) -> None:
@@ -268,13 +272,21 @@ class _Parser:
         self.slices.append(Slice(name, tuple(frames), tuple(keys[frame] for frame in frames)))
         _check_number(len(self.slices), "slices")
 
-    def find_labels(self) -> tuple[str | None, ...]:
-        numbers = np.full(len(self.frames), -1)
-        for number, (first, last, name) in enumerate(self.tags):
-            part = numbers[first : last + 1]
-            if name:
-                part[part < 0] = number
-        return tuple(None if number < 0 else self.tags[number][2] for number in numbers)
+
+def label_frames(tags: Sequence[tuple[int, int, str]], count: int) -> tuple[str | None, ...]:
+    """For each of `count` frames the name of the first tag (first frame, last frame, name) that it has, if any.
+
+    Tags without a name do not count.
+    """
+    waiting = sorted(((first, number) for number, (first, _, name) in enumerate(tags) if name), reverse=True)
+    labels, begun = list[str | None](), list[int]()  # begun: a heap of the numbers of tags
+    for frame in range(count):
+        while waiting and waiting[-1][0] <= frame:
+            heappush(begun, waiting.pop()[1])
+        while begun and tags[begun[0]][1] < frame:
+            heappop(begun)
+        labels.append(tags[begun[0]][2] if begun else None)
+    return tuple(labels)
 
 
 def _gray_ramp() -> Colors:

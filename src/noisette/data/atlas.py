@@ -19,10 +19,12 @@ from ..errors import InputError, shorten
 from ..io.files import read_bytes
 from ..io.json_files import parse_json
 from ..io.json_types import get_field
+from .aseprite import MAX_FILE_PIXELS, label_frames
 from .color_mode import convert_mode
 from .decode import decode
 from .entry import DEFAULT_LIMITS, AttributeValue, BadPicture, Entry, Pixels, Source, normalize_name
 from .pictures import Mode
+from .rejection import find_size_problem
 from .sprite_sheet import SHEET_LIMITS, is_empty
 
 ATLAS_SUFFIXES = (".json", ".tsj", ".tsx")
@@ -64,17 +66,21 @@ def from_atlas(location: str) -> Source:
     regions = list(_parse_tsx(data, location) if path.suffix.lower() == ".tsx" else _parse_json(data, location))
     if len(regions) > DEFAULT_LIMITS.max_entries:
         raise InputError(f"{location} has {len(regions):,} pictures, the maximum is {DEFAULT_LIMITS.max_entries:,}")
+    pixels = sum(region.width * region.height if region.whole is None else region.whole[2] * region.whole[3]
+                 for region in regions)  # fmt: skip
+    if pixels > MAX_FILE_PIXELS:
+        raise InputError(f"{location} has pictures of {pixels:,} pixels together, the maximum is {MAX_FILE_PIXELS:,}")
     sheets = {name: _read_sheet(path, name) for name in dict.fromkeys(region.sheet for region in regions)}
     entries, names, empty = [], set[str](), 0
     for region in regions:
         content = _cut(sheets[region.sheet], region, location)
-        if is_empty(content):
+        if _is_empty(content, region):
             empty += 1
             continue
         if region.name in names:
             raise InputError(f"{location} names {shorten(region.name)} twice: give each picture a name of its own")
         names.add(region.name)
-        read = partial(np.array, content, order="C")
+        read = partial(_restore, content, region)
         entries.append(Entry(region.name, read, region.label, region.attributes))
     if not entries:
         raise InputError(
@@ -96,17 +102,30 @@ def _read_sheet(atlas: Path, name: str) -> Pixels:
 
 
 def _cut(sheet: Pixels, region: Region, location: str) -> UInt8[np.ndarray, "height width channels"]:
-    """A picture of a sheet, upright and with the clear pixels around it that were trimmed."""
+    """A picture of a sheet, upright."""
     across, down = (region.height, region.width) if region.is_rotated else (region.width, region.height)
     if region.x + across > sheet.shape[1] or region.y + down > sheet.shape[0]:
         raise InputError(
             f"{location}: {shorten(region.name)} is outside of its sheet of {sheet.shape[1]}×{sheet.shape[0]} pixels"
         )
     content = sheet[region.y : region.y + down, region.x : region.x + across]
-    content = np.rot90(content) if region.is_rotated else content
+    return np.rot90(content) if region.is_rotated else content
+
+
+def _is_empty(content: Pixels, region: Region) -> bool:
+    """Whether a picture is empty, see `is_empty`; one with clear pixels around it is not of one color."""
+    if region.whole is None or region.whole[2:] == (region.width, region.height):
+        return is_empty(content)
+    return content.shape[2] in (2, 4) and not content[..., -1].any()
+
+
+def _restore(content: Pixels, region: Region) -> UInt8[np.ndarray, "height width channels"]:
+    """A picture with the clear pixels around it that were trimmed. Raises BadPicture for a size beyond the limits."""
     if region.whole is None:
-        return content
+        return np.array(content, order="C")
     left, top, width, height = region.whole
+    if problem := find_size_problem(width, height, DEFAULT_LIMITS):
+        raise BadPicture(problem)
     mode: Mode = "LA" if content.shape[2] <= 2 else "RGBA"
     whole = np.zeros((height, width, len(mode)), np.uint8)
     whole[top : top + region.height, left : left + region.width] = convert_mode(content, mode)
@@ -141,7 +160,7 @@ def _parse_frames(frames: Any, meta: Mapping[str, Any], animations: Any, sheet: 
         frames = [{"filename": name} | frame for name, frame in frames.items() if isinstance(frame, dict)]
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise InputError(f"{location}: frames must be a list or an object of frames")
-    tags, names = _parse_tags(meta, len(frames), location), _parse_slices(meta, len(frames))
+    tags, names = label_frames(_parse_tags(meta, location), len(frames)), _parse_slices(meta, len(frames))
     animated = _parse_animations(animations, meta)
     for number, frame in enumerate(frames):
         where = f"{location}: frame {number}"
@@ -154,24 +173,22 @@ def _parse_frames(frames: Any, meta: Mapping[str, Any], animations: Any, sheet: 
             whole = (left, top, _length(size, "w", where), _length(size, "h", where))
             if left + width > whole[2] or top + height > whole[3]:
                 raise InputError(f"{where}: the trimmed picture is larger than sourceSize")
-        label = tags.get(number) or animated.get(name) or (name.rsplit("/", 2)[-2] if "/" in name else None)
+        label = tags[number] or animated.get(name) or (name.rsplit("/", 2)[-2] if "/" in name else None)
         rotated = frame.get("rotated") is True
         yield Region(names.get(number, name), sheet, x, y, width, height, rotated, whole, label)
 
 
-def _parse_tags(meta: Mapping[str, Any], count: int, location: str) -> dict[int, str]:
-    """Number of a frame → the first of Aseprite's tags that it has. noisette sheet calls pictures without one "all"."""
-    labels: dict[int, str] = {}
-    tags = meta.get("frameTags")
-    for number, tag in enumerate(tags if isinstance(tags, list) else []):
+def _parse_tags(meta: Mapping[str, Any], location: str) -> list[tuple[int, int, str]]:
+    """Aseprite's tags: first frame, last frame, name. noisette sheet calls pictures without a label "all"."""
+    tags, given = list[tuple[int, int, str]](), meta.get("frameTags")
+    for number, tag in enumerate(given if isinstance(given, list) else []):
         where = f"{location}: tag {number}"
         if not isinstance(tag, dict):
             raise InputError(f"{where} is no object")
         name = normalize_name(get_field(tag, "name", str, where).strip())
-        for frame in range(_length(tag, "from", where, 0), min(_length(tag, "to", where, 0) + 1, count)):
-            if name and not (name == "all" and meta.get("app") == "noisette"):
-                labels.setdefault(frame, name)
-    return labels
+        if not (name == "all" and meta.get("app") == "noisette"):
+            tags.append((_length(tag, "from", where, 0), _length(tag, "to", where, 0), name))
+    return tags
 
 
 def _parse_animations(animations: Any, meta: Mapping[str, Any]) -> dict[str, str]:
@@ -179,7 +196,9 @@ def _parse_animations(animations: Any, meta: Mapping[str, Any]) -> dict[str, str
     labels: dict[str, str] = {}
     for label, names in animations.items() if isinstance(animations, dict) else ():
         if isinstance(names, list) and not (label == "all" and meta.get("app") == "noisette"):
-            labels = {name: label for name in names if isinstance(name, str)} | labels
+            for name in names:
+                if isinstance(name, str):
+                    labels.setdefault(name, label)
     return {normalize_name(name): normalize_name(label) for name, label in labels.items()}
 
 

@@ -36,7 +36,10 @@ class Levels:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and -MOST <= self.low < self.high <= MOST):
-            raise InputError(f"levels must be two finite numbers, the first below the second: {self.low}, {self.high}")
+            raise InputError(
+                f"levels must be two numbers from {-MOST:g} to {MOST:g}, the first below the second, got {self.low:g} "
+                f"and {self.high:g}"
+            )
         if self.is_integer and not 0 <= self.low < self.high <= 65535:
             raise InputError(f"levels of whole numbers must be 0 to 65535, got {self.low} and {self.high}")
 

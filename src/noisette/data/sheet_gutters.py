@@ -68,7 +68,7 @@ def find_gutters(pixels: Pixels, location: str, spacing: int = 1) -> Gutters:
     packed = pack_channels(convert_mode(pixels, "RGBA"))
     for color in _backgrounds(packed):
         content = packed != color
-        background = pixels[tuple(np.argwhere(~content)[0])]
+        background = pixels[np.unravel_index(content.argmin(), content.shape)]  # the first empty pixel
         boxes = _cut_all(content, spacing, location)
         large = tuple(box for box in boxes if max(box.height, box.width) >= MIN_SIDE)
         if len(large) > 1:
@@ -137,6 +137,8 @@ def _find_grid(lines: Lines, spacing: int, is_clear: bool) -> tuple[Grid, int] |
     for step in range(max(MIN_STEP, span // (len(runs) + 1)), min(most, len(lines))):
         if best is not None and step > 2 * best:
             break
+        if 2 * MAX_GRID_GAP < len(lines) % step < step - MAX_GRID_GAP:
+            continue  # no spacing and margin make these whole cells; most large steps end here
         folded = _used_lines(np.pad(lines, (0, -len(lines) % step)).reshape(-1, step), 1)
         if folded.all() or _longest_gap(folded) < spacing:
             continue

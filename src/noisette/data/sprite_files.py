@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ..errors import InputError
-from .aseprite import MAX_PIXELS, Sprite, parse_sprite
+from .aseprite import MAX_FILE_PIXELS, MAX_PIXELS, Sprite, parse_sprite
 from .entry import BadPicture, Entry, Limits
 from .listing import SPRITE_SUFFIXES, Reader, format_names
 from .sprite_render import render_frame
@@ -83,6 +83,8 @@ class _SpriteFiles:
             return [replace(entry, read=partial(self.read, entry.name, 0, None))]
         if len(sprite.frames) * max(len(sprite.slices), 1) > MAX_PICTURES:
             return [_refused(entry, f"has more than {MAX_PICTURES:,} frames and slices: split it into smaller files")]
+        if _count_slice_pixels(sprite) > MAX_FILE_PIXELS:
+            return [_refused(entry, "has slices of more pixels than can be read: split it into smaller files")]
         made = list(self.make_entries(entry, sprite))
         self.pictures[entry.name] = len(made)
         if sprite.slices:
@@ -134,6 +136,13 @@ def _crop(pixels: UInt8[np.ndarray, "h w 4"], box: Box) -> UInt8[np.ndarray, "he
     part = pixels[y : max(top + height, 0), x : max(left + width, 0)]
     cut[y - top : y - top + part.shape[0], x - left : x - left + part.shape[1]] = part
     return cut
+
+
+def _count_slice_pixels(sprite: Sprite) -> int:
+    """The pixels of the slices of all frames together, without those that are refused one by one."""
+    boxes = (one.box(number) for number in range(len(sprite.frames)) for one in sprite.slices)
+    sizes = (box[2] * box[3] for box in boxes if box is not None)
+    return sum(size for size in sizes if size <= MAX_PIXELS)
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -55,12 +55,15 @@ def swap_colors(old: Palette, new: Palette) -> Recoloring:
     return Recoloring(swap, new.colors, metadata)
 
 
-def find_pictures(source: str | Path) -> list[Path]:
-    """A picture, or all pictures of a folder and its subfolders. Raises InputError where there are none."""
+def find_pictures(source: str | Path, is_wanted: Callable[[str], bool] = is_picture) -> list[Path]:
+    """A picture, or all pictures of a folder and its subfolders. Raises InputError where there are none.
+
+    is_wanted: whether a file is a picture, by its name.
+    """
     path = Path(source)
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.rglob("*") if is_picture(p.name) and p.is_file()) if path.is_dir() else []
+    found = sorted(p for p in path.rglob("*") if is_wanted(p.name) and p.is_file()) if path.is_dir() else []
     readers = {p.as_posix(): file_reader(p) for p in found}
     found = [p for p in found if not is_exact_copy(p.as_posix(), readers)]
     if not found:

@@ -161,7 +161,12 @@ def picture_of_record(
 def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
     """The pictures of a folder, without grid.png of `noisette sample`: label and seed from their records; without a
     record the label is the name of the subfolder. Raises InputError where a picture cannot be read."""
-    folder, pictures, names = Path(source), list[SheetPicture](), set[str]()
+    return list(iter_sheet_pictures(source))
+
+
+def iter_sheet_pictures(source: str | Path) -> Iterator[SheetPicture]:
+    """`read_sheet_pictures`, one after the other."""
+    folder, names = Path(source), set[str]()
     for path in find_pictures(folder):
         if path.name == GRID_FILE:
             continue
@@ -175,8 +180,7 @@ def read_sheet_pictures(source: str | Path) -> list[SheetPicture]:
             name = f"{parent}-{name}"
         names.add(name)
         picture = picture_of_record(name, read_tensor(path), record, parent)
-        pictures.append(picture if is_own_file(path) else replace(picture, origin="other"))
-    return pictures
+        yield picture if is_own_file(path) else replace(picture, origin="other")
 
 
 def _lock_colors(lock: object) -> tuple[str, ...]:

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..data.listing import is_listed
 from ..data.scan import scan
+from ..data.source import open_source
 from ..edit.recolor import check_outside, read_tensor
 from ..errors import InputError
 from ..interop.sheet_formats import encode_sheet
-from ..interop.sheet_layout import SheetPicture, pack_sheet, read_sheet_pictures
+from ..interop.sheet_layout import SheetPicture, iter_sheet_pictures, pack_sheet
 from ..io.files import atomic_write
 from ..shapes import UInt8Images
 from .answer import Answer, plan
@@ -23,14 +26,21 @@ TIMED_PICTURES = 8  # that a dry run reads
 
 
 def plan_scan(place: Place, folder: str) -> Answer:
-    """How long scanning takes. No file is written."""
-    pictures = place.list_pictures(folder)
-    return plan([], _time_reading(pictures), pictures=len(pictures))
+    """About how long scanning takes: some of the pictures, evenly spaced, are scanned. No file is written."""
+    place.list_pictures(folder, is_listed)
+    start = time.perf_counter()
+    source = open_source(place.find_folder(folder))
+    opened = time.perf_counter()
+    some = source.entries[:: -(-len(source.entries) // TIMED_PICTURES)]
+    with suppress(InputError):  # where none of them can be used
+        scan(replace(source, entries=some))
+    seconds = opened - start + (time.perf_counter() - opened) / len(some) * len(source.entries)
+    return plan([], seconds, pictures=len(source.entries))
 
 
 def scan_folder(place: Place, folder: str, job: Job) -> Answer:
     """What a folder holds: the report of `noisette scan --json`, its lists cut to MAX_LISTED entries."""
-    place.list_pictures(folder)
+    place.list_pictures(folder, is_listed)
     result = scan(place.find_folder(folder), progress=job.set_progress)
     return Answer({name: _shorten(value) for name, value in result.to_json().items()} | {"source": folder})
 
@@ -60,9 +70,12 @@ def plan_sheet(place: Place, request: SheetRequest) -> Answer:
 def write_sheet(place: Place, request: SheetRequest, job: Job) -> Answer:
     """Pack the pictures, and write the sheet and the files that describe it."""
     _list_sheet_pictures(place, request)
-    start, pictures = time.perf_counter(), read_sheet_pictures(place.find_folder(request.folder))
-    _check_pixels(sum(picture.pixels[0, 0].numel() for picture in pictures))
-    job.check()
+    start, pictures, pixels = time.perf_counter(), list[SheetPicture](), 0
+    for picture in iter_sheet_pictures(place.find_folder(request.folder)):
+        job.check()
+        pixels += picture.pixels[0, 0].numel()
+        _check_pixels(pixels)
+        pictures.append(picture)
     files = _encode(pictures, request)
     paths = place.new_files(request.out, list(files))
     place.ensure_writable(paths[0].parent)

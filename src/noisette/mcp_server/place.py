@@ -1,8 +1,9 @@
 """The folder that the tools work in: no path of a request leads out of it, by dots, links or an absolute path."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..data.listing import is_picture
 from ..edit.recolor import find_pictures
 from ..errors import InputError, shorten
 from ..io.files import format_size, read_bytes
@@ -54,13 +55,14 @@ class Place:
         """The bytes of a picture file of the workspace. InputError where it is no regular file, or too large."""
         return read_bytes(self.find(text), MAX_FILE_BYTES)
 
-    def list_pictures(self, text: str) -> list[Path]:
+    def list_pictures(self, text: str, is_wanted: Callable[[str], bool] = is_picture) -> list[Path]:
         """The pictures of a folder and its sub-folders: as many and as large together as an upload to the studio.
 
-        InputError where there are none or too many, and where one is a link to the outside.
+        is_wanted: whether a file is a picture, by its name. InputError where there are none or too many, and where one
+        is a link to the outside.
         """
         folder = self.find_folder(text)
-        pictures = find_pictures(folder)
+        pictures = find_pictures(folder, is_wanted)
         for path in pictures:
             self._check_inside(path, self.name(path))
         size = sum(path.stat().st_size for path in pictures)

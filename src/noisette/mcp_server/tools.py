@@ -113,7 +113,7 @@ class Tools:
 
         if mask is not None and mask_rows is not None:
             raise InputError("mask and mask_rows both say what to generate: give one of them")
-        marks = "".join(mask_rows) if mask_rows is not None else read_marks(self.place, model, picture, mask)
+        marks = "\n".join(mask_rows) if mask_rows is not None else read_marks(self.place, model, picture, mask)
         request = EditRequest(
             INPAINT, label, seed, number, rounds=rounds, mask=marks, attributes=tuple(attributes or ()), text=text
         )

@@ -50,7 +50,7 @@ class EditApi:
         return self._edit(
             model,
             picture,
-            EditRequest(INPAINT, label, seed, number, rounds=rounds, mask="".join(mask)),
+            EditRequest(INPAINT, label, seed, number, rounds=rounds, mask="\n".join(mask)),
             steps,
             attributes,
             text,

@@ -51,7 +51,7 @@ class EditRequest:
     rounds: int = 5
     margin: int = 4
     axes: str = "xy"
-    mask: str = ""  # one character per pixel, row by row: 1 for pixels to replace, else 0
+    mask: str = ""  # one character per pixel, row by row: 1 for pixels to replace, else 0; see parse_known_mask
     attributes: tuple[str, ...] = ()  # such as hue=0.3
     text: str | None = None
 
@@ -171,12 +171,14 @@ PREPARERS: Mapping[str, Callable[[PictureModel, bytes, EditRequest], PreparedEdi
 def parse_known_mask(mask: str, height: int, width: int) -> Float[Tensor, "1 1 h w"]:
     """A mask string as a tensor: 1 for pixels to keep, 0 for marked ones.
 
-    InputError if the mask does not fit the picture size, or nothing is marked.
+    Line breaks may separate the rows. InputError if the mask does not fit the picture size, or nothing is marked.
     """
-    if len(mask) != height * width or set(mask) - {"0", "1"}:
+    is_fitting = [len(row) for row in mask.split("\n")] in ([height * width], [width] * height)
+    mask = mask.replace("\n", "")
+    if not is_fitting or set(mask) - {"0", "1"}:
         raise InputError(f"the mask does not fit the picture of {width}×{height} pixels: mark the pixels again")
     if "1" not in mask:
-        raise InputError("no pixels are marked: drag over the pixels to replace")
+        raise InputError("no pixels are marked: mark those to replace")
     marked = torch.tensor([character == "1" for character in mask])
     return (~marked).float().reshape(1, 1, height, width)
 
