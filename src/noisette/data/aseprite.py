@@ -7,14 +7,13 @@ anything is allocated. Only BadPicture is raised.
 
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
 
 import numpy as np
 from jaxtyping import UInt8
 
 from .entry import BadPicture, normalize_name
+from .frame_tags import label_frames
 
 MAGIC, FRAME_MAGIC, ADOBE_MAGIC = 0xA5E0, 0xF1FA, b"ASEF"
 MAX_PIXELS = 2**24  # of the canvas, and of a cel
@@ -271,22 +270,6 @@ class _Parser:
         frames = sorted(keys)
         self.slices.append(Slice(name, tuple(frames), tuple(keys[frame] for frame in frames)))
         _check_number(len(self.slices), "slices")
-
-
-def label_frames(tags: Sequence[tuple[int, int, str]], count: int) -> tuple[str | None, ...]:
-    """For each of `count` frames the name of the first tag (first frame, last frame, name) that it has, if any.
-
-    Tags without a name do not count.
-    """
-    waiting = sorted(((first, number) for number, (first, _, name) in enumerate(tags) if name), reverse=True)
-    labels, begun = list[str | None](), list[int]()  # begun: a heap of the numbers of tags
-    for frame in range(count):
-        while waiting and waiting[-1][0] <= frame:
-            heappush(begun, waiting.pop()[1])
-        while begun and tags[begun[0]][1] < frame:
-            heappop(begun)
-        labels.append(tags[begun[0]][2] if begun else None)
-    return tuple(labels)
 
 
 def _gray_ramp() -> Colors:

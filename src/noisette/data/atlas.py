@@ -19,10 +19,11 @@ from ..errors import InputError, shorten
 from ..io.files import read_bytes
 from ..io.json_files import parse_json
 from ..io.json_types import get_field
-from .aseprite import MAX_FILE_PIXELS, label_frames
+from .aseprite import MAX_FILE_PIXELS
 from .color_mode import convert_mode
 from .decode import decode
 from .entry import DEFAULT_LIMITS, AttributeValue, BadPicture, Entry, Pixels, Source, normalize_name
+from .frame_tags import label_frames
 from .pictures import Mode
 from .rejection import find_size_problem
 from .sprite_sheet import SHEET_LIMITS, is_empty
