@@ -188,6 +188,9 @@ def test_sets_without_levels(tmp_path: Path) -> None:
     put(tmp_path / "set/a.png", noise(0, 12, 12))
     with pytest.raises(InputError, match="has no gray pictures of 9 to 16 bits or of floating-point numbers"):
         scan(tmp_path / "set", percentiles=(0.0, 100.0))
+    endless = folder_of(tmp_path / "endless", np.full((9, 9), np.nan, np.float32))
+    with pytest.raises(InputError, match=r"leave them out \(.+ holds samples that are no finite numbers\)"):
+        scan(endless, percentiles=(0.0, 100.0))
     flat = folder_of(tmp_path / "flat", np.full((9, 9), 5, np.uint16))
     with pytest.raises(InputError, match="at both percentiles are 5: give percentiles that are further apart"):
         scan(flat, percentiles=(0.0, 100.0))

@@ -87,6 +87,11 @@ def test_work_has_the_limits_of_the_studio(server: Server, unchanged: object) ->
     large.unlink()
 
 
+def test_a_name_that_is_too_long_is_no_path(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no path that can be followed: give another"):
+        Place(tmp_path).new_files("o" * 300, ["a.png"])
+
+
 def test_too_many_pictures_are_refused_before_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     with (tmp_path / "many" / "a.png").open("wb") as file:

@@ -6,7 +6,6 @@ be written in the unit of the files again.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -89,15 +88,20 @@ def measure_levels(source: Source, percentiles: Percentiles, limits: Limits = DE
     Of each picture at most MAX_PER_PICTURE samples count, evenly spaced. Raises InputError as `scale_source`.
     """
     most = min(MAX_PER_PICTURE, max(MIN_PER_PICTURE, MAX_SAMPLES // max(len(source.entries), 1)))
-    parts, are_integers = list[np.ndarray](), True
-    for samples, is_integer in _iter_samples(source, limits):
+    parts, are_integers, refused = list[np.ndarray](), True, ""
+    for entry in source.entries:
+        try:
+            samples, is_integer = _read_samples(entry, limits)
+        except (BadPicture, OSError) as error:  # said of each one when it is scanned
+            refused = refused or f" ({entry.name} {error})"
+            continue
         flat = samples.ravel()
         parts.append(flat[np.linspace(0, len(flat) - 1, min(most, len(flat))).round().astype(np.int64)])
         are_integers = are_integers and is_integer
     if not parts:
         raise InputError(
             f"{source.location} has no gray pictures of 9 to 16 bits or of floating-point numbers: percentiles are for "
-            "those, leave them out"
+            f"those, leave them out{refused}"
         )
     low, high = (float(v) for v in np.percentile(np.concatenate(parts).astype(np.float64), percentiles))
     if not low < high:
@@ -105,14 +109,6 @@ def measure_levels(source: Source, percentiles: Percentiles, limits: Limits = DE
             f"the samples of {source.location} at both percentiles are {low:g}: give percentiles that are further apart"
         )
     return Levels(low, high, are_integers)
-
-
-def _iter_samples(source: Source, limits: Limits) -> Iterator[tuple[Shaped[np.ndarray, "h w"], bool]]:
-    for entry in source.entries:
-        try:
-            yield _read_samples(entry, limits)
-        except (BadPicture, OSError):  # said when it is scanned
-            continue
 
 
 def _read_samples(entry: Entry, limits: Limits) -> tuple[Shaped[np.ndarray, "h w"], bool]:

@@ -101,6 +101,7 @@ class Place:
     def _check_inside(self, path: Path, text: str) -> None:
         try:
             target = path.resolve()
+            target.exists()  # raises for names that are too long
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"{shorten(text)} is no path that can be followed: give another") from error
         if not target.is_relative_to(self.folder):
