@@ -17,6 +17,7 @@ from noisette.data import Dataset
 from noisette.data.latents import LATENTS_FILE
 from noisette.data.pictures import LatentSpace, Pictures
 from noisette.errors import InputError
+from noisette.evaluation import evaluate
 from noisette.models import shipped
 from noisette.models.codec import Codec, LatentCodec, from_rgba, make_codec, to_rgba
 from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
@@ -331,6 +332,21 @@ def test_the_report_shows_what_latents_are(latent: Path, trained: Path) -> None:
     for words in ("32×32 pixels into 4 channels of 8×8 numbers", "PSNR", "channel 4", "latents, decoded", "label"):
         assert words in page
     assert "This model works on pixels" in latent_space.render_chapter(replace(subject, model=tiny()))
+
+
+def test_a_latent_model_has_no_bits_per_dimension(latent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is that of 8-bit pixels, and latents are none."""
+
+    class MeanColors:
+        name, hash = "mean colors", "0"
+
+        def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.adaptive_avg_pool2d(pixels.float(), 2).flatten(1)
+
+    monkeypatch.setattr(evaluate, "MIN_PICTURES", 5)
+    monkeypatch.setattr(evaluate, "_known_labels", lambda subset: None)
+    found, _ = evaluate.evaluate_model(noisette.load(latent), Dataset.open(latent), MeanColors(), n=8)
+    assert found.bits_per_dim is None
 
 
 def test_an_error_map_has_its_closed_form() -> None:

@@ -116,11 +116,11 @@ def write_evaluation(
         "held-out pictures": all_pixels(data.held_out),
     }
     b, sampling = evaluation.bits_per_dim, evaluation.settings["sampling"]
-    assert b is not None  # a model was measured
     about = evaluation.settings | {
         "sampling": ", ".join(f"{name} {value}" for name, value in sampling.items() if value != ()),
-        "bits per dimension": f"training {b.train:.3f} ± {b.train_error:.3f}, held out {b.held_out:.3f} ± "
-        f"{b.held_out_error:.3f}",
+        "bits per dimension": "not defined for a latent model"
+        if b is None
+        else f"training {b.train:.3f} ± {b.train_error:.3f}, held out {b.held_out:.3f} ± {b.held_out_error:.3f}",
     }
     document = render_evaluation_page(
         f"Evaluation of {title}", summarize(evaluation), evaluation.scores, sets, pairs, about

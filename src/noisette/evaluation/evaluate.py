@@ -62,7 +62,7 @@ class Evaluation(Displayed):
     """The figures of a model or of a set of samples, beside those of three sets that tell what they mean."""
 
     scores: tuple[SetScore, ...]  # of real data, the model or samples, training copies, and noise
-    bits_per_dim: BitsPerDim | None  # None: samples without a model
+    bits_per_dim: BitsPerDim | None  # None: a latent model, or samples without a model
     classifier: str | None  # name of the classifier that reads labels; None: no labels
     classifier_accuracy: ConfidenceInterval | None  # share of held-out pictures whose label it reads correctly
     settings: dict[str, Any]  # all that two evaluations must share to be compared
@@ -126,7 +126,7 @@ def evaluate_model(
     sampling = asdict(model.config.sampling)
     evaluation = Evaluation(
         scores,
-        compute_bits_per_dim(model, data, seed, batch),
+        None if model.pictures.latent else compute_bits_per_dim(model, data, seed, batch),
         None if classifier is None else classifier.name,
         None if classifier is None else classifier.accuracy,
         {
