@@ -29,6 +29,10 @@ def train_autoencoder(
             "slower. Needs the extra noisette[metrics].",
         ),
     ] = 0.0,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from this autoencoder, of the same network.", show_default=False),
+    ] = None,
     time_box: Annotated[str | None, typer.Option("--for", help="Training time: 90s, 10m, 2h. Default: 10m.")] = None,
     images: Annotated[str | None, typer.Option(help="Length of the run in training crops, instead of --for.")] = None,
     size: Annotated[
@@ -57,7 +61,8 @@ def train_autoencoder(
     options = AutoencoderOptions(
         seconds, number, factor, channels, variational=not deterministic, kl_weight=kl_weight,
         perceptual_weight=perceptual, size=pixels,
-        crop=crop or None, batch=batch, lr=lr, seed=seed, follow_links=follow_links, save_every=save_seconds,
+        crop=crop or None, batch=batch, lr=lr, seed=seed, follow_links=follow_links, start_from=start_from,
+        save_every=save_seconds,
     )  # fmt: skip
     with watch_training(out, as_json) as on_progress:
         model = train_(source, out, options, on_progress)

@@ -256,6 +256,7 @@ def train_autoencoder(
     variational: bool = True,
     kl_weight: float = 1e-3,
     perceptual_weight: float = 0.0,
+    start_from: str | Path | None = None,
     size: Size | None = None,
     crop: int | None = 32,
     batch: int = 16,
@@ -272,8 +273,8 @@ def train_autoencoder(
     seconds, images: length of the training: seconds or "10m" (default), or training crops.
     factor: pixels per latent pixel and side, a power of 2 up to 32. channels: of the latents. variational: with the KL
     term, of weight kl_weight per latent value. perceptual_weight: of the distance of EfficientNet's feature maps (after
-    LPIPS), which needs the extra `metrics`. crop: side in pixels of the squares that are trained on; None: whole
-    pictures. batch: crops per step. lr: the highest learning rate.
+    LPIPS), which needs the extra `metrics`. start_from: an autoencoder of the same network. crop: side in pixels of the
+    squares that are trained on; None: whole pictures. batch: crops per step. lr: the highest learning rate.
 
     Returns the autoencoder on the CPU. Raises InputError, Diverged and Interrupted as `train` does.
     """
@@ -282,7 +283,7 @@ def train_autoencoder(
     opened = source if isinstance(source, str | Path) else source_from_array(source, value_range=value_range)
     options = AutoencoderOptions(
         _parse_seconds(seconds), _parse_images(images), factor, channels, variational=variational, kl_weight=kl_weight,
-        perceptual_weight=perceptual_weight,
+        perceptual_weight=perceptual_weight, start_from=None if start_from is None else str(start_from),
         size=as_size(size), crop=crop, batch=batch, lr=lr, seed=seed, follow_links=follow_links,
         save_every=_parse_seconds(save_every),
     )  # fmt: skip

@@ -34,6 +34,7 @@ from ..nn.muon import Muon, find_matrices
 from ..shapes import Images, UInt8Images
 from ..team import best_device
 from .isolation import preserve_global_state
+from .latent_data import open_autoencoder
 from .metrics_log import MetricsLog
 from .plan import check_maxima
 from .progress import Diverged, Interrupted, Progress, StopSignals
@@ -72,6 +73,7 @@ class AutoencoderOptions:
     lr: float = 1e-2  # highest learning rate
     seed: int = 0  # of all random numbers
     follow_links: bool = False  # as in `prepare`
+    start_from: str | None = None  # an autoencoder of the same network to start from; None: random weights
     save_every: float = 60.0  # seconds between checkpoints
 
     def __post_init__(self) -> None:
@@ -114,6 +116,8 @@ def train_autoencoder(
     with preserve_global_state(), remove_if_empty(run), RunLock(run):
         sweep(run)
         _check_options(run, options)
+        if options.start_from is not None and not (run / "config.json").exists():
+            open_autoencoder(options.start_from)
         data = prepare(source, run, size=options.size, seed=options.seed, follow_links=options.follow_links)
         _require_autoencodable(data, options)
         write_json(run / "config.json", {OPTIONS_KEY: to_json(options)})
@@ -275,15 +279,32 @@ class AutoencoderRun:
         }
         checkpoint.save(self.folder, self.images, parts, {"seconds": self.seconds})
 
+    def _start_from(self, name: str) -> None:
+        weights = require_same_network(name, self.model.config.net).net.state_dict()
+        for model in (self.model, self.ema.model):
+            model.net.load_state_dict(weights)
+
     def _resume(self) -> None:
         found = checkpoint.find_latest(self.folder)
         if found is None:
+            if self.options.start_from is not None:
+                self._start_from(self.options.start_from)
             return
         self.model.net.load_state_dict(found.read_tensors("model"))
         self.ema.model.net.load_state_dict(found.read_tensors("ema"))
         parameters = dict(self.model.net.named_parameters())
         checkpoint.load_optimizer_tensors(self.optimizer, parameters, found.read_tensors("optimizer"))
         self.images, self.seconds_before = found.images, float(found.meta["seconds"])
+
+
+def require_same_network(start_from: str, config: AutoencoderConfig) -> PictureAutoencoder:
+    """The autoencoder of this name. Raises InputError if there is none, or if it is another network."""
+    found = open_autoencoder(start_from)
+    if found.config.net != config:
+        raise InputError(
+            f"{start_from} is another network than this run's: give the same --factor, --channels and mode"
+        )
+    return found
 
 
 def random_crops(data: Subset, crop: int | None, factor: int, batch: int, generator: torch.Generator) -> Images:
