@@ -18,7 +18,7 @@ from noisette.data.latents import LATENTS_FILE
 from noisette.data.pictures import LatentSpace, Pictures
 from noisette.errors import InputError
 from noisette.models import shipped
-from noisette.models.codec import Codec, LatentCodec, from_rgba, make_codec, to_rgba
+from noisette.models.codec import Codec, LatentCodec, from_mode, make_codec, to_mode
 from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
 from noisette.models.picture_model import RUN_AUTOENCODER
 from noisette.report.card import Licenses, card_sections
@@ -297,8 +297,8 @@ def test_a_latent_pixel_is_known_if_all_around_it_is() -> None:
 def test_pictures_of_every_mode_go_through_an_rgba_autoencoder(mode, trained: Path) -> None:
     pictures = Pictures(mode, 16, 16, latent=LatentSpace(4, 4))
     images = pictures.encode(torch.randint(0, 256, (2, pictures.channels, 16, 16), dtype=torch.uint8))
-    assert torch.allclose(from_rgba(to_rgba(images, pictures), pictures), images, atol=1e-6)
-    assert to_rgba(images, pictures).shape == (2, 4, 16, 16)
+    assert torch.allclose(from_mode(to_mode(images, pictures, "RGBA"), pictures, "RGBA"), images, atol=1e-6)
+    assert to_mode(images, pictures, "RGBA").shape == (2, 4, 16, 16)
     codec = make_codec(pictures, PictureAutoencoder.from_pretrained(trained))
     with torch.no_grad():
         assert codec.decode(codec.from_images(images)).shape == images.shape
