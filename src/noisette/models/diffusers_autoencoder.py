@@ -94,9 +94,11 @@ def read(folder: Path) -> tuple[AutoencoderModelConfig, dict[str, Tensor], tuple
 
 def make_config(config: Mapping[str, Any], where: str) -> AutoencoderModelConfig:
     """Our config for diffusers'. `where` is the file, for messages."""
-    kind = config.get("_class_name")
+    kind = str(config.get("_class_name"))
     if kind not in READERS:
-        raise InputError(f"{where} describes a {shorten(kind)}: supported autoencoders are {' and '.join(READERS)}")
+        raise InputError(
+            f"{where} describes the class {shorten(kind)}: supported autoencoders are {' and '.join(READERS)}"
+        )
     try:
         net = READERS[kind](config, where)
     except InputError as error:
