@@ -196,5 +196,5 @@ def test_an_autoencoder_of_diffusers_is_downloaded(stub, tmp_path: Path):
     done = commands_with_hub(tmp_path, endpoint)(*train)
     assert done.returncode == 2 and "the latents of 8×8 pictures have 4×4 pixels at factor 2" in done.stderr
     asked = {line.rpartition("/resolve/")[2] for line in kind.requests if line.startswith("GET /me/sprites/")}
-    assert asked == {f"{COMMIT}/config.json", f"{COMMIT}/diffusion_pytorch_model.safetensors"}
+    assert asked == {"main/config.json", f"{COMMIT}/diffusion_pytorch_model.safetensors"}
     assert not (tmp_path / "run").exists()

@@ -15,6 +15,7 @@ from noisette.data import Dataset
 from noisette.data.pictures import LatentSpace, Pictures
 from noisette.errors import InputError
 from noisette.models.codec import from_mode, make_codec, to_mode
+from noisette.models.config import Origin
 from noisette.models.diffusers_autoencoder import open_folder
 from noisette.models.picture_autoencoder import PictureAutoencoder
 from noisette.models.picture_model import RUN_AUTOENCODER
@@ -56,6 +57,7 @@ def test_a_run_on_its_latents_needs_no_other_folder(channels: int, vae: Path, tm
     copy = PictureAutoencoder.from_pretrained(tmp_path / "run" / RUN_AUTOENCODER)
     model, data, original = noisette.load(tmp_path / "run"), Dataset.open(tmp_path / "run"), open_folder(vae)
     assert original.config.scale == () and len(copy.config.scale) == 4
+    assert copy.config.origin == Origin("vae", original.hash, "RGB, factor 4, 4 channels")
     state = original.net.state_dict()
     for net in (copy.net, model.autoencoder.net):
         assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())

@@ -155,6 +155,7 @@ def _require_same_channels(ins: int, outs: int, where: str) -> None:
 
 def open_folder(folder: Path) -> PictureAutoencoder:
     """The autoencoder in a folder that diffusers wrote, on the CPU, in evaluation mode; without a scale of its latents.
+    Its hash is that of the folder that `noisette convert` would make of it.
 
     Raises InputError as `read` does, and for weights that are not finite.
     """
@@ -162,6 +163,7 @@ def open_folder(folder: Path) -> PictureAutoencoder:
     made = build_autoencoder(config)
     made.net.load_state_dict(tensors)
     require_finite(made)
+    made.hash, made.folder = checkpoint.content_hash(made.config_json(), made.net.state_dict(), str(folder)), folder
     return made
 
 

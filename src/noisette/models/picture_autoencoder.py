@@ -102,7 +102,11 @@ class PictureAutoencoder(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically."""
-        checkpoint.save_model(Path(folder), {CONFIG_KEY: to_json(self.config)}, self.net.state_dict())
+        checkpoint.save_model(Path(folder), self.config_json(), self.net.state_dict())
+
+    def config_json(self) -> dict[str, Any]:
+        """The content of config.json."""
+        return {CONFIG_KEY: to_json(self.config)}
 
     @classmethod
     @torch_defaults()
