@@ -182,7 +182,7 @@ def test_every_key_of_a_config_may_be_of_any_type(network: Callable[[], Any], tm
     saved(network(), tmp_path / "vae")
     config = json.loads((tmp_path / "vae" / "config.json").read_text())
     for key in config:
-        for value in (None, -1, "x", [], {}, ["x", 1]):
+        for value in (None, -1, "x", ["x", 1]):
             (tmp_path / "vae" / "config.json").write_text(json.dumps(config | {key: value}))
             try:
                 open_autoencoder(str(tmp_path / "vae"))
