@@ -29,8 +29,8 @@ from noisette.errors import InputError
 from noisette.interop.base import ConversionOverrides, ConvertedModel
 from noisette.interop.convert import build_model, convert_source
 from noisette.interop.diffusers import make_schedule
+from noisette.interop.diffusers_configs import SchedulerConfig
 from noisette.interop.diffusers_export import to_diffusers, write
-from noisette.interop.diffusers_files import SchedulerConfig
 from noisette.models.config import ModelConfig
 from noisette.models.picture_model import PictureModel
 from noisette.nn.architecture import UNetConfig

@@ -182,3 +182,19 @@ def test_licenses_are_on_the_card(tmp_path: Path):
     save_with_card(tiny(), tmp_path / "a", Licenses("my own terms", "CC-BY 4.0, by | me"))
     text = (tmp_path / "a" / "README.md").read_text()
     assert 'license: other\nlicense_name: "my own terms"' in text and "CC-BY 4.0, by / me" in text
+
+
+def test_an_autoencoder_of_diffusers_is_downloaded(stub, tmp_path: Path):
+    """Its config and its weights, of one commit; here refused for the size of the pictures, once it has been opened."""
+    from diffusers import AutoencoderTiny
+
+    kind, endpoint = stub
+    small = {"encoder_block_out_channels": (8, 8), "decoder_block_out_channels": (8, 8)}
+    AutoencoderTiny(**small, num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)).save_pretrained(tmp_path / "vae")
+    kind.files = {path.name: path.read_bytes() for path in (tmp_path / "vae").iterdir()}
+    train = ("train", "emoji", "--out", "run", "--images", "8", "--size", "8", "--autoencoder", "hf://me/sprites")
+    done = commands_with_hub(tmp_path, endpoint)(*train)
+    assert done.returncode == 2 and "the latents of 8×8 pictures have 4×4 pixels at factor 2" in done.stderr
+    asked = {line.rpartition("/resolve/")[2] for line in kind.requests if line.startswith("GET /me/sprites/")}
+    assert asked == {"main/config.json", f"{COMMIT}/diffusion_pytorch_model.safetensors"}
+    assert not (tmp_path / "run").exists()

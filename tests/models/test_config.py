@@ -9,8 +9,10 @@ from noisette.data.pictures import Pictures
 from noisette.diffusion import loss, parametrization, schedule
 from noisette.errors import InputError, suggest_names
 from noisette.models.config import ModelConfig, SamplingDefaults, from_json, to_json
+from noisette.models.picture_autoencoder import AutoencoderModelConfig
 from noisette.models.registry import CONFIG_CLASSES
 from noisette.nn.architecture import UNetConfig
+from noisette.nn.autoencoder import AutoencoderConfig
 from noisette.training.recipes.presets import PRESETS
 from noisette.training.recipes.recipe import Recipe, TrainingConfig
 
@@ -56,6 +58,16 @@ def test_a_network_of_no_stated_kind_is_a_unet():
     data = to_json(CONFIG)
     assert data["net"].pop("is") == "UNetConfig"
     assert from_json(ModelConfig, data) == CONFIG
+
+
+def test_an_autoencoder_of_no_stated_kind_is_ours():
+    """As it was written while there was no other."""
+    config = AutoencoderModelConfig(AutoencoderConfig(latent_channels=3), "RGBA", (0.0,) * 3, (1.0,) * 3)
+    data = to_json(config)
+    assert data["net"].pop("is") == "AutoencoderConfig"
+    assert from_json(AutoencoderModelConfig, data) == config
+    with pytest.raises(InputError, match="is a UNetConfig: it should be a AutoencoderArchitecture"):
+        from_json(AutoencoderModelConfig, data | {"net": to_json(CONFIG.net)})
 
 
 def test_the_optional_fields_have_defaults():

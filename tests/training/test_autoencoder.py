@@ -19,9 +19,9 @@ from noisette.data.pictures import LatentSpace, Pictures
 from noisette.errors import InputError
 from noisette.evaluation import evaluate
 from noisette.models import shipped
-from noisette.models.codec import Codec, LatentCodec, from_rgba, make_codec, to_rgba
+from noisette.models.codec import Codec, LatentCodec, from_mode, make_codec, to_mode
 from noisette.models.picture_autoencoder import PictureAutoencoder, reconstruct
-from noisette.models.picture_model import RUN_AUTOENCODER
+from noisette.models.picture_model import RUN_AUTOENCODER, PictureModel
 from noisette.report.card import Licenses, card_sections
 from noisette.report.explain import latent_space
 from noisette.report.explain.subject import load_subject
@@ -128,6 +128,21 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(disks: Path, trained:
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["images"] for row in rows] == sorted({row["images"] for row in rows}), "no row twice"
+
+
+def test_another_autoencoder_is_a_start(disks: Path, trained: Path, tmp_path: Path) -> None:
+    """Of the same network; with the perceptual distance as a part of the loss."""
+    options = replace(OPTIONS, images=16, start_from=str(trained), perceptual_weight=0.1)
+    seen: list[float] = []
+    train_autoencoder(disks, tmp_path / "run", options, lambda progress: seen.append(progress.loss))
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    first = json.loads((trained / "metrics.jsonl").read_text().splitlines()[0])
+    assert row["psnr"] > first["psnr"] + 1, "after one step it is no beginner"
+    with pytest.raises(InputError, match="another network"):
+        train_autoencoder(disks, tmp_path / "other", replace(options, channels=8))
+    with pytest.raises(InputError, match="no autoencoder is called"):
+        train_autoencoder(disks, tmp_path / "third", replace(options, start_from="nowhere"))
+    assert not (tmp_path / "third").exists()
 
 
 def test_it_learns(trained: Path) -> None:
@@ -298,8 +313,8 @@ def test_a_latent_pixel_is_known_if_all_around_it_is() -> None:
 def test_pictures_of_every_mode_go_through_an_rgba_autoencoder(mode, trained: Path) -> None:
     pictures = Pictures(mode, 16, 16, latent=LatentSpace(4, 4))
     images = pictures.encode(torch.randint(0, 256, (2, pictures.channels, 16, 16), dtype=torch.uint8))
-    assert torch.allclose(from_rgba(to_rgba(images, pictures), pictures), images, atol=1e-6)
-    assert to_rgba(images, pictures).shape == (2, 4, 16, 16)
+    assert torch.allclose(from_mode(to_mode(images, pictures, "RGBA"), pictures, "RGBA"), images, atol=1e-6)
+    assert to_mode(images, pictures, "RGBA").shape == (2, 4, 16, 16)
     codec = make_codec(pictures, PictureAutoencoder.from_pretrained(trained))
     with torch.no_grad():
         assert codec.decode(codec.from_images(images)).shape == images.shape
@@ -365,6 +380,18 @@ def test_provenance_and_card_name_the_autoencoder(latent: Path, trained: Path) -
     assert "It draws by the autoencoder run." in found.disclosure and "<h2>Autoencoder</h2>" in render_provenance(found)
     card = card_sections(noisette.load(latent).config, 1, latent, Licenses(None, None))
     assert any("latents of factor 4 with 4 channels" in section for section in card)
+
+
+def test_latents_of_another_autoencoder_are_not_mixed(latent: Path) -> None:
+    """As guide model, classifier or start: of the same size, and yet of another meaning."""
+    model = noisette.load(latent)
+    space = model.pictures.latent
+    assert space is not None and space.autoencoder == PictureAutoencoder.from_pretrained(latent / RUN_AUTOENCODER).hash
+    pictures = replace(model.pictures, latent=replace(space, autoencoder="0" * 64))
+    other = PictureModel(replace(model.config, pictures=pictures), None, model.autoencoder)
+    other.hash = "other"
+    with pytest.raises(InputError, match="its autoencoder if it has one"):
+        noisette.draw(model, 1, guide_with=other, guidance=2)
 
 
 def test_damaged_latents_are_refused(latent: Path) -> None:

@@ -44,9 +44,9 @@ def convert(
 ) -> None:
     """Convert another project's weights to a model folder. No code in the file is executed.
 
-    Supported: diffusers' UNet2DModel folders; improved- and guided-diffusion (U-Nets, upsamplers, classifiers);
-    denoising-diffusion-pytorch; the network of the sprites course. What cannot be read from the weights is assumed
-    and printed; the options override it.
+    Supported: diffusers' folders of a UNet2DModel, an AutoencoderKL or an AutoencoderTiny; improved- and
+    guided-diffusion (U-Nets, upsamplers, classifiers); denoising-diffusion-pytorch; the network of the sprites course.
+    What cannot be read from the weights is assumed and printed; the options override it.
     """
     for flag, choice, known in (
         ("--attention-order", attention_order, ATTENTION_ORDERS),

@@ -56,7 +56,8 @@ def train(
         str | None,
         typer.Option(
             help="Latent diffusion: the model works on the latents of this autoencoder, a folder of noisette "
-            "train-autoencoder, hf://OWNER/NAME or the name of one in the package. Give --size, too.",
+            "train-autoencoder or of diffusers (AutoencoderKL, AutoencoderTiny), hf://OWNER/NAME or the name of one in "
+            "the package. Give --size, too.",
             show_default=False,
         ),
     ] = None,

@@ -120,10 +120,10 @@ class Dataset:
         texts = [text for text in self.texts.values() if text is not None]
         return replace(self, captions=encode_captions(self.folder, texts, encoder, progress))
 
-    def with_latents(self, space: LatentSpace, autoencoder: str, encode: Encode, mirrored: bool) -> "Dataset":
+    def with_latents(self, space: LatentSpace, encode: Encode, mirrored: bool) -> "Dataset":
         """This data set with the latents of its pictures, as `encode_latents` makes them."""
         sha256 = self.manifest.pixels_sha256
-        latents = encode_latents(self.folder, self.pixel_array, sha256, space, autoencoder, encode, mirrored)
+        latents = encode_latents(self.folder, self.pixel_array, sha256, space, encode, mirrored)
         return replace(self, latents=latents)
 
     @property

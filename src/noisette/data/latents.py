@@ -34,7 +34,6 @@ class LatentsIndex:
     """The content of data/latents.json."""
 
     space: LatentSpace
-    autoencoder: str  # hash of the autoencoder
     sigma_data: float  # standard deviation over all channels of the latents of all pictures
     pixels_sha256: str  # of the pixels that were encoded
     latents_sha256: str
@@ -88,7 +87,6 @@ def encode_latents(
     pixels: UInt8[np.ndarray, "n c h w"],
     pixels_sha256: str,
     space: LatentSpace,
-    autoencoder: str,
     encode: Encode,
     mirrored: bool,
 ) -> Latents:
@@ -97,7 +95,7 @@ def encode_latents(
     mirrored: those of the mirrored pictures, too, for training with flips.
     """
     existing = Latents.open(run, pixels_sha256)
-    if existing is not None and existing.index.autoencoder == autoencoder and existing.has_mirrored >= mirrored:
+    if existing is not None and existing.index.space == space and existing.has_mirrored >= mirrored:
         return existing
     count, height, width = len(pixels), *pixels.shape[2:]
     latent = (space.channels, -(-height // space.factor), -(-width // space.factor))
@@ -118,7 +116,7 @@ def encode_latents(
     atomic_write(run / LATENTS_FILE, write)
     mean, square = sums / (count * np.prod(latent))
     index = LatentsIndex(
-        space, autoencoder, float(max(square - mean**2, 1e-12) ** 0.5), pixels_sha256, file_sha256(run / LATENTS_FILE)
+        space, float(max(square - mean**2, 1e-12) ** 0.5), pixels_sha256, file_sha256(run / LATENTS_FILE)
     )
     write_json(run / INDEX_FILE, {"format": FORMAT_VERSION} | asdict(index))
     made = Latents.open(run, pixels_sha256)

@@ -5,6 +5,7 @@ pixel is -1 in every channel whatever its hidden color, and the mean of two pixe
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
@@ -43,10 +44,11 @@ class TextEncoderInfo:
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """The size of an autoencoder's latents."""
+    """The size of an autoencoder's latents, and whose they are."""
 
     channels: int
     factor: int  # pixels per latent pixel and side
+    autoencoder: str = ""  # its hash: latents of another one mean something else
 
     def __post_init__(self) -> None:
         for name, most in (("channels", 64), ("factor", 32)):
@@ -148,3 +150,10 @@ class Pictures:
     def decode_samples(self, x: Images) -> UInt8Images:
         """`decode` for generated pictures: with DEFAULT_ALPHA_SNAP, if the data's is not known."""
         return (self if self.alpha_snap else replace(self, alpha_snap=DEFAULT_ALPHA_SNAP)).decode(x)
+
+
+def find_mode(channels: int, where: str | Path) -> Mode:
+    """The picture mode (L, LA, RGB, RGBA) with that number of channels."""
+    if channels not in MODE_BY_CHANNELS:
+        raise InputError(f"{where}: the network has {channels} picture channels; 1 to 4 are supported")
+    return MODE_BY_CHANNELS[channels]

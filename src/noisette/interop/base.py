@@ -13,12 +13,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..data.pictures import MODE_CHANNELS, Mode
 from ..diffusion import parametrization
 from ..diffusion.parametrization import Parametrization
 from ..errors import InputError, shorten
 from ..models.classifier import ClassifierModelConfig
 from ..models.config import ModelConfig
+from ..models.picture_autoencoder import AutoencoderModelConfig
 
 PredictionType = Literal["epsilon", "x0", "v"]
 PARAMETRIZATIONS: dict[PredictionType, Parametrization] = {
@@ -59,17 +59,9 @@ class ConvertedModel:
     """The config and weights of a model of another project, in this library's terms."""
 
     family: str  # the project and the kind of network
-    config: ModelConfig | ClassifierModelConfig
+    config: ModelConfig | ClassifierModelConfig | AutoencoderModelConfig
     tensors: dict[str, Tensor]
     notes: tuple[str, ...] = ()  # assumptions and changes, a sentence each
-
-
-def find_mode(channels: int, where: Path) -> Mode:
-    """The picture mode (L, LA, RGB, RGBA) with that number of channels."""
-    for mode, number in MODE_CHANNELS.items():
-        if number == channels:
-            return mode
-    raise InputError(f"{where}: the network has {channels} picture channels; 1 to 4 are supported")
 
 
 def tensor_size(tensors: Mapping[str, Tensor], name: str, axis: int, where: str | Path) -> int:

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from ..data.pictures import Pictures
+from ..data.pictures import Pictures, find_mode
 from ..diffusion.parametrization import Epsilon
 from ..diffusion.schedule import GivenBetas
+from ..io.checkpoint_file import require_tensors
 from ..models.config import ModelConfig, SamplingDefaults, build
 from ..nn.context_unet import ContextUNetConfig
-from .base import ConversionOverrides, ConvertedModel, convert_state_dict, find_mode, make_numbered_labels, tensor_size
-from .checkpoint_file import require_tensors
+from .base import ConversionOverrides, ConvertedModel, convert_state_dict, make_numbered_labels, tensor_size
 
 RENAMES: tuple[tuple[str, str], ...] = (  # our names → source names
     (r"^conv_in\.", "init_conv."),

@@ -8,13 +8,15 @@ from torch import nn
 
 from ..diffusion.condition import Condition
 from ..errors import InputError, shorten
+from ..io.checkpoint_file import read_tensors
+from ..models import diffusers_autoencoder
 from ..models.classifier import PictureClassifier
 from ..models.config import ModelConfig
+from ..models.picture_autoencoder import AutoencoderModelConfig, PictureAutoencoder
 from ..models.picture_model import PictureModel
 from . import context_unet, diffusers, guided_diffusion
 from . import denoising_diffusion_pytorch as ddpm_pytorch
 from .base import ConversionOverrides, ConvertedModel
-from .checkpoint_file import read_tensors
 
 READERS = (guided_diffusion, ddpm_pytorch, context_unet)  # modules with is_supported() and read(), tried in this order
 
@@ -29,9 +31,11 @@ def convert_source(source: Path, overrides: ConversionOverrides) -> ConvertedMod
             raise InputError(
                 f"{source} is a checkpoint of a training script of diffusers: give {' or '.join(map(str, networks))}"
             )
-        if not diffusers.is_supported(source):
-            raise InputError(f"{source} is not a folder written by diffusers: it has no model_index.json")
-        return diffusers.read(source, overrides)
+        if diffusers.is_supported(source):
+            return diffusers.read(source, overrides)
+        if diffusers_autoencoder.find_folder(source) is not None:
+            return read_autoencoder(source, overrides)
+        raise InputError(f"{source} is not a folder written by diffusers: it has no model_index.json")
     data, notes = read_tensors(source)
     for project in READERS:
         if project.is_supported(data):
@@ -45,20 +49,33 @@ def convert_source(source: Path, overrides: ConversionOverrides) -> ConvertedMod
     names = ", ".join(map(shorten, list(data)[:3]))
     raise InputError(
         f"{source} belongs to no supported network (its first tensors are {names}): supported are improved- and "
-        "guided-diffusion, denoising-diffusion-pytorch, the sprites course and diffusers' UNet2DModel"
+        "guided-diffusion, denoising-diffusion-pytorch, the sprites course and folders of diffusers"
     )
 
 
-def build_model(converted: ConvertedModel) -> PictureModel | PictureClassifier:
+def read_autoencoder(folder: Path, overrides: ConversionOverrides) -> ConvertedModel:
+    """The autoencoder in a folder that diffusers wrote."""
+    overrides.check_allowed(f"{folder}, a diffusers autoencoder")
+    config, tensors, notes = diffusers_autoencoder.read(folder)
+    kind = type(config.net).__name__.removesuffix("Config")
+    return ConvertedModel(f"diffusers' {kind}", config, tensors, notes)
+
+
+def build_model(converted: ConvertedModel) -> PictureModel | PictureClassifier | PictureAutoencoder:
     """The model with its weights, in eval mode. InputError if a forward pass is not finite."""
-    model: PictureModel | PictureClassifier
+    model: PictureModel | PictureClassifier | PictureAutoencoder
     if isinstance(converted.config, ModelConfig):
         model = PictureModel(converted.config)
+    elif isinstance(converted.config, AutoencoderModelConfig):
+        model = PictureAutoencoder(converted.config)
     else:
         model = PictureClassifier(converted.config)
     model.net.load_state_dict(converted.tensors)
     model.eval().requires_grad_(False)
-    _check_output(model)
+    if isinstance(model, PictureAutoencoder):
+        diffusers_autoencoder.require_finite(model)
+    else:
+        _check_output(model)
     return model
 
 
@@ -90,7 +107,7 @@ class ConversionReport:
 
     family: str  # the project and the kind of network
     parameters: int  # number of weights
-    config: object  # ModelConfig or ClassifierModelConfig
+    config: object  # ModelConfig, ClassifierModelConfig or AutoencoderModelConfig
     notes: tuple[str, ...]  # assumptions and changes, a sentence each
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.pictures import Pictures
+from ..data.pictures import Pictures, find_mode
 from ..diffusion.schedule import Cosine, GammaSigmoid, GivenBetas, LinearBeta, VariancePreserving
 from ..errors import InputError
+from ..io.checkpoint_file import require_tensors, to_float32
 from ..models.config import ModelConfig, SamplingDefaults, build
 from ..nn.linear_attention import LinearAttentionUNetConfig
 from .base import (
@@ -24,10 +25,8 @@ from .base import (
     PredictionType,
     convert_state_dict,
     count_numbered,
-    find_mode,
     tensor_size,
 )
-from .checkpoint_file import require_tensors, to_float32
 
 RENAMES: tuple[tuple[str, str], ...] = (  # our names → source names
     (r"^time\.mlp\.0\.", "time_mlp.1."),

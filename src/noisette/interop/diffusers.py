@@ -15,11 +15,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.pictures import Pictures
+from ..data.pictures import Pictures, find_mode
 from ..diffusion import schedule as schedules
 from ..diffusion.parametrization import EDM, Flow, Parametrization
 from ..diffusion.schedule import Schedule, VariancePreserving
 from ..errors import InputError
+from ..io.diffusers_folder import current_names, parse_known, read_config, read_weights
+from ..models import diffusers_autoencoder
 from ..models.config import ModelConfig, SamplingDefaults, build, from_json
 from ..nn.architecture import UNetConfig
 from .base import (
@@ -28,15 +30,9 @@ from .base import (
     ConvertedModel,
     PredictionType,
     convert_state_dict,
-    find_mode,
     make_numbered_labels,
 )
-from .diffusers_files import SchedulerConfig, UNet2DConfig, parse_known, read_config, read_weights
-
-OLD_NAMES: tuple[tuple[str, str], ...] = (  # names before 2023 → current names
-    (".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0."),
-    (".Conv2d_0.", ".conv."),
-)  # fmt: skip
+from .diffusers_configs import SchedulerConfig, UNet2DConfig
 
 BLOCK_TYPES: dict[str, tuple[bool, str | None]] = {  # (has attention, resampling; None: as in the config)
     "DownBlock2D": (False, "conv"), "UpBlock2D": (False, "conv"),
@@ -93,7 +89,8 @@ def read(path: Path, overrides: ConversionOverrides) -> ConvertedModel:
     unet = path / "unet" if is_pipeline else path
     unet_config = read_config(unet)
     if (kind := unet_config.get("_class_name", "UNet2DModel")) != "UNet2DModel":
-        raise InputError(f"{unet} holds a {kind}: of diffusers' networks only UNet2DModel is supported")
+        hint = _autoencoder_hint(path)
+        raise InputError(f"{unet} holds a {kind}: of diffusers' networks only UNet2DModel is supported{hint}")
     net = make_unet_config(unet_config, f"{unet / 'config.json'}")
     process = read_config(path / "scheduler", "scheduler_config.json") if is_pipeline else {}
     if is_pipeline and not process:
@@ -114,6 +111,12 @@ def read(path: Path, overrides: ConversionOverrides) -> ConvertedModel:
         convert_weights(tensors, net, str(unet)),
         notes + weight_notes + sampling_notes,
     )
+
+
+def _autoencoder_hint(pipeline: Path) -> str:
+    """Where the autoencoder of a pipeline is."""
+    found = diffusers_autoencoder.find_folder(pipeline)
+    return "" if found in (None, pipeline) else f"; its autoencoder, which may be, is {found}"
 
 
 def _read_exported(path: Path) -> ConvertedModel:
@@ -181,14 +184,7 @@ def make_unet_config(config: Mapping[str, Any], where: str) -> UNetConfig:
 
 def convert_weights(weights: Mapping[str, Tensor], net: UNetConfig, where: str) -> dict[str, Tensor]:
     """The state dict of a UNet2DModel as ours."""
-    current: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        new = name
-        for old, replacement in OLD_NAMES:
-            new = new.replace(old, replacement)
-        if new == name or new not in weights:  # a convolution may be stored under both names
-            current[new] = tensor.flatten(1) if re.search(r"attentions\.\d+\.to_", new) and tensor.ndim > 1 else tensor
-    return convert_state_dict(current, to_diffusers_names, lambda: build(net), where)
+    return convert_state_dict(current_names(weights), to_diffusers_names, lambda: build(net), where)
 
 
 def make_process(cfg: SchedulerConfig, where: str) -> tuple[Schedule, Parametrization]:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..data.pictures import Pictures
+from ..data.pictures import Pictures, find_mode
 from ..diffusion.schedule import Cosine, LinearBeta, VariancePreserving
 from ..errors import InputError
+from ..io.checkpoint_file import require_tensors
 from ..models.classifier import ClassifierModelConfig
 from ..models.config import ModelConfig, SamplingDefaults, build
 from ..nn.architecture import UNetConfig
@@ -24,11 +25,9 @@ from .base import (
     ConvertedModel,
     convert_state_dict,
     count_numbered,
-    find_mode,
     make_numbered_labels,
     tensor_size,
 )
-from .checkpoint_file import require_tensors
 from .guided_diffusion_names import (
     CLASSIFIER_NAMES,
     POSITION_EMBEDDING,

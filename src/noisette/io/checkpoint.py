@@ -74,14 +74,26 @@ def save_model(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[s
         raise InputError(
             f"{folder} is not a model folder but has files, such as {others[0].name}: give a new folder for the model"
         )
-    data = safetensors.torch.save(prepare_tensors(tensors, str(folder)))
-    content = {"format": FORMAT_VERSION, "weights_sha256": hashlib.sha256(data).hexdigest(), **config}
+    content, data = _model_content(config, tensors, str(folder))
     text = json_bytes(content, folder / "config.json")
     with atomic_folder(folder, required_bytes=len(data) + len(text) + SPACE_MARGIN, replace=True) as part:
         for other in others:
             shutil.copytree(other, part / other.name) if other.is_dir() else shutil.copyfile(other, part / other.name)
         (part / "model.safetensors").write_bytes(data)
         (part / "config.json").write_bytes(text)
+
+
+def _model_content(
+    config: Mapping[str, Any], tensors: Mapping[str, Tensor], target: str
+) -> tuple[dict[str, Any], bytes]:
+    """The contents of config.json and model.safetensors."""
+    data = safetensors.torch.save(prepare_tensors(tensors, target))
+    return {"format": FORMAT_VERSION, "weights_sha256": hashlib.sha256(data).hexdigest(), **config}, data
+
+
+def content_hash(config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> str:
+    """The `model_hash` of a folder of them. `InputError`, which names `source`, if a value is not finite."""
+    return json_sha256(_model_content(config, tensors, source)[0])
 
 
 def read_model(folder: str | Path, describe: Describe | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:

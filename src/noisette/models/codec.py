@@ -9,12 +9,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ..data.pictures import Pictures
+from ..data.pictures import MODE_CHANNELS, Mode, Pictures
 from ..errors import InputError
 from ..shapes import Images, ModelSpace, UInt8Images
 from .picture_autoencoder import PictureAutoencoder
 
 ENCODED_TOGETHER = 32  # pictures that the autoencoder takes at a time
+
+# Modes of pictures that an autoencoder of a mode can take, besides its own: a larger one, without loss.
+OTHER_MODES: dict[Mode, tuple[Mode, ...]] = {"RGBA": ("RGB", "LA", "L"), "RGB": ("L",)}
 
 Known = Float[Tensor, "#b #c h w"]
 
@@ -65,26 +68,43 @@ def make_codec(pictures: Pictures, autoencoder: PictureAutoencoder | None = None
     if pictures.latent is None:
         return Codec(pictures)
     if autoencoder is not None:
-        config = autoencoder.config
-        found = (config.mode, config.net.latent_channels, config.net.factor)
-        wanted = (pictures.mode, pictures.latent.channels, pictures.latent.factor)
-        if found not in (wanted, ("RGBA", *wanted[1:])):
+        require_mode(autoencoder.config.mode, pictures)
+        net = autoencoder.config.net
+        found, wanted = (net.latent_channels, net.factor), (pictures.latent.channels, pictures.latent.factor)
+        if found != wanted:
             raise InputError(
-                f"the autoencoder makes {found[1]} channels of latents from {found[0]} pictures at factor {found[2]}; "
-                f"needed: {wanted[1]} from {wanted[0]} at {wanted[2]}"
+                f"the autoencoder makes {found[0]} channels of latents at factor {found[1]}; "
+                f"needed: {wanted[0]} at factor {wanted[1]}"
             )
     return LatentCodec(pictures, autoencoder)
 
 
-def to_rgba(images: Images, pictures: Pictures) -> Float[Tensor, "b 4 h w"]:
-    """Premultiplied pictures of any mode in [-1, 1] as RGBA: gray as three equal colors, opaque without alpha."""
+def require_mode(mode: Mode, pictures: Pictures) -> None:
+    """Raise InputError for pictures that an autoencoder of this mode cannot keep."""
+    if pictures.mode in (mode, *OTHER_MODES.get(mode, ())):
+        return
+    if pictures.has_alpha and not mode.endswith("A"):
+        raise InputError(
+            f"the pictures have an alpha channel ({pictures.mode}), and the autoencoder is for {mode} pictures: train "
+            "one on them with noisette train-autoencoder, or give pictures without alpha"
+        )
+    raise InputError(f"the autoencoder is for {mode} pictures, and these are {pictures.mode}: give another autoencoder")
+
+
+def to_mode(images: Images, pictures: Pictures, mode: Mode) -> Float[Tensor, "b c2 h w"]:
+    """Premultiplied pictures in [-1, 1] in the mode of an autoencoder: gray as three equal colors, opaque without
+    alpha."""
+    if pictures.mode == mode:
+        return images
     color = images[:, : images.shape[1] - pictures.has_alpha]
     alpha = images[:, -1:] if pictures.has_alpha else torch.ones_like(images[:, :1])
-    return torch.cat([color.expand(-1, 3, -1, -1), alpha], dim=1)
+    return torch.cat([color.expand(-1, 3, -1, -1), alpha], dim=1)[:, : MODE_CHANNELS[mode]]
 
 
-def from_rgba(images: Float[Tensor, "b 4 h w"], pictures: Pictures) -> Images:
-    """The inverse of `to_rgba`; colors that are not equal are averaged to gray."""
+def from_mode(images: Float[Tensor, "b c2 h w"], pictures: Pictures, mode: Mode) -> Images:
+    """The inverse of `to_mode`; colors that are not equal are averaged to gray."""
+    if pictures.mode == mode:
+        return images
     color = images[:, :3] if pictures.mode.startswith("RGB") else images[:, :3].mean(1, keepdim=True)
     return torch.cat([color, images[:, 3:]], dim=1) if pictures.has_alpha else color
 
@@ -111,7 +131,7 @@ class LatentCodec(Codec):
 
     def from_images(self, images: Images) -> ModelSpace:
         autoencoder = self._on(images.device)
-        images = to_rgba(images.float(), self.pictures) if autoencoder.config.mode == "RGBA" else images.float()
+        images = to_mode(images.float(), self.pictures, autoencoder.config.mode)
         parts = [autoencoder.encode_images(part) for part in images.split(ENCODED_TOGETHER)]
         return torch.cat(parts)
 
@@ -124,7 +144,7 @@ class LatentCodec(Codec):
         images = torch.cat(
             [autoencoder.decode_images(part, height, width) for part in x.float().split(ENCODED_TOGETHER)]
         )
-        return from_rgba(images, self.pictures) if autoencoder.config.mode == "RGBA" else images
+        return from_mode(images, self.pictures, autoencoder.config.mode)
 
     def require_pixels(self, what: str) -> None:
         raise InputError(

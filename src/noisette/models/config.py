@@ -23,6 +23,8 @@ from ..diffusion import grid, parametrization, schedule
 from ..errors import InputError, lookup
 from ..io.json_types import get_field, parse_object
 from ..nn.architecture import Architecture, UNetConfig
+from ..nn.autoencoder import AutoencoderConfig
+from ..nn.autoencoder_base import AutoencoderArchitecture
 from .registry import (
     CONFIG_CLASSES,
     GRIDS,
@@ -41,7 +43,10 @@ T = TypeVar("T")
 
 MAX_SAMPLING_STEPS = 10_000  # steps of a sampler
 
-DEFAULT_CLASSES: dict[type, type] = {Architecture: UNetConfig}  # where a file has no "is": it was the only kind once
+DEFAULT_CLASSES: dict[type, type] = {  # where a file has no "is": it was the only kind once
+    Architecture: UNetConfig,
+    AutoencoderArchitecture: AutoencoderConfig,
+}
 
 # Field names in files of version 0.1.0, by the class that has them: old name → today's name.
 FORMER_FIELDS: dict[str, dict[str, str]] = {

@@ -22,11 +22,12 @@ from ..data.pictures import MODE_CHANNELS, Mode, Pictures
 from ..errors import InputError
 from ..io import checkpoint, hub
 from ..io.json_types import get_only
-from ..nn.autoencoder import Autoencoder, AutoencoderConfig
+from ..nn.autoencoder_base import AutoencoderArchitecture
 from ..shapes import Images, UInt8Images
 from ..team import torch_defaults
 from . import shipped
 from .config import Origin, from_json, to_json
+from .registry import AUTOENCODERS
 
 Latents = Float[Tensor, "b z h2 w2"]  # in latent model space
 CONFIG_KEY = "autoencoder"  # in config.json
@@ -36,7 +37,7 @@ CONFIG_KEY = "autoencoder"  # in config.json
 class AutoencoderModelConfig:
     """All that is needed to rebuild an autoencoder before its weights are loaded."""
 
-    net: AutoencoderConfig
+    net: AutoencoderArchitecture
     mode: Mode  # of the pictures
     shift: tuple[float, ...] = ()  # of each latent channel; model space is (latent - shift) / scale. (): not measured
     scale: tuple[float, ...] = ()  # of each latent channel, above 0
@@ -60,7 +61,7 @@ class PictureAutoencoder(nn.Module):
     def __init__(self, config: AutoencoderModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.net = Autoencoder(config.net)
+        self.net = AUTOENCODERS[type(config.net)](config.net)
         self.hash = "untrained"  # of the weights and the config
         self.folder: Path | None = None  # that it was read from
 
@@ -101,7 +102,11 @@ class PictureAutoencoder(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, atomically."""
-        checkpoint.save_model(Path(folder), {CONFIG_KEY: to_json(self.config)}, self.net.state_dict())
+        checkpoint.save_model(Path(folder), self.config_json(), self.net.state_dict())
+
+    def config_json(self) -> dict[str, Any]:
+        """The content of config.json."""
+        return {CONFIG_KEY: to_json(self.config)}
 
     @classmethod
     @torch_defaults()
@@ -139,7 +144,7 @@ def parse_config(data: Mapping[str, Any], path: Path) -> AutoencoderModelConfig:
 def describe_autoencoder(config: AutoencoderModelConfig) -> dict[str, Tensor]:
     """Names and shapes of its tensors, without values."""
     with torch.device("meta"):
-        return Autoencoder(config.net).state_dict()
+        return AUTOENCODERS[type(config.net)](config.net).state_dict()
 
 
 def _describe(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:

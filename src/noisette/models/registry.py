@@ -26,6 +26,10 @@ from ..data.entry import Source
 from ..diffusion import grid, loss, parametrization, posterior, sampler, schedule
 from ..errors import InputError, suggest_names
 from ..nn.architecture import Architecture, UNetConfig
+from ..nn.autoencoder import Autoencoder, AutoencoderConfig
+from ..nn.autoencoder_base import AutoencoderArchitecture, AutoencoderNetwork
+from ..nn.autoencoder_kl import AutoencoderKL, AutoencoderKLConfig
+from ..nn.autoencoder_tiny import AutoencoderTiny, AutoencoderTinyConfig
 from ..nn.context_unet import ContextUNet, ContextUNetConfig
 from ..nn.dit import DiT, DiTConfig
 from ..nn.linear_attention import LinearAttentionUNet, LinearAttentionUNetConfig
@@ -48,6 +52,7 @@ CONFIG_CLASSES: dict[str, type] = {
         loss.Steps, loss.Uniform, loss.LogNormal, loss.Stratified,
         loss.SquaredError, loss.SquaredErrorAndVLB, loss.VLB,
         UNetConfig, ContextUNetConfig, DiTConfig, LinearAttentionUNetConfig,
+        AutoencoderConfig, AutoencoderKLConfig, AutoencoderTinyConfig,
         Draw, Upscale, Segment,
     )
 }  # fmt: skip
@@ -59,6 +64,12 @@ NETWORKS: dict[type[Architecture], Callable[[Any], nn.Module]] = {
     ContextUNetConfig: ContextUNet,
     DiTConfig: DiT,
     LinearAttentionUNetConfig: LinearAttentionUNet,
+}
+
+AUTOENCODERS: dict[type[AutoencoderArchitecture], Callable[[Any], AutoencoderNetwork]] = {
+    AutoencoderConfig: Autoencoder,
+    AutoencoderKLConfig: AutoencoderKL,
+    AutoencoderTinyConfig: AutoencoderTiny,
 }
 
 SAMPLERS: dict[str, Callable[[], sampler.Sampler]] = {

@@ -14,39 +14,36 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..shapes import Images
+from .autoencoder_base import (
+    MAX_BLOCKS,
+    MAX_FACTOR,
+    MAX_WIDTH,
+    AutoencoderArchitecture,
+    AutoencoderNetwork,
+    Latents,
+    split_distribution,
+)
 from .conv import Conv3x3, StridedConv3x3
-
-MAX_FACTOR, MAX_LATENT_CHANNELS, MAX_WIDTH, MAX_BLOCKS = 32, 64, 1024, 16
-LOG_VARIANCE_RANGE = (-30.0, 20.0)
-
-Latents = Float[Tensor, "b z h2 w2"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoencoderConfig:
+class AutoencoderConfig(AutoencoderArchitecture):
     """All that is needed to build the network."""
 
-    channels: int = 4  # of the pictures
-    latent_channels: int = 4
     factor: int = 4  # pixels per latent pixel and side: a power of 2
     widths: tuple[int, ...] = (32, 64)  # channels at half the resolution, a quarter, …: log2(factor) numbers
     blocks: int = 2  # residual blocks of each level of the decoder; the encoder has one of each level
     variational: bool = True  # KL-regularized: the encoder predicts a mean and a variance (Kingma & Welling 2014)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         levels = int(math.log2(self.factor)) if self.factor > 0 else 0
-        for name, good, wanted in (
-            ("channels", 1 <= self.channels <= 4, "1 to 4"),
-            ("latent_channels", 1 <= self.latent_channels <= MAX_LATENT_CHANNELS, f"1 to {MAX_LATENT_CHANNELS}"),
-            ("factor", 2 <= self.factor <= MAX_FACTOR and 2**levels == self.factor, f"2, 4, 8, 16 or {MAX_FACTOR}"),
-            ("widths", len(self.widths) == levels, f"{levels} numbers for the factor {self.factor}"),
-            ("widths", all(1 <= width <= MAX_WIDTH for width in self.widths), f"1 to {MAX_WIDTH} each"),
-            ("blocks", 1 <= self.blocks <= MAX_BLOCKS, f"1 to {MAX_BLOCKS}"),
-        ):
-            if not good:
-                raise InputError(f"AutoencoderConfig.{name} is {getattr(self, name)}: it must be {wanted}")
+        power = 2 <= self.factor <= MAX_FACTOR and 2**levels == self.factor
+        self.check("factor", power, f"2, 4, 8, 16 or {MAX_FACTOR}")
+        self.check("widths", len(self.widths) == levels, f"{levels} numbers for the factor {self.factor}")
+        self.check("widths", all(1 <= width <= MAX_WIDTH for width in self.widths), f"1 to {MAX_WIDTH} each")
+        self.check("blocks", 1 <= self.blocks <= MAX_BLOCKS, f"1 to {MAX_BLOCKS}")
 
 
 class ConvBlock(nn.Module):
@@ -97,27 +94,19 @@ class Decoder(nn.Module):
         return self.layers(z)
 
 
-class Autoencoder(nn.Module):
-    """Encoder and decoder. Pictures are in model space, [-1, 1]; latents have the encoder's own scale."""
+class Autoencoder(AutoencoderNetwork):
+    """Encoder and decoder."""
 
     def __init__(self, cfg: AutoencoderConfig) -> None:
-        super().__init__()
-        self.cfg = cfg
+        super().__init__(cfg)
         self.encoder, self.decoder = Encoder(cfg), Decoder(cfg)
 
     def encode(self, x: Images) -> tuple[Latents, Latents | None]:
-        """Mean and log-variance of the latents; no log-variance without `variational`. InputError unless height and
-        width are multiples of `factor`."""
-        if x.shape[2] % self.cfg.factor or x.shape[3] % self.cfg.factor:
-            raise InputError(f"{x.shape[3]}×{x.shape[2]} pixels are not whole blocks of {self.cfg.factor}")
+        self.require_blocks(x)
         out = self.encoder(x)
-        if not self.cfg.variational:
-            return out, None
-        mean, log_variance = out.chunk(2, dim=1)
-        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+        return split_distribution(out) if self.cfg.variational else (out, None)
 
     def decode(self, z: Latents) -> Images:
-        """Pictures of latents; they may leave [-1, 1] a little."""
         return self.decoder(z)
 
 

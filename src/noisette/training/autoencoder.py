@@ -29,12 +29,14 @@ from ..io.lock import RunLock
 from ..models.config import from_json, to_json
 from ..models.picture_autoencoder import AutoencoderModelConfig, PictureAutoencoder, reconstruct
 from ..nn.autoencoder import AutoencoderConfig, gradient_difference, kl_divergence, sample_latents
+from ..nn.autoencoder_base import AutoencoderArchitecture
 from ..nn.ema import EMA
 from ..nn.muon import Muon, find_matrices
 from ..shapes import Images, UInt8Images
 from ..team import best_device
 from .isolation import preserve_global_state
 from .latent_data import open_autoencoder
+from .latent_scale import with_latent_scale
 from .metrics_log import MetricsLog
 from .plan import check_maxima
 from .progress import Diverged, Interrupted, Progress, StopSignals
@@ -49,8 +51,6 @@ BLOCKS = 2  # residual blocks of a level of the decoder
 EVALUATIONS = 10  # measurements of held-out pictures, evenly spaced
 MAX_EVALUATED = 512  # held-out pictures
 SHEET_PICTURES = 8
-STATISTICS_PICTURES, STATISTICS_VALUES = 4096, 2**22  # that the scale of the latents is measured from
-INSIDE = 0.999  # share of the latent values of a channel that lie within [-1, 1] of model space
 BATCH_MEASURED = 32
 MAX_PSNR = 60.0  # dB; of a picture that is reconstructed exactly
 
@@ -297,13 +297,11 @@ class AutoencoderRun:
         self.images, self.seconds_before = found.images, float(found.meta["seconds"])
 
 
-def require_same_network(start_from: str, config: AutoencoderConfig) -> PictureAutoencoder:
+def require_same_network(start_from: str, config: AutoencoderArchitecture) -> PictureAutoencoder:
     """The autoencoder of this name. Raises InputError if there is none, or if it is another network."""
     found = open_autoencoder(start_from)
     if found.config.net != config:
-        raise InputError(
-            f"{start_from} is another network than this run's: give the same --factor, --channels and mode"
-        )
+        raise InputError(f"{start_from} is another network than this run's: give its --factor, --channels and mode")
     return found
 
 
@@ -338,28 +336,3 @@ def measure_psnr(pictures: Pictures, a: UInt8Images, b: UInt8Images) -> Float[Te
     """Peak signal-to-noise ratio of each picture in dB, over premultiplied colors and alpha, at most MAX_PSNR."""
     error = (pictures.encode(a) - pictures.encode(b)).square().flatten(1).mean(1) / 4  # the range is 2
     return -10 * error.clamp(min=10 ** (-MAX_PSNR / 10)).log10()
-
-
-@torch.no_grad()
-def with_latent_scale(model: PictureAutoencoder, data: Subset, seed: int) -> PictureAutoencoder:
-    """The same autoencoder, on the CPU, with the scale of its latents measured on training pictures."""
-    model = model.to("cpu")
-    shape = model.latent_shape(data.pictures.height, data.pictures.width)
-    count = max(1, min(STATISTICS_PICTURES, STATISTICS_VALUES // (shape[1] * shape[2]), len(data)))
-    rows = torch.randperm(len(data), generator=make_generator(seed, "latent scale"))[:count]
-    plain = PictureAutoencoder(replace(model.config, shift=(), scale=()))
-    plain.net = model.net
-    parts = [
-        plain.net.encode(plain.pad(data.pictures.encode(data.pixels(part))))[0] for part in rows.split(BATCH_MEASURED)
-    ]
-    values = torch.cat(parts).double().transpose(0, 1).flatten(1)  # (z, n)
-    shift = values.mean(1)
-    distances = (values - shift[:, None]).abs().sort(dim=1).values
-    scale = distances[:, min(distances.shape[1] - 1, math.ceil(INSIDE * distances.shape[1]))].clamp(min=1e-6)
-    inside = ((values - shift[:, None]) / scale[:, None]).clamp(-1, 1)
-    config = replace(
-        model.config, shift=tuple(shift.tolist()), scale=tuple(scale.tolist()), sigma_data=inside.std().item()
-    )
-    made = PictureAutoencoder(config).eval().requires_grad_(False)
-    made.net.load_state_dict(model.net.state_dict())
-    return made

@@ -58,7 +58,9 @@ def prepare_data(source: str | Path | Source, run: Path, options: TrainOptions) 
         percentiles=options.percentiles,
     )  # fmt: skip
     data = data if encoder is None else data.with_captions(encoder)
-    return data if options.autoencoder is None else add_latents(data, run, options.autoencoder, options.flip)
+    if options.autoencoder is None:
+        return data
+    return add_latents(data, run, options.autoencoder, options.flip, options.seed)
 
 
 def load_plan(run: Path, options: TrainOptions) -> TrainingPlan | None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from noisette.errors import InputError
-from noisette.interop.checkpoint_file import read_tensors
+from noisette.io.checkpoint_file import read_tensors
 
 
 def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, shorten
-from ..io.files import read_bytes
-from ..io.tensors import tensors_from_bytes
+from .files import read_bytes
+from .tensors import tensors_from_bytes
 
 STATE_DICT_KEYS = ("state_dict", "model_state_dict")  # keys of the state dict in checkpoints of common trainers
 # what torch's restricted unpickler would call, and that takes memory or time out of proportion to its arguments

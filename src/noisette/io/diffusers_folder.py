@@ -1,17 +1,17 @@
-"""The files of a folder that diffusers wrote: configs read against types, and weights in one file or in shards."""
+"""Folders that diffusers wrote: configs read against types, and weights in one file or in shards."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from ..errors import InputError, shorten
-from ..io.json_files import read_object
-from ..io.json_types import get_field, parse_object
 from .checkpoint_file import read_tensors, require_tensors
+from .json_files import read_object
+from .json_types import get_field, parse_object
 
 T = TypeVar("T")
 
@@ -19,58 +19,10 @@ WEIGHTS_NAME = "diffusion_pytorch_model"
 WEIGHTS_FILE = re.compile(rf"{WEIGHTS_NAME}(\.(?P<variant>\w+))?\.(safetensors|bin)")
 INDEX_FILE = re.compile(rf"{WEIGHTS_NAME}\.(safetensors|bin)\.index(\.(?P<variant>\w+))?\.json")
 SHARD_FILE = re.compile(rf"{WEIGHTS_NAME}[\w.-]*\.(safetensors|bin)")
-
-
-@dataclass(frozen=True)
-class UNet2DConfig:
-    """The config of a UNet2DModel: the keys that are read, with diffusers' defaults for absent ones."""
-
-    sample_size: int | tuple[int, int] | None = None
-    in_channels: int = 3
-    out_channels: int = 3
-    freq_shift: int = 0
-    flip_sin_to_cos: bool = True
-    down_block_types: tuple[str, ...] = ("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
-    up_block_types: tuple[str, ...] = ("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
-    block_out_channels: tuple[int, ...] = (224, 448, 672, 896)
-    layers_per_block: int = 2
-    downsample_padding: int = 1
-    downsample_type: str = "conv"
-    upsample_type: str = "conv"
-    dropout: float = 0.0
-    attention_head_dim: int | None = 8  # None: one head
-    norm_num_groups: int = 32
-    norm_eps: float = 1e-5
-    resnet_time_scale_shift: str = "default"
-    num_class_embeds: int | None = None
-    add_attention: bool = True
-    attn_norm_num_groups: int | None = None
-
-
-@dataclass(frozen=True)
-class SchedulerConfig:
-    """The config of a scheduler: the keys that are read, with diffusers' defaults for absent ones."""
-
-    _class_name: str = "DDPMScheduler"
-    prediction_type: str = "epsilon"
-    num_train_timesteps: int = 1000
-    beta_start: float = 1e-4
-    beta_end: float = 0.02
-    beta_schedule: str = "linear"
-    trained_betas: tuple[float, ...] | None = None
-    rescale_betas_zero_snr: bool = False
-    variance_type: str | None = None
-    timestep_spacing: str = "leading"
-    clip_sample: bool = True
-    shift: float | None = 1.0
-    use_dynamic_shifting: bool | None = False
-    sigma_max: float = 80.0
-    sigma_data: float = 0.5
-
-    @property
-    def kind(self) -> str:
-        """The scheduler's class in diffusers."""
-        return self._class_name
+OLD_NAMES: tuple[tuple[str, str], ...] = (  # names before 2023 → current names
+    (".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0."),
+    (".Conv2d_0.", ".conv."),
+)  # fmt: skip
 
 
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
@@ -120,3 +72,16 @@ def _read_shards(index: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     if missing := next((name for name in places if name not in tensors), None):
         raise InputError(f"{index} lists the tensor {shorten(missing)}, which is in none of its {len(files)} files")
     return tensors, tuple(notes)
+
+
+def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by diffusers' names of today; weights of linear layers of attentions that were stored as 1 × 1
+    convolutions as matrices."""
+    current: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        new = name
+        for old, replacement in OLD_NAMES:
+            new = new.replace(old, replacement)
+        if new == name or new not in weights:  # a convolution may be stored under both names
+            current[new] = tensor.flatten(1) if re.search(r"attentions\.\d+\.to_", new) and tensor.ndim > 1 else tensor
+    return current
