@@ -14,7 +14,6 @@ Run it on a quiet machine. KID × 10³ by EfficientNet features (the extra `metr
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -97,18 +96,18 @@ def measure_speed(name: str, size: int) -> None:
     print(f"one picture, {model.config.sampling.steps} steps: {median_seconds(lambda: noisette.draw(model, 1)):.2f} s")
     del step
     code = (
-        "import sys, torch, resource\n"
+        "import re, torch\n"
+        "from pathlib import Path\n"
         "from noisette.data.pictures import LatentSpace, Pictures\n"
         "from noisette.training.recipes.presets import PRESETS\n"
         "from noisette.training.trial_step import TrialStep\n"
         f"pictures = Pictures({config.mode!r}, {size}, {size}, latent=LatentSpace({space.channels}, {space.factor}))\n"
         "step = TrialStep(PRESETS['tiny'](pictures, 0.5), 'fp32', torch.device('cpu'), 32)\n"
         "step(); step()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     print(f"peak memory of training on latents: {int(done.stdout) / 2**20:.2f} GiB")
-    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
 def enlarge(pixels: UInt8Images, size: int) -> UInt8Images:
