@@ -31,7 +31,7 @@ from noisette.models.picture_model import PictureModel, load
 from noisette.report.card import NUM_SAMPLES, SAMPLES_FILE, Licenses, card_sections, find_run, front_matter
 from noisette.sampling.draw import draw
 from noisette.shapes import UInt8Images
-from noisette.training.autoencoder import is_autoencoder_run, read_options, reconstruct_all
+from noisette.training.autoencoder import AutoencoderOptions, is_autoencoder_run, read_options, reconstruct_all
 
 MAX_BYTES = 8_000_000  # of the weights
 MAX_DIFFERENCE = 0.5  # mean difference of drawn pixels, in levels of 255, that half precision may make
@@ -108,8 +108,9 @@ and gray pictures are encoded as opaque ones.
 | network | {parameters:,} weights; channels {widths}, {blocks} residual blocks a level in the decoder |
 | pictures | {train:,} for training, {held_out:,} held out, {width}×{height} |
 | images | {images:,} random squares of {crop} pixels, {batch} a step |
-| loss | L1 + {gradient_weight:g} × differences of neighboring pixels at 3 scales + {kl_weight:g} × KL |
+| loss | {loss} |
 | optimizer | Muon, highest learning rate {lr:g} |
+| start | {start} |
 | PSNR of held-out pictures | {psnr:.1f} dB |
 
 ## What it must not be used for
@@ -157,10 +158,26 @@ def autoencoder_card(
         parameters=sum(p.numel() for p in autoencoder.parameters()), widths=", ".join(map(str, net.widths)),
         blocks=net.blocks, train=len(data.train), held_out=len(data.held_out), width=data.pictures.width,
         height=data.pictures.height, images=last["images"], crop=options.crop, batch=options.batch,
-        gradient_weight=options.gradient_weight, kl_weight=options.kl_weight, lr=options.lr, psnr=last["psnr"],
+        loss=describe_loss(options), lr=options.lr, start=describe_start(options), psnr=last["psnr"],
         facts=facts.describe(),
     )  # fmt: skip
     return card + (f"\n## Figures\n\n{figures.strip()}\n" if figures else "")
+
+
+def describe_loss(options: AutoencoderOptions) -> str:
+    """The terms of an autoencoder's loss."""
+    terms = f"L1 + {options.gradient_weight:g} × differences of neighboring pixels at 3 scales"
+    terms += f" + {options.kl_weight:g} × KL" if options.variational else ""
+    return terms + (f" + {options.perceptual_weight:g} × feature maps" if options.perceptual_weight else "")
+
+
+def describe_start(options: AutoencoderOptions) -> str:
+    """What an autoencoder's training started from."""
+    if options.start_from is None or not is_autoencoder_run(run := Path(options.start_from)):
+        return "random weights" if options.start_from is None else Path(options.start_from).name
+    before = read_options(run)
+    seen = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["images"]
+    return f"{seen:,} images on the same pictures, learning rate {before.lr:g}, loss {describe_loss(before)}"
 
 
 def check_name(name: str) -> None:

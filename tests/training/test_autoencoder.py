@@ -220,8 +220,17 @@ def test_a_run_becomes_an_autoencoder_of_the_package(
     folder = tmp_path / "home" / "art-f4"
     assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
     card = (folder / "README.md").read_text("utf8")
-    assert "192 random squares of 16 pixels" in card and "54 pictures of 1 sets" in card and str(tmp_path) not in card
+    assert "| loss | L1 + 1 × differences of neighboring pixels at 3 scales + 0.001 × KL |" in card
+    assert (
+        "| start | random weights |" in card
+        and "192 random squares of 16 pixels" in card
+        and "54 pictures of 1 sets" in card
+        and str(tmp_path) not in card
+    )
     assert shipped.list_names() == () and shipped.list_autoencoders() == ("art-f4",)
+    later = replace(OPTIONS, start_from=str(trained), perceptual_weight=0.5)
+    assert ship.describe_start(later).startswith("192 images on the same pictures, learning rate 0.01, loss L1 + 1 ×")
+    assert ship.describe_loss(later).endswith("+ 0.5 × feature maps")
     half, whole = PictureAutoencoder.from_pretrained("art-f4"), PictureAutoencoder.from_pretrained(trained)
     x = torch.rand(1, 4, SIZE, SIZE) * 2 - 1
     assert (half.encode_images(x) - whole.encode_images(x)).abs().max() < 0.02
