@@ -222,6 +222,7 @@ def test_a_sheet_of_dots_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_cells_of_real_sheets(tmp_path: Path) -> None:
     """Icons in cells of 16 pixels, some drawn to their edges."""
+    pytest.importorskip("fugue_icons")
     icons = [e.read() for e in open_source("icons").entries[:60]]
     for spacing in (1, 2):
         sheet = np.zeros((6 * 16 + 5 * spacing, 160 + 9 * spacing, 4), np.uint8)

@@ -9,9 +9,11 @@ MAXIMA = {
     "--accumulate": 2**16,
     "--batch": 2**12,
     "--border-width": 1024,
+    "--channels": 64,
     "--colors": 256,
     "--columns": 2**12,
     "--components": 2**12,
+    "--crop": 1024,
     "--evaluations": 1000,
     "--extra-images": 10**12,
     "--extrude": 16,
@@ -28,6 +30,7 @@ MAXIMA = {
     "--rounds": 1000,
     "--scale": 256,
     "--seed": 2**64 - 1,
+    "--spacing": 256,
     "--steps": 10_000,
     "--tile": 256,
     "--train-timesteps": 100_000,
@@ -40,6 +43,8 @@ COMMAND_MAXIMA = {  # where a command takes more or less than others
     ("sample", "-n"): 10**9,  # drawn part by part
     ("steps", "-n"): 10**5,
     ("train", "--batch"): 2**16,
+    ("train-autoencoder", "--batch"): 2**16,
+    ("train-autoencoder", "--factor"): 32,
     ("train-classifier", "--batch"): 2**16,
 }
 
