@@ -9,7 +9,7 @@ from typing import Any
 
 from ..data.png import encode_png, to_image, to_indexed
 from ..errors import InputError, check_range, lookup
-from ..io.files import atomic_write
+from ..io.files import write_files
 from ..io.version import __version__
 from .sheet_layout import Sheet
 
@@ -23,11 +23,7 @@ def write_sheet(
     sheet: Sheet, folder: str | Path, kind: str, name: str = "sheet", frame_ms: int = DEFAULT_FRAME_MS
 ) -> list[Path]:
     """Write the files of `encode_sheet`; returns their paths."""
-    files, folder = encode_sheet(sheet, kind, name, frame_ms), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in files.items():
-        atomic_write(folder / file, content)
-    return [folder / file for file in files]
+    return write_files(folder, encode_sheet(sheet, kind, name, frame_ms))
 
 
 def encode_sheet(sheet: Sheet, kind: str, name: str = "sheet", frame_ms: int = DEFAULT_FRAME_MS) -> dict[str, bytes]:

@@ -14,12 +14,12 @@ from ..data.pictures import MODE_BY_CHANNELS
 from ..data.png import read_metadata
 from ..edit.recolor import find_pictures, read_tensor
 from ..errors import InputError
+from ..sampling.files import GRID_FILE
 from ..sampling.record import SampleRecord
 from ..shapes import UInt8Images
 
 MAX_SHEET_SIDE = 16384  # pixels; engines take no larger texture
 MAX_EXTRUDE = 16
-GRID_FILE = "grid.png"  # the enlarged overview of `noisette sample`, which is no picture of a sheet
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ def iter_sheet_pictures(source: str | Path) -> Iterator[SheetPicture]:
     """`read_sheet_pictures`, one after the other."""
     folder, names = Path(source), set[str]()
     for path in find_pictures(folder):
-        if path.name == GRID_FILE:
+        if path.name == GRID_FILE:  # the enlarged overview of `noisette sample` is no picture of a sheet
             continue
         try:
             record = read_metadata(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..data.png import encode_png, to_image, to_indexed
 from ..edit.tileset import TileSet
 from ..edit.wang import RING, Controls
-from ..io.files import atomic_write
+from ..io.files import write_files
 from .sheet_formats import check_name, godot_text, xml_text
 from .sheet_layout import Sheet, SheetPicture, pack_sheet
 
@@ -24,11 +24,7 @@ def write_tileset(
     tileset: TileSet, folder: str | Path, name: str = "tileset", extrude: int = 0, metadata: Mapping[str, object] = {}
 ) -> list[Path]:
     """Write the files of `encode_tileset`; returns their paths."""
-    files, folder = encode_tileset(tileset, name, extrude, metadata), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in files.items():
-        atomic_write(folder / file, content)
-    return [folder / file for file in files]
+    return write_files(folder, encode_tileset(tileset, name, extrude, metadata))
 
 
 def encode_tileset(

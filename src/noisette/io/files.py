@@ -17,7 +17,7 @@ import stat
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -75,6 +75,15 @@ def atomic_write(path: str | Path, data: bytes | Callable[[BinaryIO], object]) -
             part.unlink(missing_ok=True)
             raise
         _fsync_parent(path)
+
+
+def write_files(folder: str | Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files into a folder, by their names, each of them atomically; returns their paths."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        atomic_write(folder / name, content)
+    return [folder / name for name in files]
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from ..shapes import Images, UInt8Images
 from ..team import best_device
 from .isolation import preserve_global_state
 from .latent_data import open_autoencoder
-from .latent_scale import with_latent_scale
+from .latent_scale import BATCH_MEASURED, with_latent_scale
 from .metrics_log import MetricsLog
 from .plan import check_maxima
 from .progress import Diverged, Interrupted, Progress, StopSignals
@@ -51,7 +51,6 @@ BLOCKS = 2  # residual blocks of a level of the decoder
 EVALUATIONS = 10  # measurements of held-out pictures, evenly spaced
 MAX_EVALUATED = 512  # held-out pictures
 SHEET_PICTURES = 8
-BATCH_MEASURED = 32
 MAX_PSNR = 60.0  # dB; of a picture that is reconstructed exactly
 
 
