@@ -1,0 +1,14 @@
+"""The course "How a small model learns to draw": twelve chapters, their exercises, and what checks the answers.
+
+    from noisette import course
+
+    course.check("noise.half", 0.5)
+
+The chapters are notebooks in text form (MyST Markdown, read by Jupytext and MyST-NB) in the folder `chapters`. Each
+runs from top to bottom in less than three minutes on two cores, without a network.
+"""
+
+from .chapters import Chapter, list_chapters, scaled
+from .exercises import Answer, check
+
+__all__ = ["Answer", "Chapter", "check", "list_chapters", "scaled"]
