@@ -50,5 +50,5 @@ def test_any_answer_gets_a_hint(name: str, answer: object) -> None:
 
 
 def test_an_unknown_exercise_is_refused() -> None:
-    with pytest.raises(InputError, match="did you mean .noise"):
+    with pytest.raises(InputError, match=r"did you mean .noise"):
         check("noise.hal", 1)
