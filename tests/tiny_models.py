@@ -1,6 +1,7 @@
 """A model that is quick to draw with, and drew nothing of value: random weights, real behavior."""
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -29,6 +30,7 @@ def tiny(
     wording: TextEncoderInfo | None = None,
     channels: tuple[int, int] = (8, 8),
     task: Task = Draw(),  # noqa: B008, a value
+    label_input: Literal["embedding", "planes"] = "embedding",
 ) -> PictureModel:
     pictures = Pictures(mode, height, width, labels, attributes, means=means, scales=scales, text_encoder=wording)
     net = UNetConfig(
@@ -38,6 +40,7 @@ def tiny(
         blocks=1,
         attention=(False, True),
         classes=len(labels),
+        label_input=label_input,
         vector=len(attributes),
         tokens=pictures.token_dim,
         groups=4,

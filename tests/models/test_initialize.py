@@ -1,6 +1,7 @@
 """Initializing a new model with the weights of another one."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -45,11 +46,25 @@ def test_all_weights_are_kept_for_another_picture_size():
 
 
 @pytest.mark.parametrize("labels", [(), ("bread", "sword")])
-def test_outputs_without_label_equal_those_of_the_old_model(labels: tuple[str, ...]):
-    old, new = tiny(), tiny(labels=labels, seed=1)
+@pytest.mark.parametrize("before", ["embedding", "planes"])
+@pytest.mark.parametrize("after", ["embedding", "planes"])
+def test_outputs_without_label_equal_those_of_the_old_model(labels: tuple[str, ...], before: Any, after: Any):
+    old, new = tiny(label_input=before), tiny(labels=labels, seed=1, label_input=after)
     grown(old, new)
     x = noisy(4)
     torch.testing.assert_close(new.net(x, LEVELS), old.net(x, LEVELS))
+
+
+def test_known_labels_keep_their_plane_and_new_ones_get_the_mean():
+    old = tiny(labels=("bread", "potion", "sword"), label_input="planes")
+    new = tiny(labels=("sword", "axe"), seed=1, label_input="planes")
+    grown(old, new)
+    after, before = new.net.conv_in.weight[:, 4:], old.net.conv_in.weight[:, 4:]
+    assert torch.equal(after[:, 0], before[:, 2])
+    torch.testing.assert_close(after[:, 1], before.mean(1))
+    x = noisy(4)
+    sword = [Condition(label=torch.full((3,), model.label_index("sword"))) for model in (new, old)]
+    torch.testing.assert_close(new.net(x, LEVELS, sword[0]), old.net(x, LEVELS, sword[1]))
 
 
 def test_known_labels_keep_their_embedding_and_new_ones_get_the_mean():

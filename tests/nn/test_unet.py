@@ -44,8 +44,9 @@ def test_an_untrained_network_answers_zero() -> None:
     assert UNet(TINY)(images(), T).abs().max() == 0
 
 
-def test_labels() -> None:
-    model, x = net(classes=3), images()
+@pytest.mark.parametrize("label_input", ["embedding", "planes"])
+def test_labels(label_input: str) -> None:
+    model, x = net(classes=3, label_input=label_input), images()
 
     def predict(label: Any) -> Tensor:
         return model(x, T, Condition(label=torch.tensor(label)))
@@ -54,7 +55,8 @@ def test_labels() -> None:
     assert predict([0, 1])[0].allclose(predict([0, 2])[0], atol=1e-6)
     torch.testing.assert_close(predict([[1.0, 0, 0], [0, 0, 1.0]]), predict([0, 2]))
     table = model.embed.classes.weight if model.embed.classes is not None else None
-    assert table is not None and table.shape == (4, TINY.embed_channels)
+    assert (table is None) == (label_input == "planes")
+    assert table is None or table.shape == (4, TINY.embed_channels)
 
     nothing = torch.nan
     for null in ([-1, -1], [[nothing] * 3, [nothing] * 3]):
@@ -62,6 +64,19 @@ def test_labels() -> None:
         torch.testing.assert_close(predict(null), model(x, T, Condition()))
     torch.testing.assert_close(predict([-1, 2])[1], predict([0, 2])[1])
     torch.testing.assert_close(predict([[nothing] * 3, [0, 0.5, 0.5]])[0], predict([-1, -1])[0])
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_planes_are_a_bias_of_the_first_layer_except_at_the_border(patch: int) -> None:
+    """A convolution of constant channels adds the sum of its weights, where no zeros are padded."""
+    model, x = net(classes=3, label_input="planes", patch=patch), images(height=16, width=16)
+    seen: list[Tensor] = []
+    model.conv_in.register_forward_hook(lambda module, args, output: seen.append(output))
+    for cond in (None, Condition(label=torch.tensor([1, 2]))):
+        model(x, T, cond)
+    first = model.conv_in.weight.unflatten(1, (6, patch**2))[:, 3:].flatten(2).sum(2)  # (channels, classes)
+    inside = (seen[1] - seen[0])[:, :, 1:-1, 1:-1]
+    torch.testing.assert_close(inside, first.T[torch.tensor([1, 2]), :, None, None].expand_as(inside))
 
 
 def test_vectors() -> None:
@@ -113,16 +128,20 @@ def test_bottleneck_is_h_space() -> None:
     assert not edited.allclose(model(x, T))
 
 
-REFUSED: list[tuple[dict[str, Any], Condition | None, str]] = [
-    ({}, Condition(label=torch.tensor([0, 1])), "label"),
-    ({}, Condition(vector=torch.zeros(2, 3)), "vector"),
-    ({}, Condition(tokens=torch.zeros(2, 4, 3)), "tokens"),
+REFUSED_LABELS: list[tuple[dict[str, Any], Condition | None, str]] = [
     ({"classes": 3}, Condition(label=torch.tensor([0, 3])), "0 to 2"),
     ({"classes": 3}, Condition(label=torch.tensor([0, -2])), "-1 for none"),
     ({"classes": 3}, Condition(label=torch.zeros(2, 2)), r"shape \(batch, 3\), got \(2, 2\)"),
     ({"classes": 3, "null_class": False}, None, "no null class"),
     ({"classes": 3, "null_class": False}, Condition(label=torch.tensor([0, -1])), "0 to 2"),
     ({"classes": 3, "null_class": False}, Condition(label=torch.full((2, 3), torch.nan)), "no null class"),
+]
+REFUSED: list[tuple[dict[str, Any], Condition | None, str]] = [
+    ({}, Condition(label=torch.tensor([0, 1])), "label"),
+    ({}, Condition(vector=torch.zeros(2, 3)), "vector"),
+    ({}, Condition(tokens=torch.zeros(2, 4, 3)), "tokens"),
+    *REFUSED_LABELS,
+    *(({"label_input": "planes"} | changes, cond, words) for changes, cond, words in REFUSED_LABELS),
     ({"vector": 4}, Condition(vector=torch.zeros(2, 3)), "takes 4"),
     ({"in_channels": 4}, None, "takes 4"),
     ({"in_channels": 4}, Condition(image=torch.zeros(2, 1, 8, 9)), "equal"),
@@ -160,7 +179,7 @@ def test_wrong_configurations(changes: dict[str, Any], words: str) -> None:
         replace(TINY, **changes)
 
 
-@pytest.mark.parametrize("name", ["modulation", "resample", "pad", "time_order"])
+@pytest.mark.parametrize("name", ["modulation", "label_input", "resample", "pad", "time_order"])
 def test_words_that_do_not_exist(name: str) -> None:
     cfg = replace(TINY)
     object.__setattr__(cfg, name, "sideways")  # past the checks of types that the tests make

@@ -6,7 +6,8 @@ As far as both take the same input, the new model computes at first what the old
 - Channels are matched in premultiplied model space: a gray picture is one with three equal colors, colors are averaged
   to gray, and pictures without alpha are opaque. The channels of a condition's image start at zero, unless both models
   have the same task.
-- A label that both models have keeps its row of the embedding; any other starts at the mean of the old rows.
+- A label that both models have keeps its row of the embedding, or the weights of its channel; any other starts at the
+  mean of the old ones.
 - An attribute keeps its column, in its own unit; a new one starts at zero.
 - Captions of the same encoder are kept; others start without effect.
 - What a network computes without a label, attribute or caption moves into biases where the new one takes none.
@@ -150,13 +151,15 @@ def adapt_channels(weights: NewWeights, old_config: ModelConfig, new_config: Mod
         x = torch.einsum("wcp...,cn->wnp...", kernel[:, : old.channels], channel_matrix(old.mode, new.mode).to(kernel))
         if old.has_alpha and not new.has_alpha:
             weights.add_to_bias(f"{first}.bias", OPAQUE * kernel[:, old.channels - 1].flatten(1).sum(1))
-        below = kernel[:, old.channels :]
+        below = kernel[:, old.channels : old_config.net.in_channels]
+        planes = adapt_planes(weights, kernel[:, old_config.net.in_channels :], old_config, new_config)
         added = new_config.net.in_channels - new.channels
         if old_config.task != new_config.task or below.shape[1] != added:
             below = kernel.new_zeros(len(kernel), added, *kernel.shape[2:])
             if added:
                 weights.changes.append(f"{added} channels of the given picture at zero")
-        weights.set(f"{first}.weight", torch.cat([x, below], 1), copied=x.numel() + (below != 0).sum().item())
+        copied = x.numel() + (below != 0).sum().item() + (planes != 0).sum().item()
+        weights.set(f"{first}.weight", torch.cat([x, below, planes], 1), copied=copied)
     if weights.fits(f"{last}.weight", 1):
         for name in (f"{last}.weight", f"{last}.bias"):
             # (prediction and, if it is learned, variance; channels; pixels of a patch; …)
@@ -176,15 +179,15 @@ def adapt_channels(weights: NewWeights, old_config: ModelConfig, new_config: Mod
 def adapt_labels(weights: NewWeights, old_config: ModelConfig, new_config: ModelConfig) -> None:
     """The rows of the class embedding."""
     name, old, new = "embed.classes.weight", old_config.net, new_config.net
-    if not old.classes:
-        if new.classes:
+    if name not in weights.old:
+        if name in weights.fresh:
             weights.silence(name)
             weights.changes.append(f"{new.classes} labels without effect")
         return
     rows = weights.old[name]
     mean = rows[: old.classes].mean(0)
     null = rows[-1] if old.null_class else mean
-    if not new.classes:
+    if name not in weights.fresh:
         weights.add_to_bias(TIME_BIAS, null)
     elif weights.fits(name, 1):
         known = {label: rows[i] for i, label in enumerate(old_config.pictures.labels)}
@@ -194,6 +197,23 @@ def adapt_labels(weights: NewWeights, old_config: ModelConfig, new_config: Model
         weights.set(name, torch.stack(taken))
         if fresh:
             weights.changes.append(f"{len(fresh)} labels at the mean of {old.classes}")
+
+
+def adapt_planes(
+    weights: NewWeights, planes: Float[Tensor, "w old ..."], old_config: ModelConfig, new_config: ModelConfig
+) -> Float[Tensor, "w new ..."]:
+    """The first layer's weights for labels that are channels of their own; without a label these channels are 0."""
+    wanted = new_config.net.class_planes
+    if not wanted:
+        return planes[:, :0]
+    if not planes.shape[1]:
+        weights.changes.append(f"{wanted} labels without effect")
+        return planes.new_zeros(len(planes), wanted, *planes.shape[2:])
+    known = {label: planes[:, i] for i, label in enumerate(old_config.pictures.labels)}
+    labels = new_config.pictures.labels
+    if added := sum(label not in known for label in labels):
+        weights.changes.append(f"{added} labels at the mean of {planes.shape[1]}")
+    return torch.stack([known.get(label, planes.mean(1)) for label in labels], 1)
 
 
 def adapt_attributes(weights: NewWeights, old_config: ModelConfig, new_config: ModelConfig) -> None:

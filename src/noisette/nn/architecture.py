@@ -35,6 +35,11 @@ class Architecture(abc.ABC):
 
     supports_text: ClassVar[bool] = False  # whether this kind of network takes text tokens
 
+    @property
+    def class_planes(self) -> int:
+        """Channels that the first layer reads besides `in_channels`: one for each class, or 0."""
+        return 0
+
     def __post_init__(self) -> None:
         """InputError for a field that no network can be built with."""
         self.check_between(1, MAX_WIDTH, "in_channels", "out_channels")
@@ -117,6 +122,7 @@ class UNetConfig(TimeEmbeddedConfig):
     patch: int = 1  # side of the patches that become one pixel (pixel unshuffle before the network, shuffle after it)
 
     modulation: Literal["shift", "scale_shift"] = "shift"  # how the embedding enters a block
+    label_input: Literal["embedding", "planes"] = "embedding"  # planes: one-hot channels, concatenated to x
     resample: Literal["conv", "block"] = "conv"  # how levels change resolution
     pad: Literal["both", "end"] = "both"  # zeros around a strided convolution's input
     groups: int = 32
@@ -134,6 +140,11 @@ class UNetConfig(TimeEmbeddedConfig):
         """Height and width are padded to multiples of this: they are halved between two levels."""
         return self.patch * 2 ** (len(self.channels) - 1)
 
+    @property
+    def class_planes(self) -> int:
+        """One channel for each class where labels are concatenated to x, else 0."""
+        return self.classes if self.label_input == "planes" else 0
+
     def num_heads(self, channels: int) -> int:
         """The number of attention heads at this width."""
         return self.heads or channels // (self.head_channels or channels)
@@ -145,6 +156,7 @@ class UNetConfig(TimeEmbeddedConfig):
         if not self.eps > 0:
             raise self.field_error("eps", "it must be above 0")
         self.check_one_of("modulation", "shift", "scale_shift")
+        self.check_one_of("label_input", "embedding", "planes")
         self.check_one_of("resample", "conv", "block")
         self.check_one_of("pad", "both", "end")
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..diffusion.condition import Condition
 from ..errors import InputError
 from ..shapes import PerImage
-from .architecture import TimeEmbeddedConfig
+from .architecture import Architecture, TimeEmbeddedConfig
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -58,32 +58,70 @@ class ClassEmbedding(nn.Embedding):
         """The rows (B, e) of class numbers (B,), or of mixtures with weights (B, classes); None: the null row (e,)."""
         if label is None:
             return self._null()
+        check_label(label, self.classes, self.has_null)
         return self._mixture(label) if label.is_floating_point() else self._lookup(label)
 
     def _null(self) -> Float[Tensor, "e"]:
         if not self.has_null:
-            raise InputError(f"this network has no null class: give each image one of its {self.classes} classes")
+            raise _no_null_class(self.classes)
         return self.weight[-1]
 
     def _lookup(self, label: Tensor) -> Float[Tensor, "b e"]:
-        if label.ndim != 1:
-            raise InputError(f"class numbers must have the shape (batch,), got {tuple(label.shape)}")
-        # on other devices reading the values would wait for them
-        if label.device.type == "cpu" and not torch.compiler.is_compiling() and len(label):
-            low, high = (int(x) for x in label.aminmax())
-            if low < -self.has_null or high >= self.classes:
-                last, null = self.classes - 1, ", or -1 for none" if self.has_null else ""
-                raise InputError(f"class numbers must be 0 to {last}{null}, got {low} to {high}")
         return super().forward(torch.where(label < 0, self.classes, label) if self.has_null else label)
 
     def _mixture(self, weights: Tensor) -> Float[Tensor, "b e"]:
-        if weights.shape[1:] != (self.classes,):
-            raise InputError(
-                f"mixtures of classes must have the shape (batch, {self.classes}), got {tuple(weights.shape)}"
-            )
         null = _is_null(weights)
         mixed = weights.masked_fill(null, 0).to(self.weight) @ self.weight[: self.classes]
         return torch.where(null, self._null(), mixed) if self.has_null or bool(null.any()) else mixed
+
+
+class ClassPlanes(nn.Module):
+    """Concatenates one constant channel for each class: 1 in that of the label, its weight in a mixture, else 0.
+
+    Without a label all are 0. Apart from the borders, where a convolution pads with zeros, this adds a learned vector
+    for each class to the output of the first convolution, and only there.
+    """
+
+    def __init__(self, cfg: Architecture) -> None:
+        super().__init__()
+        self.classes, self.has_null = cfg.classes, cfg.null_class
+
+    def forward(self, x: Float[Tensor, "b c h w"], label: Tensor | None) -> Float[Tensor, "b c_in h w"]:
+        """x (B, C, H, W) and class numbers (B,), mixtures (B, classes) or None, to (B, C + classes, H, W)."""
+        if label is None:
+            if not self.has_null:
+                raise _no_null_class(self.classes)
+            weights = x.new_zeros(len(x), self.classes)
+        else:
+            check_label(label, self.classes, self.has_null)
+            if label.is_floating_point():
+                null = _is_null(label)
+                if not self.has_null and bool(null.any()):
+                    raise _no_null_class(self.classes)
+                weights = label.masked_fill(null, 0).to(x)
+            else:
+                weights = (label[:, None] == torch.arange(self.classes, device=label.device)).to(x)
+        return torch.cat([x, weights[:, :, None, None].expand(-1, -1, *x.shape[2:])], dim=1)
+
+
+def check_label(label: Tensor, classes: int, has_null: bool) -> None:
+    """Raise InputError unless these are class numbers (B,), -1 for none if `has_null`, or mixtures (B, classes)."""
+    if label.is_floating_point():
+        if label.shape[1:] != (classes,):
+            raise InputError(f"mixtures of classes must have the shape (batch, {classes}), got {tuple(label.shape)}")
+        return
+    if label.ndim != 1:
+        raise InputError(f"class numbers must have the shape (batch,), got {tuple(label.shape)}")
+    # on other devices reading the values would wait for them
+    if label.device.type == "cpu" and not torch.compiler.is_compiling() and len(label):
+        low, high = (int(x) for x in label.aminmax())
+        if low < -has_null or high >= classes:
+            last, null = classes - 1, ", or -1 for none" if has_null else ""
+            raise InputError(f"class numbers must be 0 to {last}{null}, got {low} to {high}")
+
+
+def _no_null_class(classes: int) -> InputError:
+    return InputError(f"this network has no null class: give each image one of its {classes} classes")
 
 
 class VectorEmbedding(nn.Module):
@@ -110,14 +148,15 @@ class ConditionEmbedding(nn.Module):
     def __init__(self, cfg: TimeEmbeddedConfig) -> None:
         super().__init__()
         self.time = TimeEmbedding(cfg)
-        self.classes = ClassEmbedding(cfg) if cfg.classes else None
+        self.takes_label = bool(cfg.classes)
+        self.classes = ClassEmbedding(cfg) if cfg.classes and not cfg.class_planes else None
         self.vector = VectorEmbedding(cfg.vector, cfg) if cfg.vector else None
         self.text = VectorEmbedding(cfg.tokens, cfg) if cfg.tokens else None
 
     def forward(self, noise_label: PerImage, cond: Condition | None) -> Float[Tensor, "b e"]:
         cond = Condition() if cond is None else cond
-        for name, part in (("label", self.classes), ("vector", self.vector), ("tokens", self.text)):
-            if part is None and getattr(cond, name) is not None:
+        for name, taken in (("label", self.takes_label), ("vector", self.vector), ("tokens", self.text)):
+            if not taken and getattr(cond, name) is not None:
                 raise InputError(f"a {name} was given, but this network was built to take none")
         if torch.is_autocast_enabled("cpu"):  # a vector for each image: bf16 would not be faster
             with torch.autocast("cpu", enabled=False):

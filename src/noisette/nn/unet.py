@@ -15,7 +15,7 @@ from .architecture import UNetConfig
 from .blocks import Attention, Block, Downsample, Level, Middle, ResBlock, Upsample
 from .conv import Conv3x3
 from .cross_attention import Conditioning, CrossAttention, TokenEmbedding
-from .embedding import ConditionEmbedding
+from .embedding import ClassPlanes, ConditionEmbedding
 from .norm import GroupNorm
 from .padding import concat_cond_image, crop_padding, pad_to_multiple
 
@@ -36,7 +36,8 @@ class UNet(nn.Module):
         self.words = TokenEmbedding(cfg) if cfg.tokens else None
         self.unshuffle = nn.PixelUnshuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
         self.shuffle = nn.PixelShuffle(cfg.patch) if cfg.patch > 1 else nn.Identity()
-        self.conv_in = Conv3x3(cfg.in_channels * cfg.patch**2, cfg.channels[0])
+        self.planes = ClassPlanes(cfg) if cfg.class_planes else None
+        self.conv_in = Conv3x3((cfg.in_channels + cfg.class_planes) * cfg.patch**2, cfg.channels[0])
 
         width, skips = cfg.channels[0], [cfg.channels[0]]
         last = len(cfg.channels) - 1
@@ -98,7 +99,10 @@ class UNet(nn.Module):
         if self.words is not None:
             conditioning = conditioning._replace(tokens=self.words(None if cond is None else cond.tokens, len(x)))
         height, width = x.shape[2:]
-        h = self.unshuffle(pad_to_multiple(concat_cond_image(x, cond, self.cfg.in_channels), self.cfg.size_multiple))
+        h = concat_cond_image(x, cond, self.cfg.in_channels)
+        if self.planes is not None:
+            h = self.planes(h, None if cond is None else cond.label)
+        h = self.unshuffle(pad_to_multiple(h, self.cfg.size_multiple))
         if h.device.type == "cpu":  # the memory format that CPUs convolve fastest
             h = h.contiguous(memory_format=torch.channels_last)
         h = self.conv_in(h)
