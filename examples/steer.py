@@ -32,7 +32,7 @@ z = noise(torch.empty(4, *model.pictures.shape)) * model.schedule(trailing(50)[0
 cats   = Clipped(Guided(model.given(cat), away=model.given(null), scale=3.0))
 images = sample(cats, DDIM(), trailing(50), z, noise)
 filled = sample(cats, Repaint(Heun(), photo, mask), trailing(50), z, noise)
-sharp  = sample(Consistent(cats, AveragePool(4), small), DDIM(eta=1.0), trailing(100), z, noise)
+sharp  = sample(Consistent(cats, AveragePool(4), small), DDIM(eta=1.0), trailing(100), z, noise.fresh())
 # fmt: on
 
 for name, drawn in {"images": images, "filled": filled, "sharp": sharp}.items():

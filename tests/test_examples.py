@@ -13,6 +13,7 @@ from PIL import Image
 
 import noisette
 from noisette.cli import main
+from noisette.data import prepare
 from noisette.diffusion.grid import trailing
 from noisette.diffusion.sampler import DDIM
 from noisette.errors import InputError
@@ -84,6 +85,31 @@ def test_own_sampler_from_python_and_from_the_command_line(
         main([*map(str, words), "--import", str(EXAMPLES / "own_sampler.py")])
     assert stop.value.code == 0 and (tmp_path / "drawn" / "grid.png").is_file()
     del sys.modules["own_sampler"]
+
+
+@pytest.mark.usefixtures("tables_as_they_were")
+def test_compare_samplers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The rows are those of the library's own benchmark; the model keeps its sampling defaults."""
+    np.save(tmp_path / "pictures.npy", squares(200))
+    prepare(tmp_path / "pictures.npy", tmp_path / "run", size=8)
+    tiny("RGB", labels=()).save_pretrained(tmp_path / "run" / "model")
+    report = run(monkeypatch, "compare_samplers.py", tmp_path / "run", 12)["report"]
+    calls = {(row.setting.sampler, row.setting.steps): row.calls for row in report.rows}
+    assert calls == {("midpoint", 6): 12, ("midpoint", 12): 24, ("heun", 6): 11, ("heun", 12): 23,
+                     ("ddim", 6): 6, ("ddim", 12): 12}  # fmt: skip
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("| sampler | grid | steps | calls |") and len(printed) == 8
+    assert printed[2].startswith("| ddim | karras | 6 | 6 |") and printed[-1].startswith(
+        "| midpoint | karras | 12 | 24 |"
+    )
+    model = noisette.load(tmp_path / "run")
+    before = model.config
+    again = noisette.compare_samplers(model, ["ddim"], steps=(6,), n=12, data=tmp_path / "run")
+    assert again.rows[0].kid == report.find(again.rows[0].setting).kid and model.config == before
+    with pytest.raises(InputError, match="needs data"):
+        noisette.compare_samplers(model, ["ddim"])
+    with pytest.raises(InputError, match="no sampler is called 'midpiont'"):
+        noisette.compare_samplers(tmp_path / "run", ["midpiont"])
 
 
 @pytest.mark.usefixtures("tables_as_they_were")

@@ -16,6 +16,7 @@ from .io.version import __version__
 
 if TYPE_CHECKING:
     from .data.scan import scan
+    from .evaluation.compare_samplers import compare_samplers
     from .evaluation.evaluate_samples import evaluate
     from .interop.tileset import tileset
     from .models.picture_autoencoder import PictureAutoencoder
@@ -31,6 +32,7 @@ __all__ = [
     "PictureModel",
     "Run",
     "__version__",
+    "compare_samplers",
     "distill",
     "draw",
     "evaluate",
@@ -48,6 +50,7 @@ HOME = {
     "PictureAutoencoder": "models.picture_autoencoder",
     "PictureModel": "models.picture_model",
     "Run": "report.run",
+    "compare_samplers": "evaluation.compare_samplers",
     "distill": "report.api",
     "draw": "sampling.draw",
     "evaluate": "evaluation.evaluate_samples",

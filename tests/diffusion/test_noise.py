@@ -1,7 +1,11 @@
 import pytest
 import torch
 
+from noisette.diffusion.grid import trailing
 from noisette.diffusion.noise import Seeded, derive_seed, make_generator
+from noisette.diffusion.oracle import GaussianDenoiser
+from noisette.diffusion.sampler import DDIM, DDPM, sample
+from noisette.diffusion.schedule import Cosine
 from noisette.errors import InputError
 
 
@@ -62,6 +66,20 @@ def test_a_seeded_stream_advances_and_fresh_starts_it_again():
     assert torch.equal(again(like), first) and torch.equal(again(like), second)
     assert not torch.equal(noise(like), first) and noise.num_calls == 3  # the copy did not rewind it
     assert repr(noise) == "Seeded([3, 4], calls so far: 3)"
+
+
+def test_a_stream_that_a_trajectory_used_up_is_refused():
+    """Otherwise two samplers would be compared on different noises without a word."""
+    like, denoiser = torch.zeros(2, 1, 4, 4), GaussianDenoiser(Cosine(), torch.zeros(()), torch.ones(()))
+    noise = Seeded([3, 4])
+    x = noise(like)
+    first = sample(denoiser, DDIM(), trailing(4), x, noise)  # takes no noise: the stream is as before
+    second = sample(denoiser, DDPM(), trailing(4), x, noise)
+    with pytest.raises(InputError, match=r"noise\.fresh\(\)"):
+        sample(denoiser, DDPM(), trailing(4), x, noise)
+    again = noise.fresh()
+    assert torch.equal(sample(denoiser, DDPM(), trailing(4), again(like), again), second)
+    assert not torch.equal(first, second)
 
 
 def test_a_seed_for_every_image():

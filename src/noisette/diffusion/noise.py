@@ -28,8 +28,8 @@ class Seeded:
     """Noise with one generator per image: image i gets the same noise in any batch.
 
     `Seeded` is a stream: every call advances the generators. Image i therefore depends on seed i *and on the number of
-    calls before*. Two trajectories that share one `Seeded` get different noise, even for equal seeds; to repeat a
-    trajectory, pass a new `Seeded(seeds)` or `noise.fresh()` each time:
+    calls before*, and two trajectories would get different noise from one `Seeded`. A stochastic trajectory uses it up:
+    the next one raises InputError. Pass a new `Seeded(seeds)` or `noise.fresh()` each time:
 
         noise = Seeded([0, 1])
         first = sample(denoiser, DDPM(), grid, noise(like), noise)
@@ -45,6 +45,7 @@ class Seeded:
         self.generators = [torch.Generator(device).manual_seed(derive_seed(seed)) for seed in self.seeds]
         self.device = torch.device(device)
         self.num_calls = 0
+        self._calls_before: int | None = None  # the first trajectory
 
     def __call__(self, like: Tensor) -> Tensor:
         """The next noise of shape (B, …); B must be the number of seeds (`InputError` otherwise)."""
@@ -61,6 +62,16 @@ class Seeded:
     def fresh(self) -> "Seeded":
         """A new stream with the same seeds that starts from the first noise; this one is not changed."""
         return Seeded(self.seeds, self.device)
+
+    def start_trajectory(self) -> None:
+        """Called at the start of a trajectory. Raises InputError if an earlier one took noise from this stream."""
+        if self._calls_before is None:
+            self._calls_before = self.num_calls
+        elif self._calls_before != self.num_calls:
+            raise InputError(
+                "this Seeded has given noise to another trajectory, so equal seeds would not give equal pictures: pass "
+                "noise.fresh(), or a new Seeded(seeds), to each trajectory"
+            )
 
     def __repr__(self) -> str:
         return f"Seeded({list(self.seeds)}, calls so far: {self.num_calls})"

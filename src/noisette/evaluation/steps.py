@@ -92,6 +92,17 @@ class StepsReport(Displayed):
     fitted: tuple[tuple[float, ...], ...] = ()
     rows: tuple[Measurement, ...] = ()
 
+    def __str__(self) -> str:
+        """A Markdown table, the cheapest setting first."""
+        lines = ["| sampler | grid | steps | calls | KID × 10³ | 95 % | recall | coverage |", "|---" * 8 + "|"]
+        for row in sorted(self.rows, key=lambda row: (row.calls, row.kid.value)):
+            way, kid = row.setting, row.kid
+            lines.append(
+                f"| {way.sampler} | {way.grid} | {way.steps} | {row.calls} | {kid.value:.1f} | {kid.low:.1f} … "
+                f"{kid.high:.1f} | {row.fidelity.recall:.2f} | {row.fidelity.coverage:.2f} |"
+            )
+        return "\n".join(lines)
+
     def find(self, setting: SamplerSetting) -> Measurement | None:
         return next((row for row in self.rows if row.setting == setting), None)
 

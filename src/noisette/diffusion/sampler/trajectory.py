@@ -11,7 +11,7 @@ from torch import Tensor
 from ...errors import InputError
 from ...shapes import Grid, Images
 from ..denoiser import Denoiser, Prediction
-from ..noise import Noise
+from ..noise import Noise, Seeded
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,16 @@ def trajectory(denoise: Denoiser, sampler: Sampler, grid: Grid, x: Images, noise
     """Sample from x at time grid[0] along the grid, yielding the state after every step.
 
     x: (B, C, H, W). grid: decreasing times, see `noisette.diffusion.grid`; `InputError` if it has fewer than 2. noise:
-    a stream such as `Seeded`, used by stochastic samplers.
+    a stream such as `Seeded`, used by stochastic samplers; a `Seeded` that gave noise to an earlier trajectory raises
+    `InputError`.
 
     x is kept in float32 (or float64, if it is given so), whatever precision the network computes in. Times stay on the
     CPU in float64, so that steps do not wait for the device.
     """
     if len(grid) < 2:
         raise InputError(f"a grid of {len(grid)} times has no step: it needs at least 2 times")
+    if isinstance(noise, Seeded):
+        noise.start_trajectory()
     grid = grid.cpu()
     state = State(x if x.dtype == torch.float64 else x.float(), grid[0])
     for s in grid[1:]:
