@@ -23,7 +23,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-sources --constraint constraints.txt \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url $(UNLOCKED:%=--no-emit-package %)
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check gpu lock clean
 
 demo: $(VENV)/.demo  ## train on the built-in emoji for about five minutes and sample from the model
 	$(BIN)/noisette demo
@@ -50,6 +50,10 @@ $(VENV)/.test: pyproject.toml constraints.txt requirements/test.txt requirements
 	$(call install,test)
 	$(PIP) --no-deps --require-hashes -r requirements/peers.txt
 	touch $@
+
+gpu: $(VENV)/.test  ## on a machine with an accelerator: the tests marked gpu, then figures (less than ten minutes)
+	$(BIN)/python -m pytest -m gpu tests/gpu $(PYTEST)
+	$(BIN)/python benchmarks/gpu.py $(GPU)
 
 lock:  ## write requirements/*.txt anew, after a change of pyproject.toml or constraints.txt; needs uv
 	$(LOCK) --extra all pyproject.toml requirements/build.in -o requirements/demo.txt
