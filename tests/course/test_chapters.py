@@ -22,7 +22,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NOISETTE_COURSE_SIZE", "small")
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), torch.enable_grad():  # chapters may switch gradients off
         yield
     plt.close("all")
 

@@ -43,8 +43,8 @@ MISTAKES: dict[str, list[tuple[object, str]]] = {
     ],
     "editing.slerp": [
         (lambda a, b, w: along(a, b, 1 - w, angle(a, b)), "swapped"),
-        (lambda a, b, w: torch.lerp(a, b, w), "straight line"),
-        (lambda a, b, w: along(a, b, w, torch.arccos((a.flatten() @ b.flatten()) / (a.norm() * b.norm()))), "each pair"),
+        (torch.lerp, "straight line"),
+        (lambda a, b, w: along(a, b, w, angle(a.reshape(1, -1), b.reshape(1, -1))), "each pair"),
         (lambda a, b, w: along(a, b, w, angle(a, b)) * torch.sin(angle(a, b)), "divide"),
         (lambda a, b, w: a, "formula"),
     ],

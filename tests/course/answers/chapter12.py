@@ -56,5 +56,11 @@ MISTAKES: dict[str, list[tuple[object, str]]] = {
         (lambda T, n: [T] * n + [0], "decrease"),
         (lambda T, n: "no", "list of numbers"),
     ],
-    "honesty.leak": [(0.1216, "no copy held out"), (0.1, "one copy"), (1.0, "Nearly"), (88, "percent"), (0.5, "same side")],
+    "honesty.leak": [
+        (0.1216, "no copy held out"),
+        (0.1, "one copy"),
+        (1.0, "Nearly"),
+        (88, "percent"),
+        (0.5, "same side"),
+    ],
 }

@@ -45,7 +45,9 @@ def scale(answer: object) -> str | None:
     if abs(value - 2.5) < 0.01:
         return None
     if abs(value - 1.5) < 0.01:
-        return "The two formulas differ. At w = 0 the paper's gives the prediction with the label; which scale does that?"
+        return (
+            "The two formulas differ. At w = 0 the paper's gives the prediction with the label; which scale does that?"
+        )
     if abs(value - 0.5) < 0.01:
         return "The offset has the other sign: the paper's w = 0 is already the prediction with the label."
     return "Write (1 + w) with − w without as without + (…)(with − without), and read off the bracket."

@@ -40,7 +40,9 @@ def correct(answer: object) -> str | None:
         return "Each pixel of a block moves by the whole difference; then their mean moves by it, too."
     if _is(value, x0 + F.interpolate(missing, scale_factor=factor, mode="bilinear")):
         return "A⁺ of average pooling repeats each mean over its block; it does not blend between blocks."
-    return "Three steps: the means of x0, their difference from y, that difference repeated over each block, added to x0."
+    return (
+        "Three steps: the means of x0, their difference from y, that difference repeated over each block, added to x0."
+    )
 
 
 @exercise(
@@ -62,7 +64,9 @@ def middle(answer: object) -> str | None:
         return "That is for 1024 numbers, as in the text. Here are 3 · 32 · 32."
     if value > 1000:
         return "That is a squared length: take the square root."
-    return "Count the numbers of a picture, take the root for the length of a noise; then the variance of a mean of two."
+    return (
+        "Count the numbers of a picture, take the root for the length of a noise; then the variance of a mean of two."
+    )
 
 
 @exercise(
@@ -87,7 +91,9 @@ def slerp(answer: object) -> str | None:
     if _is(value, torch.lerp(a, b, w)):
         return "That is the straight line, which leaves the sphere. Use the sines of the angle."
     if _is(value, along(whole, w)):
-        return "That is one angle for the whole batch. Take the angle of each pair: flatten all but the first dimension."
+        return (
+            "That is one angle for the whole batch. Take the angle of each pair: flatten all but the first dimension."
+        )
     if _is(value, along(angle, w) * torch.sin(angle)):
         return "You forgot to divide by the sine of the angle."
     return "Find the angle of each pair by its cosine, shape it (B, 1, 1, 1), and use the formula of the text."

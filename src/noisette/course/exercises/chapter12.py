@@ -1,5 +1,7 @@
 """Exercises of chapter 12: honest figures."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -10,14 +12,18 @@ def _draw(seed: int, *shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def _kid(x: Tensor, y: Tensor, *, biased: bool = False, twice: bool = True, scaled: bool = True) -> float:
+def _kid(
+    x: Tensor, y: Tensor, *, biased: bool = False, twice: bool = True, scaled: bool = True, squares: bool = False
+) -> float:
+    """KID, and with other values of the options what comes of usual mistakes."""
+
     def k(a: Tensor, b: Tensor) -> Tensor:
         return (a @ b.T / (a.shape[1] if scaled else 1) + 1) ** 3
 
     def within(a: Tensor) -> Tensor:
         if biased:
             return k(a, a).mean()
-        return (k(a, a).sum() - k(a, a).diagonal().sum()) / (len(a) * (len(a) - 1))
+        return (k(a, a).sum() - k(a, a).diagonal().sum()) / (len(a) ** 2 if squares else len(a) * (len(a) - 1))
 
     return (within(x) + within(y) - (2 if twice else 1) * k(x, y).mean()).item()
 
@@ -34,6 +40,7 @@ def kid(answer: object) -> str | None:
         _kid(x, y, biased=True): "That has the products of pictures with themselves in it: leave out the diagonal.",
         _kid(x, y, twice=False): "The mean between both sets is subtracted twice, once for each of the other means.",
         _kid(x, y, scaled=False): "The product of two vectors is divided by d, the number of features.",
+        _kid(x, y, squares=True): "After leaving out the diagonal, n (n − 1) products are left, not n².",
         1000 * wanted: "Do not multiply by 1000.",
         -wanted: "The sign is wrong: sets that differ have a positive KID.",
     }
@@ -42,19 +49,7 @@ def kid(answer: object) -> str | None:
     for mistaken, hint in hints.items():
         if abs(value - mistaken) < 1e-4 * abs(mistaken):
             return hint
-    if abs(value - (within_divided_by_squares(x, y))) < 1e-4:
-        return "After leaving out the diagonal, n (n − 1) products are left, not n²."
     return "Three means of k = (a·b/d + 1)³: within x and within y without the diagonal, and twice between both."
-
-
-def within_divided_by_squares(x: Tensor, y: Tensor) -> float:
-    """KID where the sums without the diagonal are divided by n²: a usual mistake."""
-
-    def k(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    sums = [(k(a, a).sum() - k(a, a).diagonal().sum()) / len(a) ** 2 for a in (x, y)]
-    return (sums[0] + sums[1] - 2 * k(x, y).mean()).item()
 
 
 @exercise(
@@ -67,7 +62,9 @@ def zero(answer: object) -> str | None:
     if abs(value - 0.037) < 0.001:
         return None
     if value == 0:
-        return "That is the estimate. A share of 1 % would often give no copy among 100, so the interval reaches further."
+        return (
+            "That is the estimate. A share of 1 % would often give no copy among 100, so the interval reaches further."
+        )
     if abs(value - 0.03) < 0.001:
         return "That is the rule of three, 3/n, a good approximation. Put p = 0 into the formula of Wilson."
     if abs(value - 3.7) < 0.1:
@@ -97,10 +94,12 @@ def times(answer: object) -> str | None:
         if len(found) == n and found and found[0] == T:
             return f"{where} the list has n times: the end of the last step, 0, is missing."
         if len(found) != n + 1:
-            return f"{where} the list has {len(found)} times, not {n + 1}: a fixed step of T // n does not come out even."
+            return (
+                f"{where} the list has {len(found)} times, not {n + 1}: a fixed step of T // n does not come out even."
+            )
         if found[0] != T or found[-1] != 0:
             return f"{where} the list goes from {found[0]:g} to {found[-1]:g}, not from {T} to 0."
-        if any(a <= b for a, b in zip(found, found[1:], strict=False)):
+        if any(a <= b for a, b in pairwise(found)):
             return f"{where} the times do not decrease at every step."
     return None
 
