@@ -24,8 +24,8 @@ def load_sprites(*names: str, label: str | None = None, side: int = 16, alpha: b
     names: Unicode names, such as "rocket": only these pictures, in this order; none: all 1,898, in their usual order.
     label: only the pictures of one category, such as "Food & Drink".
     side: height and width in pixels, 1 to 72.
-    alpha: with a fourth channel, -1 where a picture is transparent and 1 where it is opaque, and colors premultiplied by
-    alpha; without it, the pictures stand on white.
+    alpha: with a fourth channel, from -1 (transparent) to 1 (opaque), and colors premultiplied by alpha; without it,
+    the pictures stand on white.
 
     Raises InputError for an unknown name or label, and if the extra `emoji` is not installed.
     """

@@ -24,7 +24,7 @@ def half(answer: object) -> str | None:
 def two_steps(answer: object) -> str | None:
     value = number(answer)
     hints = {
-        0.2: "The second step also shrinks the noise that is there already. By which factor is its variance multiplied?",
+        0.2: "The second step also shrinks the noise of the first: by which factor is its variance multiplied?",
         0.81: "That is ᾱ, the share of the picture. How much is left for the noise?",
         0.9: "That is the share that one step keeps. There are two steps.",
         0.01: "The share that is kept is multiplied from step to step; the noise is what is missing to 1.",
