@@ -10,5 +10,6 @@ runs from top to bottom in less than three minutes on two cores, without a netwo
 
 from .chapters import Chapter, list_chapters, scaled
 from .exercises import Answer, check
+from .pictures import load_sprites, show_rows
 
-__all__ = ["Answer", "Chapter", "check", "list_chapters", "scaled"]
+__all__ = ["Answer", "Chapter", "check", "list_chapters", "load_sprites", "scaled", "show_rows"]
