@@ -1,5 +1,6 @@
 """Every chapter runs from top to bottom, at small size; code cells are all that runs, and all of them run."""
 
+import ast
 import contextlib
 import io
 import re
@@ -12,7 +13,6 @@ import torch
 from noisette.course import Chapter, list_chapters
 
 CHAPTERS = list_chapters()
-MAX_SECONDS = 20  # of one chapter at small size, on one core
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plt.close("all")
 
 
-@pytest.mark.timeout(4 * MAX_SECONDS)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.path.stem)
 def test_the_chapter_runs(chapter: Chapter, alone: None) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
@@ -44,3 +44,18 @@ def test_the_text_of_a_chapter(chapter: Chapter) -> None:
     assert not re.search(r"^```(python|py)$", text, re.M)
     assert 2 <= len(set(re.findall(r'check\("([^"]+)"', text))) <= 4
     assert "kernelspec" in text.split("# ")[0]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.path.stem)
+def test_the_code_of_a_chapter(chapter: Chapter) -> None:
+    """Every import is used; no line is longer than 120 characters."""
+    code = "\n".join(chapter.code)
+    tree = list(ast.walk(ast.parse(code)))
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in tree
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported <= {node.id for node in tree if isinstance(node, ast.Name)}
+    assert max(map(len, code.splitlines())) <= 120

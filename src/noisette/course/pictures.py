@@ -1,10 +1,11 @@
 """The sprites that the chapters work on, and the figure that shows rows of pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..data.builtin import open_emoji
@@ -16,6 +17,8 @@ from ..shapes import Images
 
 if TYPE_CHECKING:
     from ..report.viz.figure import Plot
+
+GROUND = 0.7  # gray level behind pictures with alpha
 
 
 def load_sprites(*names: str, label: str | None = None, side: int = 16, alpha: bool = False) -> Images:
@@ -41,19 +44,35 @@ def load_sprites(*names: str, label: str | None = None, side: int = 16, alpha: b
     return 2 * (torch.cat([color, opacity], dim=1) if alpha else color + 1 - opacity) - 1
 
 
-def show_rows(
-    rows: Sequence[Tensor], names: Sequence[str] = (), titles: Sequence[str] = (), size: float = 0.9
-) -> "Plot":
-    """A matplotlib figure of pictures: one row for each tensor (n, C, H, W) in [-1, 1], with C of 1 (gray) or 3 (RGB).
+Rows = Sequence[Tensor] | Mapping[str, Tensor]
 
+
+def show_rows(rows: Rows, names: Sequence[str] = (), titles: Sequence[str] = (), size: float = 0.9) -> None:
+    """Show pictures below the cell of a notebook, one row for each tensor; elsewhere this does nothing.
+
+    rows: tensors (n, C, H, W): floats in [-1, 1] with C of 1 (gray), 3 (RGB) or 4 (RGBA, colors premultiplied by alpha,
+    shown over gray), or uint8 (RGBA: straight alpha). A mapping gives each row its name.
     names: of the rows. titles: of the columns. size: of a picture, in inches.
     """
+    try:
+        from IPython import get_ipython  # type: ignore[attr-defined]
+        from IPython.display import display
+    except ImportError:
+        return
+    if get_ipython() is not None:  # type: ignore[no-untyped-call]
+        display(draw_rows(rows, names, titles, size))  # type: ignore[no-untyped-call]
+
+
+def draw_rows(rows: Rows, names: Sequence[str] = (), titles: Sequence[str] = (), size: float = 0.9) -> "Plot":
+    """The figure that `show_rows` shows."""
+    if isinstance(rows, Mapping):
+        rows, names = list(rows.values()), names or list(rows)
     height, width = rows[0].shape[2:]
     columns, gap = max(len(row) for row in rows), max(1, width // 16)
     sheet = torch.ones(len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3)
     tops, lefts = range(0, len(sheet), height + gap), range(0, sheet.shape[1], width + gap)
     for top, row in zip(tops, rows, strict=True):
-        for left, picture in zip(lefts, ((row.detach().float().cpu() + 1) / 2).clamp(0, 1), strict=False):
+        for left, picture in zip(lefts, _rgb(row.detach().cpu()), strict=False):
             sheet[top : top + height, left : left + width] = picture.movedim(0, -1)
     figure = new_figure(size * columns + 0.1 * max(map(len, names), default=0), size * len(rows) + 0.3 * bool(titles))
     axes = figure.subplots()
@@ -63,6 +82,16 @@ def show_rows(
     axes.tick_params(length=0, labelsize=9, labelbottom=False, labeltop=True)
     axes.set_frame_on(False)
     return figure
+
+
+def _rgb(x: Float[Tensor, "n c h w"] | UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h w"]:
+    """Pictures as gray or RGB from 0 to 1, those with alpha over GROUND."""
+    if x.dtype == torch.uint8:
+        x = x.float() / 255
+        x = torch.cat([x[:, :3] * x[:, 3:], x[:, 3:]], 1) if x.shape[1] == 4 else x
+    else:
+        x = (x.float().clamp(-1, 1) + 1) / 2
+    return (x[:, :3] + GROUND * (1 - x[:, 3:])).clamp(0, 1) if x.shape[1] == 4 else x
 
 
 def _decode(data: bytes | np.ndarray) -> np.ndarray:
