@@ -29,13 +29,15 @@ extensions = [
     "course_pages",
     "command_pages",
     "public_names",
+    "accessible",
 ]
-exclude_patterns = ["_ext", "_build", "teacher"]
+exclude_patterns = ["_ext", "_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
 highlight_language = "none"  # an indented block is a command or its output
 default_role = None
+smartquotes = False  # "--out" keeps its two dashes
 
 # the chapters: executed once, and again when their code changes; `-D nb_execution_mode=off` builds without
 nb_execution_mode = "cache"

@@ -5,7 +5,9 @@ from sphinx.application import Sphinx
 from generated_pages import write_pages
 from noisette.course import list_chapters
 
-FORMAT = "---\nfile_format: mystnb\nlanguage_info:\n  name: python\n  pygments_lexer: ipython3\n"  # what MyST-NB looks for
+FORMAT = (
+    "---\nfile_format: mystnb\nlanguage_info:\n  name: python\n  pygments_lexer: ipython3\n"  # what MyST-NB looks for
+)
 
 
 def copy_chapters(app: Sphinx) -> None:

@@ -3,6 +3,8 @@
 The converter from TeX is the one of Docutils, which Sphinx needs anyway.
 """
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -10,11 +12,13 @@ from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.writers.html5 import HTML5Translator
 
+SIZES = re.compile(r"\\[bB]igg?[lmr]?(?![a-zA-Z])")  # of delimiters: browsers stretch them by themselves
+
 
 def to_mathml(node: nodes.math | nodes.math_block, as_block: bool) -> str:
     """The `<math>` element of a node; a formula that cannot be converted ends the build."""
     try:
-        markup = tex2mathml(node.astext(), as_block=as_block)
+        markup = tex2mathml(SIZES.sub("", node.astext()), as_block=as_block)
     except MathError as error:
         raise SphinxError(f"{node.source}:{node.line}: {error}: {node.astext()}") from error
     return str(markup)

@@ -120,7 +120,9 @@ def to_rst(lines: list[str]) -> Iterator[str]:
         if rows and all(COLUMN.fullmatch(row) or row.startswith("  ") for row in rows) and COLUMN.fullmatch(rows[0]):
             for row in rows:
                 found = COLUMN.fullmatch(row)
-                yield from ("", f"- **{inline(found[1])}**: {inline(found[2])}") if found else (f"  {inline(row.strip())}",)
+                yield from (
+                    ("", f"- **{inline(found[1])}**: {inline(found[2])}") if found else (f"  {inline(row.strip())}",)
+                )
             yield ""
         elif rows and all(row.startswith("  ") for row in rows):
             yield from ("", "::", "", *(f"    {row}" for row in rows), "")
