@@ -65,6 +65,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_show_search_summary = False  # it is fetched, which browsers refuse for pages from disk
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#7a4a12", "color-brand-content": "#7a4a12"},
     "dark_css_variables": {"color-brand-primary": "#e0b27a", "color-brand-content": "#e0b27a"},

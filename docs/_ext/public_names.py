@@ -15,6 +15,7 @@ from generated_pages import write_pages
 
 FACES = ("cli", "mcp_server", "studio")  # programs, not for import
 ITEM = re.compile(r"(\*{0,2}[a-z_]\w*(?:, \*{0,2}[a-z_]\w*)*): (?=\S)")
+NEXT_ITEM = re.compile(rf"(?<=[.\])]) (?={ITEM.pattern})")
 COLUMN = re.compile(r"\s*(\S(?:\S| (?! ))*)  +(\S.*)")  # "name   what it is", below each other
 INDEX = """# Python
 
@@ -92,24 +93,22 @@ def inline(text: str) -> str:
 
 def bullets(lines: list[str]) -> Iterator[str]:
     """A paragraph: its lines of prose, and its arguments ("name: what it is") and dashes as bullets."""
-    yield ""
-    indent = ""
+    entries: list[tuple[str, str]] = [("", "")]  # (what begins the entry, its text)
     for line in lines:
-        item, text = ITEM.match(line), line.strip()
-        if item:
-            indent = "  "
-            yield ""
-            yield f"- **{inline(item[1])}**: {inline(line[item.end() :])}"
-        elif text.startswith("- ") and line != text:
-            yield ""
-            yield f"  - {inline(text[2:])}"
-            indent = "    "
+        text = line.strip()
+        if ITEM.match(line):
+            entries += [("- ", part) for part in NEXT_ITEM.split(text)]
         elif text.startswith("- "):
-            indent = "  "
-            yield ""
-            yield f"- {inline(text[2:])}"
+            entries.append(("  - " if line != text else "- ", text[2:]))
+        elif entries[-1][0] == "- ":  # more items may begin in the middle of a line
+            first, *more = NEXT_ITEM.split(f"{entries[-1][1]} {text}")
+            entries[-1:] = [("- ", first), *(("- ", part) for part in more)]
         else:
-            yield indent + inline(text)
+            entries[-1] = (entries[-1][0], f"{entries[-1][1]} {text}".strip())
+    for mark, text in entries:
+        item = ITEM.match(text) if mark == "- " else None
+        yield ""
+        yield mark + (f"**{inline(item[1])}**: {inline(text[item.end() :])}" if item else inline(text))
     yield ""
 
 
