@@ -14,8 +14,9 @@ import noisette
 from generated_pages import write_pages
 
 FACES = ("cli", "mcp_server", "studio")  # programs, not for import
-ITEM = re.compile(r"(\*{0,2}[a-z_]\w*(?:, \*{0,2}[a-z_]\w*)*): (?=\S)")
-NEXT_ITEM = re.compile(rf"(?<=[.\])]) (?={ITEM.pattern})")
+NAMES = r"\*{0,2}[a-z_]\w*(?:, \*{0,2}[a-z_]\w*)*"
+ITEM = re.compile(rf"({NAMES}): (?=\S)")  # an argument in a docstring: "steps, n: what they are"
+NEXT_ITEM = re.compile(rf"(?<=[.\])]) (?={NAMES}: \S)")
 COLUMN = re.compile(r"\s*(\S(?:\S| (?! ))*)  +(\S.*)")  # "name   what it is", below each other
 INDEX = """# Python
 
