@@ -146,7 +146,7 @@ def test_the_inventory_has_every_public_name_and_every_option(site: Path) -> Non
 
 def test_docstrings_are_rendered(site: Path) -> None:
     """Shapes, arguments and errors of one function, as people read them."""
-    text = (site / "reference/api/noisette.nn.html").read_text(encoding="utf-8")
+    text = (site / "reference/api/noisette.html").read_text(encoding="utf-8")
     plain = re.sub(r"<[^>]+>", "", text)
     assert "guidance_rescale: 0 to 1" in plain and "Raises InputError" in plain
     assert re.search(r"<li><p><strong>model, guide_with, classifier, upscalers</strong>", text)
