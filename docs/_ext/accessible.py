@@ -1,7 +1,7 @@
 """What Sphinx and furo leave out for people who use a keyboard or a screen reader, added to the finished pages.
 
-Headings of the navigation get their level, regions that scroll can be reached by Tab, the two sidebars have names, and
-the parameters of a signature are lines instead of an incomplete description list.
+Headings of the navigation get their level, regions that scroll can be reached by Tab, the two sidebars have names,
+pictures that a cell drew say so, and the parameters of a signature are lines instead of an incomplete description list.
 """
 
 import re
@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 
 REPLACED = (
     (re.compile(r'role="heading">'), 'role="heading" aria-level="2">'),
+    (re.compile(r'alt="(?:\.\./)*_images/[^"]*"'), 'alt="What the cell above draws"'),
     (re.compile(r"<pre>"), '<pre tabindex="0">'),
     (re.compile(r'<div class="table-wrapper ([^"]*)">'), r'<div class="table-wrapper \1" tabindex="0">'),
     (re.compile(r'<aside class="sidebar-drawer">'), '<aside class="sidebar-drawer" aria-label="All pages">'),

@@ -4,6 +4,8 @@ The converter from TeX is the one of Docutils, which Sphinx needs anyway.
 """
 
 import re
+from html import unescape
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -13,6 +15,23 @@ from sphinx.errors import SphinxError
 from sphinx.writers.html5 import HTML5Translator
 
 SIZES = re.compile(r"\\[bB]igg?[lmr]?(?![a-zA-Z])")  # of delimiters: browsers stretch them by themselves
+NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
+HTML_NAMES = re.compile(r"&(?!(?:lt|gt|amp|quot);)\w+;")  # of characters, which XML does not have
+ACCENTS = "ˆˉ˜⃗˙¯^~→"
+
+
+def place_indices(markup: str) -> str:
+    """The converter sets the index of a letter with an accent below it, as a limit; it belongs to its right."""
+    ElementTree.register_namespace("", NAMESPACE.strip("{}"))
+    root = ElementTree.fromstring(HTML_NAMES.sub(lambda name: unescape(name[0]), markup))
+    for element in root.iter(f"{NAMESPACE}munderover"):
+        letter, index, accent = element
+        if accent.tag == f"{NAMESPACE}mo" and (accent.text or "").strip() in ACCENTS:
+            element.tag = f"{NAMESPACE}msub"
+            over = ElementTree.Element(f"{NAMESPACE}mover", {"accent": "true"})
+            over.extend([letter, accent])
+            element[:] = [over, index]
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def to_mathml(node: nodes.math | nodes.math_block, as_block: bool) -> str:
@@ -21,7 +40,7 @@ def to_mathml(node: nodes.math | nodes.math_block, as_block: bool) -> str:
         markup = tex2mathml(SIZES.sub("", node.astext()), as_block=as_block)
     except MathError as error:
         raise SphinxError(f"{node.source}:{node.line}: {error}: {node.astext()}") from error
-    return str(markup)
+    return place_indices(str(markup))
 
 
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:

@@ -108,5 +108,7 @@ def test_formulas_become_mathml_and_unknown_ones_are_refused(to_mathml) -> None:
         nodes.math("", r"q(x_t \mid x_0) = \mathcal{N}(\sqrt{\bar\alpha_t}\,x_0, (1-\bar\alpha_t) I)"), False
     )
     assert "<msqrt>" in markup and "<msub>" in markup and "α" in markup
+    hat = to_mathml(nodes.math("", r"\hat x_0 + \hat{x}_0 + \bar\alpha_t + \big(x\big)"), False)
+    assert "<munder>" not in hat and hat.count("<msub>") == 3
     with pytest.raises(SphinxError, match="nosuchcommand"):
         to_mathml(nodes.math("", r"\nosuchcommand{x}"), False)
