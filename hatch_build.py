@@ -5,7 +5,8 @@ processor can run is loaded. Without a compiler, elsewhere, or with NOISETTE_BUI
 and compiles the kernels when they are first needed. Editable installs always do.
 
 With NOISETTE_NPM, a folder in which npm has installed onnxruntime-web, the wheel also carries the part of it that
-`noisette export --to web` puts into pages (4 MB packed).
+`noisette export --to web` puts into pages (4 MB packed). With NOISETTE_DOCS, the folder that `make docs` has built
+(build/docs), it carries the documentation site, which `noisette course` opens where there is no Jupyter.
 """
 
 import importlib.util
@@ -30,6 +31,7 @@ WEB_RUNTIME_FILES = (
     "dist/ort-wasm-simd-threaded.mjs",
     "dist/ort-wasm-simd-threaded.wasm",
 )
+SITE = "noisette/course/site"
 TORCH_GLIBC = 28  # PyTorch's own wheels need glibc 2.28
 
 
@@ -44,6 +46,7 @@ class KernelBuildHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         build_data["force_include"].update(list_web_runtime(os.environ.get("NOISETTE_NPM")))
+        build_data["force_include"].update(list_site(os.environ.get("NOISETTE_DOCS")))
         if (reason := why_pure(compiler)) is not None:
             self.app.display_info(f"The wheel has no compiled kernels: {reason}")
             return
@@ -81,6 +84,15 @@ def list_web_runtime(npm: str | None) -> dict[str, str]:
     if not npm or not package.is_dir():
         return {}
     return {str(package / name): f"noisette/interop/web/{WEB_RUNTIME}/{name}" for name in WEB_RUNTIME_FILES}
+
+
+def list_site(folder: str | None) -> dict[str, str]:
+    """The documentation site → its place in the wheel; nothing where none is given. Another folder is an error."""
+    if not folder:
+        return {}
+    if not Path(folder, "course.html").is_file():
+        raise RuntimeError(f"NOISETTE_DOCS is {folder}, which holds no course.html: run `make docs` first")
+    return {folder: SITE}
 
 
 def load_compiler(path: Path) -> ModuleType:

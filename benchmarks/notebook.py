@@ -21,12 +21,15 @@ STYLE = "body { max-width: 60rem; margin: 1rem auto; font: 15px/1.5 system-ui, s
 
 
 def executed(run: Path) -> Any:
-    """The notebook with its outputs, run in an empty folder where runs/mine is that run."""
+    """The notebook with its outputs, run where Jupyter opens it: in examples/, with that run as demo/run beside it."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     with tempfile.TemporaryDirectory() as home:
-        (Path(home) / "runs").mkdir()
-        (Path(home) / "runs" / "mine").symlink_to(run.resolve())
-        NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": home}}).execute()
+        opened_in = Path(home) / "examples"
+        opened_in.mkdir()
+        (Path(home) / "demo").mkdir()
+        (Path(home) / "demo" / "run").symlink_to(run.resolve())
+        place = {"metadata": {"path": str(opened_in)}}
+        NotebookClient(notebook, timeout=240, kernel_name="python3", resources=place).execute()
     return notebook
 
 

@@ -187,6 +187,7 @@ def command_lines(folder: Path) -> dict[str, Callable[[Path], list[object]]]:
         "palette": lambda out: ["palette", "apply", small, "--palette", "#202020,#ff8000,#ffffff", "--out", out],
         "sheet": lambda out: ["sheet", small, "--to", "phaser", "--out", out],
         "tileset": lambda out: ["tileset", model, "--terrain", "bread", "--terrain", "sword", "--out", out],
+        "course": lambda out: ["course", "--no-open", "--out", out],
         "editors": lambda out: ["editors", "--out", out],
         "provenance": lambda out: ["provenance", run, "--out", out],
         "film": lambda out: ["film", model, "--out", out / "film.gif", "-n", 2, "--steps", 3],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from noisette.course import notebooks
 from noisette.interop import web_runtime
 from noisette.nn.kernels import library
 from noisette.nn.kernels.compiler import VARIANTS
@@ -67,6 +68,19 @@ def test_a_wheel_may_carry_what_pages_need(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(web_runtime, "BUNDLED", place)
     found = web_runtime.find_runtime()
     assert (found.version, found.code, found.wasm) == ("1.2.3", *(web_runtime.FILES[i].encode() for i in (0, 2)))
+
+
+def test_a_wheel_may_carry_the_site(tmp_path: Path) -> None:
+    """What `make docs` has built, where `noisette course` looks for it; it is not in a wheel without NOISETTE_DOCS."""
+    (tmp_path / "docs" / "course").mkdir(parents=True)
+    for name in ("course.html", "course/01.html"):
+        (tmp_path / "docs" / name).write_text(name)
+    wheel = build_wheel(tmp_path / "carries", NOISETTE_DOCS=str(tmp_path / "docs"), NOISETTE_BUILD_KERNELS="0")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site-packages")
+    place = tmp_path / "site-packages" / notebooks.RENDERED[0].relative_to(ROOT / "src")
+    assert (place / "course" / "01.html").read_text() == "course/01.html"
+    plain = build_wheel(tmp_path / "plain", NOISETTE_DOCS="", NOISETTE_BUILD_KERNELS="0")
+    assert not [name for name in zipfile.ZipFile(plain).namelist() if name.endswith(".html") and "course" in name]
 
 
 def test_the_kernels_of_the_wheel(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ..errors import InputError, explain_out_of_memory
 from ..io.version import __version__
 from .aliases import AliasedCommand
 from .convert import convert
+from .course import course
 from .demo import demo
 from .distill import distill
 from .doctor import doctor
@@ -58,7 +59,7 @@ PANELS = {
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (sheet, tileset, convert, export, provenance),
-    "Start here": (demo, studio, editors, mcp, doctor),
+    "Start here": (demo, course, studio, editors, mcp, doctor),
 }
 for panel, commands in PANELS.items():
     for command in commands:
