@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from noisette.studio.serve import is_loopback
+from noisette.studio.address import is_loopback
 
 
 def test_an_encoder_that_cannot_be_opened_is_reported_first(

@@ -28,7 +28,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .film import film
-from .global_options import import_target, split_global_options
+from .global_options import split_global_options
 from .malloc import tune_malloc
 from .mcp import mcp
 from .palette import palette
@@ -36,6 +36,7 @@ from .plan import plan
 from .provenance import provenance
 from .sample import sample
 from .scan import scan
+from .serve import serve
 from .sheet import sheet
 from .steps import steps
 from .streams import protect_streams, stdout_error
@@ -59,7 +60,7 @@ PANELS = {
     "Sample and edit": (sample,),
     "Measure and explain": (evaluate, steps, explain, film),
     "Share": (sheet, tileset, convert, export, provenance),
-    "Start here": (demo, course, studio, editors, mcp, doctor),
+    "Start here": (demo, course, studio, editors, mcp, serve, doctor),
 }
 for panel, commands in PANELS.items():
     for command in commands:
@@ -123,13 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     tune_malloc()
     given = split_global_options(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        for module in given.values["--import"]:
-            import_target(module)
-        if encoders := given.values["--trust-encoder"]:
-            from ..data.text import trust_encoder
-
-            for encoder in encoders:
-                trust_encoder(encoder)
+        given.apply()
         with explain_out_of_memory(MEMORY_ADVICE):
             code = get_command(app)(given.rest, prog_name="noisette", standalone_mode=False)
     except Exception as error:

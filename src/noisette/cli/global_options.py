@@ -20,6 +20,16 @@ class GlobalOptions:
     traceback: bool = False
     values: dict[str, list[str]] = field(default_factory=lambda: {"--import": [], "--trust-encoder": []})
 
+    def apply(self) -> None:
+        """Import the modules, and trust the encoders: in this process."""
+        for module in self.values["--import"]:
+            import_target(module)
+        if encoders := self.values["--trust-encoder"]:
+            from ..data.text import trust_encoder
+
+            for encoder in encoders:
+                trust_encoder(encoder)
+
 
 def split_global_options(arguments: Sequence[str]) -> GlobalOptions:
     """Take the global options out of a command line."""

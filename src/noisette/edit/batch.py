@@ -1,6 +1,7 @@
 """The edits on 8-bit pictures, as files hold them, around the edits in model space.
 
-Each draws one `EditBatch`: of one picture, (1, C, H, W), a result for each seed of the batch, (B, C, H, W).
+Each draws one `EditBatch`: a result for each seed of the batch, (B, C, H, W), of one picture, (1, C, H, W), or of as
+many as there are seeds.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from ..diffusion.sampler import sample
 from ..errors import InputError, lookup
 from ..models.codec import Codec
-from ..sampling.batch import EditBatch, One
+from ..sampling.batch import EditBatch, OneOrEach
 from ..shapes import Images, UInt8Images
 from .hspace import Direction, HSpaceEdit
 from .inpaint import KnownMask, inpaint_ddnm, inpaint_repaint, restore_known
@@ -22,7 +23,7 @@ from .vary import vary
 INPAINT_METHODS = {"repaint": inpaint_repaint, "ddnm": inpaint_ddnm}
 
 
-def vary_picture(codec: Codec, batch: EditBatch, pixels: One, strength: float) -> UInt8Images:
+def vary_picture(codec: Codec, batch: EditBatch, pixels: OneOrEach, strength: float) -> UInt8Images:
     """Variations of the picture; strength above 0 (almost no change) to 1."""
     x0 = batch.encode_repeated(codec, pixels)
     x = vary(batch.denoise, batch.sampler, batch.grid, x0, strength, batch.noise, batch.temperature)
@@ -30,7 +31,7 @@ def vary_picture(codec: Codec, batch: EditBatch, pixels: One, strength: float) -
 
 
 def inpaint_picture(
-    codec: Codec, batch: EditBatch, pixels: One, known_mask: KnownMask, rounds: int = 5, method: str = "repaint"
+    codec: Codec, batch: EditBatch, pixels: OneOrEach, known_mask: KnownMask, rounds: int = 5, method: str = "repaint"
 ) -> UInt8Images:
     """Pixels where `known_mask` is 0 are drawn; the others stay the same, byte for byte. A picture larger than the
     model's is denoised in windows. Raises InputError if no pixel is to be drawn."""
@@ -45,7 +46,7 @@ def inpaint_picture(
 
 
 def upscale_picture(
-    codec: Codec, batch: EditBatch, small: UInt8[Tensor, "1 c h2 w2"], factor: int, rounds: int = 3
+    codec: Codec, batch: EditBatch, small: UInt8[Tensor, "#b c h2 w2"], factor: int, rounds: int = 3
 ) -> UInt8Images:
     """A small picture at the model's size, `factor` times as large; reduced again, it is the small picture."""
     codec.require_pixels("enlarging")
@@ -62,7 +63,9 @@ def sample_seamless(codec: Codec, batch: EditBatch, axes: str = "xy") -> UInt8Im
     return codec.decode_samples(x).cpu()
 
 
-def remove_seam(codec: Codec, batch: EditBatch, pixels: One, axes: str, band: int, rounds: int = 5) -> UInt8Images:
+def remove_seam(
+    codec: Codec, batch: EditBatch, pixels: OneOrEach, axes: str, band: int, rounds: int = 5
+) -> UInt8Images:
     """The picture made seamless in `axes`: `band` pixels at each edge are drawn anew, the others stay the same."""
     codec.require_pixels("a seamless edge")
     known_mask = border_mask(codec.pictures.height, codec.pictures.width, band, "x" in axes, "y" in axes)

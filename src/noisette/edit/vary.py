@@ -11,10 +11,15 @@ from ..errors import InputError
 from ..shapes import Grid, Images
 
 
-def truncate_grid(grid: Grid, strength: float) -> Float[Tensor, "fewer"]:
-    """The last `strength`, above 0 to 1, of a grid's steps. It may begin between two of the grid's times."""
+def check_strength(strength: float) -> None:
+    """Raise InputError for a strength out of range."""
     if not 0 < strength <= 1:
         raise InputError(f"strength must be above 0 (almost no change) and at most 1, got {strength:g}")
+
+
+def truncate_grid(grid: Grid, strength: float) -> Float[Tensor, "fewer"]:
+    """The last `strength`, above 0 to 1, of a grid's steps. It may begin between two of the grid's times."""
+    check_strength(strength)
     at = (1 - strength) * (len(grid) - 1)
     low = min(int(at), len(grid) - 2)
     first = torch.lerp(grid[low], grid[low + 1], at - low)

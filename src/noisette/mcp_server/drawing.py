@@ -23,11 +23,11 @@ from ..sampling.files import (
     write_grid,
 )
 from ..sampling.generate import resume_trajectory
-from ..sampling.request import Helpers, SampleRequest, make_request
+from ..sampling.request import Helpers, SampleRequest
 from ..sampling.run import draw_batches
 from ..shapes import Grid, UInt8Images
-from ..studio.edit_kinds import UPSCALE, VARY, EditRequest, prepare_edit, read_source, read_through_file
-from ..studio.limits import check_count, check_steps, check_words
+from ..studio.edit_kinds import UPSCALE, VARY, EditRequest, read_source, read_through_file
+from ..studio.program_requests import request_drawing, request_edit
 from .answer import MAX_SHOWN, Answer, plan
 from .job import Job
 from .place import Place
@@ -70,12 +70,7 @@ def prepare_drawing(
     steps: int | None, sampler: str | None, grid: str | None, guidance: float | None,
 ) -> Drawing:  # fmt: skip
     """New pictures: what `noisette sample` draws, in the same files."""
-    check_words(labels, attributes, text)
-    request = make_request(
-        model, check_count(number), list(labels), seed=seed, attributes=list(attributes), text=text, steps=steps,
-        sampler=sampler, grid=grid, guidance=guidance,
-    )  # fmt: skip
-    check_steps(request.steps)
+    request = request_drawing(model, number, labels, attributes, text, seed, steps, sampler, grid, guidance)
     return Drawing(
         model,
         request,
@@ -93,14 +88,7 @@ def prepare_edit_drawing(
 ) -> Drawing:
     """Edits of a picture: what `noisette edit` draws. `data` are the bytes of its file, `picture` is its path."""
     kind, name = edit_request.kind, Path(picture)
-    check_words([edit_request.label], edit_request.attributes, edit_request.text)
-    edit = prepare_edit(model, data, edit_request)
-    helpers = Helpers(image=edit.image)
-    request = make_request(
-        model, edit_request.number, [edit_request.label], seed=edit_request.seed, attributes=edit_request.attributes,
-        text=edit_request.text, steps=steps, temperature=None if kind == UPSCALE else 1.0, helpers=helpers,
-    )  # fmt: skip
-    check_steps(request.steps)
+    edit, request, helpers = request_edit(model, data, edit_request, steps)
     if kind == VARY:
         times = truncate_grid(request.make_grid(model), edit_request.strength)[:-1]
     else:
@@ -114,7 +102,7 @@ def prepare_edit_drawing(
             return CallbackSampler(sampler, lambda state: on_step())
 
         for batch in edit_batches(model, request, helpers, wrap):
-            yield from request.finish(edit.draw(batch).cpu()).split(1)
+            yield from request.finish(edit.draw(model.codec, batch).cpu()).split(1)
 
     def write_sheet(written: Sequence[WrittenSample], path: Path) -> None:
         rows = [_read_before(model, data, kind), *(one.pixels for one in written)]

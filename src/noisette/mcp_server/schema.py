@@ -6,12 +6,12 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..errors import InputError, shorten, suggest_names
-from ..studio.type_checks import check_types
+from ..studio.type_checks import check_values
 from .answer import Answer
 from .job import Job
 
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
-Tool = Callable[..., Answer]  # its first parameter is the job
+Tool = Callable[..., Any]  # a method; or a function whose first parameter is the job
 
 
 def make_schema(tool: Tool) -> dict[str, Any]:
@@ -30,14 +30,20 @@ def make_schema(tool: Tool) -> dict[str, Any]:
 
 def call_tool(tool: Tool, job: Job, arguments: Mapping[str, Any]) -> Answer:
     """Call a tool. InputError for missing and unknown arguments, and for values of other types."""
+    check_arguments(tool, arguments)
+    answer: Answer = tool(job, **arguments)
+    return answer
+
+
+def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> None:
+    """Raise InputError for missing and unknown arguments, and for values of other types."""
     parameters = _parameters(tool)
     if unknown := next((name for name in arguments if name not in parameters), None):
         raise InputError(f"there is no argument {shorten(repr(unknown))}{suggest_names(unknown, parameters)}")
     needed = [name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
     if missing := [name for name in needed if name not in arguments]:
         raise InputError(f"{' and '.join(missing)} must be given")
-    answer: Answer = check_types(tool)(job, **arguments)
-    return answer
+    check_values(get_type_hints(tool), arguments)
 
 
 def _parameters(tool: Tool) -> dict[str, inspect.Parameter]:

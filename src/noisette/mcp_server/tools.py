@@ -108,12 +108,15 @@ class Tools:
         text: Text = None, seed: Seed = 0, steps: Steps = None, dry_run: DryRun = False,
     ) -> Answer:  # fmt: skip
         """Fill in a part of a picture, as `noisette edit inpaint` does. The other pixels stay the same."""
-        from ..studio.edit_kinds import INPAINT, EditRequest
-        from .masks import read_marks
+        from ..studio.edit_kinds import INPAINT, EditRequest, read_marks
 
         if mask is not None and mask_rows is not None:
             raise InputError("mask and mask_rows both say what to generate: give one of them")
-        marks = "\n".join(mask_rows) if mask_rows is not None else read_marks(self.place, model, picture, mask)
+        if mask_rows is not None:
+            marks = "\n".join(mask_rows)
+        else:
+            data = None if mask is None else self.place.read_picture(mask)
+            marks = read_marks(self.place.load_model(model), self.place.read_picture(picture), data)
         request = EditRequest(
             INPAINT, label, seed, number, rounds=rounds, mask=marks, attributes=tuple(attributes or ()), text=text
         )

@@ -18,6 +18,7 @@ from .generate import batched_rows, build_canvas_denoiser, initial_noise, make_n
 from .request import Helpers, SampleRequest
 
 One = UInt8[Tensor, "1 c h w"]
+OneOrEach = UInt8[Tensor, "#b c h w"]  # a picture for all images of a batch, or one for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class EditBatch:
     offset: int = 0  # images of the batches before
     temperature: float = 1.0  # factor of the initial noise
 
-    def encode_repeated(self, codec: Codec, pixels: One) -> Images:
-        """One picture in model space, repeated for each image of the batch, with memory of its own."""
+    def encode_repeated(self, codec: Codec, pixels: OneOrEach) -> Images:
+        """One picture in model space, repeated for each image of the batch, or one for each; memory of its own."""
         return codec.encode(pixels.to(self.device)).expand(self.size, -1, -1, -1).contiguous()
 
     def initial_noise(self, codec: Codec) -> Images:

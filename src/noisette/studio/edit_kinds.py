@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..data.input_picture import LoadedPicture, read_picture, read_small
+from ..data.input_picture import LoadedPicture, read_mask, read_picture, read_small
 from ..edit.batch import inpaint_picture, remove_seam, sample_masks, upscale_picture, vary_picture
 from ..edit.inpaint import pad_canvas
 from ..edit.segment import binarize, mask_probability, uncertainty
 from ..errors import InputError
+from ..models.codec import Codec
 from ..models.config import ModelConfig
 from ..models.picture_model import PictureModel
 from ..models.task import Draw, Segment, Upscale
@@ -69,12 +70,20 @@ class EditRequest:
 
 @dataclass(frozen=True, eq=False)
 class PreparedEdit:
-    """A checked edit, ready to run."""
+    """A checked edit, ready to run. `tensors` have one row for all images of a request, or one for each of them."""
 
-    draw: Callable[[EditBatch], UInt8Images]  # (N, C, H, W), one picture per seed of the batch
-    metadata: Mapping[str, object] = field(default_factory=dict)  # of the PNG files
+    function: Callable[..., UInt8Images]  # of edit.batch: codec, batch, tensors and options to a picture per seed
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)  # its arguments that are made of the picture
+    options: Mapping[str, float | int | str] = field(default_factory=dict)  # its other arguments
+    metadata: Mapping[str, object] = field(default_factory=dict)  # of the PNG files, beside the options
     image: Images | None = None  # input picture of the model, in model space
     summarize: Callable[[UInt8Images], Mapping[str, One]] = lambda samples: {}  # maps made from all samples
+
+    def draw(self, codec: Codec, batch: EditBatch) -> UInt8Images:
+        """One picture per seed of the batch, (B, C, H, W)."""
+        rows = slice(batch.offset, batch.offset + batch.size)
+        tensors = {name: rows_of if len(rows_of) == 1 else rows_of[rows] for name, rows_of in self.tensors.items()}
+        return self.function(codec, batch, **tensors, **self.options)
 
 
 def supported_kinds(config: ModelConfig) -> tuple[str, ...]:
@@ -96,22 +105,17 @@ def prepare_edit(model: PictureModel, data: bytes, request: EditRequest) -> Prep
         raise InputError(f"this model cannot {request.kind}; it can {' and '.join(supported_kinds(model.config))}")
     edit = PREPARERS[request.kind](model, data, request)
     metadata = {"edit": EDIT_NAMES[request.kind], "picture_sha256": hashlib.sha256(data).hexdigest()}
-    return replace(edit, metadata=metadata | dict(edit.metadata))
+    return replace(edit, metadata=metadata | dict(edit.metadata) | dict(edit.options))
 
 
 def _prepare_vary(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
-    pixels = read_source(data, model).pixels
-    return PreparedEdit(
-        lambda t: vary_picture(model.codec, t, pixels, request.strength), {"strength": request.strength}
-    )
+    return PreparedEdit(vary_picture, {"pixels": read_source(data, model).pixels}, {"strength": request.strength})
 
 
 def _prepare_inpaint(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
     pictures, pixels = model.pictures, read_source(data, model).pixels
     known = parse_known_mask(request.mask, pictures.height, pictures.width)
-    return PreparedEdit(
-        lambda t: inpaint_picture(model.codec, t, pixels, known, request.rounds), {"rounds": request.rounds}
-    )
+    return PreparedEdit(inpaint_picture, {"pixels": pixels, "known_mask": known}, {"rounds": request.rounds})
 
 
 def _prepare_outpaint(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
@@ -120,8 +124,8 @@ def _prepare_outpaint(model: PictureModel, data: bytes, request: EditRequest) ->
     if request.margin > longer:
         raise InputError(f"margin must be at most {longer} pixels for this picture, got {request.margin}")
     canvas, known = pad_canvas(pixels, torch.ones(1, 1, pictures.height, pictures.width), request.margin)
-    metadata = {"margin": request.margin, "rounds": request.rounds}
-    return PreparedEdit(lambda t: inpaint_picture(model.codec, t, canvas, known, request.rounds), metadata)
+    tensors = {"pixels": canvas, "known_mask": known}
+    return PreparedEdit(inpaint_picture, tensors, {"rounds": request.rounds}, {"margin": request.margin})
 
 
 def _prepare_upscale(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
@@ -130,32 +134,32 @@ def _prepare_upscale(model: PictureModel, data: bytes, request: EditRequest) -> 
     is_upscaler = isinstance(model.config.task, Upscale)
     rounds = 1 if is_upscaler else request.rounds  # a trained upscaler needs no resampling
     return PreparedEdit(
-        lambda t: upscale_picture(model.codec, t, small.pixels, factor, rounds),
+        upscale_picture,
+        {"small": small.pixels},
         {"factor": factor, "rounds": rounds},
-        pictures.encode(small.pixels) if is_upscaler else None,
+        image=pictures.encode(small.pixels) if is_upscaler else None,
     )
 
 
 def _prepare_tile(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
     pictures, pixels = model.pictures, read_source(data, model).pixels
     band = min(pictures.height, pictures.width) // 4
-    metadata = {"axes": request.axes, "band": band, "rounds": request.rounds}
-    return PreparedEdit(lambda t: remove_seam(model.codec, t, pixels, request.axes, band, request.rounds), metadata)
+    return PreparedEdit(remove_seam, {"pixels": pixels}, {"axes": request.axes, "band": band, "rounds": request.rounds})
 
 
 def _prepare_segment(model: PictureModel, data: bytes, request: EditRequest) -> PreparedEdit:
     task, pictures = model.config.task, model.pictures
     assert isinstance(task, Segment)
 
-    def draw(batch: EditBatch) -> UInt8Images:
-        return pictures.decode(sample_masks(model.codec, batch)).cpu()
+    def draw(codec: Codec, batch: EditBatch) -> UInt8Images:
+        return pictures.decode(sample_masks(codec, batch)).cpu()
 
     def summarize(samples: UInt8Images) -> Mapping[str, One]:
         probability = mask_probability(pictures.encode(samples))
         maps = {"mask": binarize(probability).float(), "uncertainty": uncertainty(probability)}
         return {name: (255 * values).round().to(torch.uint8) for name, values in maps.items()}
 
-    return PreparedEdit(draw, {}, task.given.encode(read_source(data, model).pixels), summarize)
+    return PreparedEdit(draw, image=task.given.encode(read_source(data, model).pixels), summarize=summarize)
 
 
 PREPARERS: Mapping[str, Callable[[PictureModel, bytes, EditRequest], PreparedEdit]] = {
@@ -193,3 +197,13 @@ def read_through_file(data: bytes, reader: Callable[[Path], T]) -> T:
             return reader(path)
         except InputError as error:
             raise InputError(str(error).replace(str(path), PICTURE_NAME)) from error
+
+
+def read_marks(model: PictureModel, data: bytes, mask: bytes | None) -> str:
+    """What inpainting generates, as the mask string of an `EditRequest`: the white pixels of the file `mask` (the
+    transparent ones, if it has any), or without a mask the transparent pixels of the picture itself."""
+    source = read_source(data, model)
+    known = source.opaque_mask
+    if mask is not None:
+        known = read_through_file(mask, lambda path: read_mask(path, source, model.pictures))
+    return "".join("0" if kept else "1" for kept in known.flatten().tolist())

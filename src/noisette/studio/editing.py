@@ -38,7 +38,7 @@ def stream_edit(
     )  # fmt: skip
 
     def draw(on_step: StepCallback) -> UInt8Images:
-        return edit.draw(make_batch(model, images, on_step, helpers))
+        return edit.draw(model.codec, make_batch(model, images, on_step, helpers))
 
     for seen in stream_previews(draw):
         if isinstance(seen, State):

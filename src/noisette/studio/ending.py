@@ -51,16 +51,18 @@ def end_process_on_signals(stop: Callable[[float], object]) -> Iterator[None]:
 
 
 @contextmanager
-def close_on_signals(server: Stoppable, clean_up: Callable[[], object]) -> Iterator[None]:
+def close_on_signals(
+    server: Stoppable, clean_up: Callable[[], object], seconds: float = SHUTDOWN_SECONDS
+) -> Iterator[None]:
     """A context in which a signal closes the server; then it is left as by `exit_on_signals`.
 
-    A server that does not close in SHUTDOWN_SECONDS, or a second signal, ends the process after `clean_up`.
+    A server that does not close in so many seconds, or a second signal, ends the process after `clean_up`.
     """
     received: list[int] = []
     is_closed = threading.Event()
 
     def end_if_stuck(number: int) -> None:
-        if not is_closed.wait(SHUTDOWN_SECONDS):
+        if not is_closed.wait(seconds):
             clean_up()
             os._exit(128 + number)
 

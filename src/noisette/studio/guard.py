@@ -11,7 +11,8 @@ import asyncio
 import hmac
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Container, MutableMapping
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -38,6 +39,20 @@ SECURITY_HEADERS = (
 )
 
 
+@dataclass(frozen=True)
+class Refusals:
+    """What the client of a server is told to do."""
+
+    host: str
+    token: str
+
+
+STUDIO_REFUSALS = Refusals(
+    "this host name is not allowed: open the address that noisette studio printed",
+    "the studio requires its token: open the address that noisette studio printed",
+)
+
+
 class RequestTooLarge(Exception):
     """The body of a request is larger than allowed."""
 
@@ -45,13 +60,16 @@ class RequestTooLarge(Exception):
 class AccessGuard:
     """ASGI middleware that checks Host, Origin, size and token of requests.
 
-    `token`: None if none is required. `host_name`: a further name allowed as Host.
+    `token`: None if none is required. `host_name`: a further name allowed as Host. `refusals`: what is answered without
+    a token, and for other host names. `public_paths`: those that need no token.
     """
 
     def __init__(
-        self, app: App, token: str | None = None, host_name: str = "localhost", max_bytes: int = MAX_REQUEST_BYTES
-    ) -> None:
+        self, app: App, token: str | None = None, host_name: str = "localhost", max_bytes: int = MAX_REQUEST_BYTES,
+        refusals: Refusals = STUDIO_REFUSALS, public_paths: Container[str] = (),
+    ) -> None:  # fmt: skip
         self.app, self.token, self.host_name, self.max_bytes = app, token, host_name.lower(), max_bytes
+        self.refusals, self.public_paths = refusals, public_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -66,7 +84,8 @@ class AccessGuard:
             await send_response(send, *rejection)
             return
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        if self.token is not None and (TOKEN_PARAMETER in query or not self.has_token(headers)):
+        is_public = self.token is None or scope["path"] in self.public_paths
+        if not is_public and (TOKEN_PARAMETER in query or not self.has_token(headers)):
             await self.exchange_token(scope, headers, query, send)
             return
         try:
@@ -81,7 +100,7 @@ class AccessGuard:
         """HTTP status and message for a request that is rejected; None if it is accepted."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if not is_allowed_host(host, self.host_name):
-            return 421, "this host name is not allowed: open the address that noisette studio printed"
+            return 421, self.refusals.host
         if origin is not None and read_netloc(origin) != host.lower():
             return 403, "requests from other sites are not allowed"
         if origin is None and is_from_other_site(scope, headers):
@@ -103,9 +122,7 @@ class AccessGuard:
     async def exchange_token(self, scope: Scope, headers: dict[str, str], query: dict[str, str], send: Send) -> None:
         """Move the token from the address to a cookie by a redirect; without a valid token, answer 401."""
         if not hmac.compare_digest(query.pop(TOKEN_PARAMETER, "").encode(), str(self.token).encode()):
-            await send_response(
-                send, 401, "the studio requires its token: open the address that noisette studio printed"
-            )
+            await send_response(send, 401, self.refusals.token, ((b"www-authenticate", b"Bearer"),))
             return
         query_text = f"?{urlencode(query)}" if query else ""
         cookie = f"{cookie_name(headers)}={self.token}; Path=/; HttpOnly; SameSite=Lax"

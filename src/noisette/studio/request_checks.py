@@ -41,18 +41,28 @@ def check_body(body: bytes, uploads: UploadStore, functions: Container[int] = ()
     InputError for other bodies, for numbers that are not finite, for deep nesting, for paths that are no uploads, and
     for numbers of functions that are not among `functions`.
     """
+    value = parse_object(body)
+    function = value.get("fn_index")
+    if function is not None and (type(function) is not int or function not in functions):
+        raise InputError("the studio has no such function: reload the page")
+    return encode_object({name: _check(part, uploads, 0) for name, part in value.items() if name in BODY_FIELDS})
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object. InputError for other bodies."""
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InputError("a request must be JSON with finite numbers") from error
     if not isinstance(value, dict):
         raise InputError("a request must be a JSON object")
-    function = value.get("fn_index")
-    if function is not None and (type(function) is not int or function not in functions):
-        raise InputError("the studio has no such function: reload the page")
-    checked = {name: _check(part, uploads, 0) for name, part in value.items() if name in BODY_FIELDS}
+    return value
+
+
+def encode_object(value: dict[str, Any]) -> bytes:
+    """The object as JSON. InputError for numbers that are not finite, and for invalid Unicode."""
     try:
-        return json.dumps(checked, allow_nan=False, ensure_ascii=False).encode()
+        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:  # 1e999, which is infinite, and half of a surrogate pair
         raise InputError("a request must have finite numbers and valid Unicode") from error
 

@@ -1,6 +1,5 @@
 """The web server of the studio."""
 
-import ipaddress
 import os
 import secrets
 import shutil
@@ -12,14 +11,13 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..models import shipped
+from .address import MAX_CONNECTIONS, is_loopback, open_socket
 from .ending import close_on_signals, end_if_threads_are_stuck, exit_on_signals
 from .offline import OFFLINE_ENVIRONMENT, forbid_connections
 from .temporary import temporary_folder
 from .trainer import Trainer
 from .uploads import remove_unused
 from .workspace import Workspace
-
-MAX_CONNECTIONS = 512
 
 
 def serve(
@@ -106,31 +104,6 @@ def _run(
     )  # fmt: skip
     forbid_connections()
     Server(config).run(sockets=[sock])
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """A socket bound to one address. InputError if that is not possible."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"cannot listen on {host}, port {port}: {reason.lower()}; choose another --port, or 0 for a free one"
-        ) from error
-    return sock
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _resolve_model(model: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -20,12 +20,17 @@ def check_types(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        for name, value in signature.bind(*args, **kwargs).arguments.items():
-            if not is_of_type(hints[name], value):
-                raise InputError(f"{name} must be {describe_type(hints[name])}, got {shorten(repr(value))}")
+        check_values(hints, signature.bind(*args, **kwargs).arguments)
         return function(*args, **kwargs)
 
     return checked
+
+
+def check_values(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise InputError for the first value by name that is not of its annotation."""
+    for name, value in values.items():
+        if not is_of_type(hints[name], value):
+            raise InputError(f"{name} must be {describe_type(hints[name])}, got {shorten(repr(value))}")
 
 
 def is_of_type(hint: Any, value: Any) -> bool:
