@@ -49,6 +49,7 @@ NOT_RUN = {  # the beginning of a block, and why it is not run
     "from gradio_client": "tests/studio/test_api.py calls every endpoint of a running studio",
     "noisette studio": "tests/cli/test_studio.py starts it",
     "noisette mcp": "tests/mcp_server starts it",
+    "noisette serve": "tests/serving starts it",
 }
 NET = {"model": {"net": {"channels": [8, 8], "attention": [False, True], "blocks": 1, "groups": 4, "time_channels": 8}}}
 TRAIN = {"--images": "24", "--batch": "8", "--preset": "tiny", "--precision": "fp32", "--recipe": "net.json"}

@@ -57,6 +57,7 @@ class Handler(Generic[Ticket]):
         """Take up a call; its answer, if it cannot be drawn."""
         try:
             with explain_out_of_memory(MEMORY_ADVICE):
+                self.models.refresh()
                 work = ENDPOINTS[call.endpoint](self.endpoints, **call.arguments)
         except Exception as error:
             return _answer_error(error)
@@ -73,7 +74,6 @@ class Handler(Generic[Ticket]):
 
     def answer(self, calls: Mapping[Ticket, Call]) -> Iterator[tuple[Ticket, Answer]]:
         """The answers to all of these calls, as they are ready."""
-        self.models.refresh()
         for ticket, call in calls.items():
             if (refusal := self.add(ticket, call)) is not None:
                 yield ticket, refusal

@@ -80,6 +80,7 @@ class DrawLoop(LitLoop):
                 try:
                     item = request_queue.get(timeout=wait)
                 except Empty:
+                    handler.models.refresh()  # so that no client waits for it
                     break
                 if item == SENTINEL:
                     os._exit(0)  # all answers are sent; taking torch down would take seconds
@@ -88,7 +89,6 @@ class DrawLoop(LitLoop):
                 if (refusal := handler.add((*ticket, uid), call)) is not None:
                     send(uid, refusal)
                 wait = WAIT_FOR_MORE
-            handler.models.refresh()
             for (*_, uid), answer in handler.draw_next():
                 send(uid, answer)
 
