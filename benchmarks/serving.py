@@ -33,7 +33,8 @@ class Server:
     answered: list[float] = field(default_factory=list)  # seconds of each request
 
     def start(self, model: str, queue: int) -> None:
-        command = [sys.executable, "-m", "noisette", "serve", model, "--port", "0", "--queue", str(queue), *self.words]
+        command = [sys.executable, "-m", "noisette", "serve", model, "--port", "0", "--queue", str(queue)]
+        command += ["--timeout", "600", *self.words]
         environment = os.environ | {"NOISETTE_TOKEN": TOKEN}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None

@@ -27,6 +27,8 @@ MAXIMA = {
     "--margin": 256,
     "--max-shift": 64,
     "--port": 2**16 - 1,
+    "--queue": 100_000,
+    "--replicas": 64,
     "--rounds": 1000,
     "--scale": 256,
     "--seed": 2**64 - 1,

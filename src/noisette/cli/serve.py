@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, check_range
+from .bounds import check_minimum
 from .global_options import split_global_options
+
+MAX_SECONDS = 3600.0  # that an answer may take
 
 
 def serve(
@@ -28,20 +31,19 @@ def serve(
         str, typer.Option(metavar="NAME", help="Name by which clients call this server, beside its addresses.")
     ] = "localhost",
     replicas: Annotated[
-        int, typer.Option(help="Processes that draw; each has the models in memory.", min=1, max=64)
+        int, typer.Option(help="Processes that draw; each has the models in memory.")
     ] = 1,
     batch: Annotated[
         int | None,
         typer.Option(
-            help="Pictures drawn at once by each of them. Default: 64 on a CPU, else 256.", min=1, max=4096,
-            show_default=False,
+            help="Pictures drawn at once by each of them. Default: 64 on a CPU, else 256.", show_default=False,
         ),
     ] = None,
     queue: Annotated[
-        int, typer.Option(help="Requests that may wait or be drawn; further ones get status 429.", min=1, max=100_000)
+        int, typer.Option(help="Requests that may wait or be drawn; further ones get status 429.")
     ] = 256,
     timeout: Annotated[
-        float, typer.Option(help="Seconds that an answer may take; then the request is dropped.", min=0.1, max=3600)
+        float, typer.Option(help="Seconds that an answer may take; then the request is dropped.")
     ] = 60.0,
     token: Annotated[
         bool,
@@ -59,6 +61,9 @@ def serve(
     for package in ("litserve", "prometheus_client"):
         if find_spec(package) is None:
             raise InputError(f"this command needs {package}, which is not installed: pip install 'noisette[serve]'")
+    for option, value in (("--replicas", replicas), ("--batch", batch), ("--queue", queue)):
+        check_minimum(option, value)
+    check_range("--timeout", timeout, 0.1, MAX_SECONDS)
     from ..serving.serve import serve as run
     from ..serving.served_models import name_models
 
