@@ -1,4 +1,4 @@
-"""The handler: calls in, answers out. It knows no server; LitServe and Ray Serve both run it."""
+"""The handler: calls in, answers out. It knows no server."""
 
 import sys
 import time
