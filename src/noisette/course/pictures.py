@@ -66,7 +66,7 @@ def show_rows(rows: Rows, names: Sequence[str] = (), titles: Sequence[str] = (),
 def draw_rows(rows: Rows, names: Sequence[str] = (), titles: Sequence[str] = (), size: float = 0.9) -> "Plot":
     """The figure that `show_rows` shows."""
     if isinstance(rows, Mapping):
-        rows, names = list(rows.values()), names or list(rows)
+        names, rows = names or list(rows), list(rows.values())
     height, width = rows[0].shape[2:]
     columns, gap = max(len(row) for row in rows), max(1, width // 16)
     sheet = torch.ones(len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3)
