@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisette.data.near_duplicates import group_near_duplicates, make_thumbnail
+from noisette.data.near_duplicates import group_near_duplicates
+from noisette.data.thumbnails import make_thumbnail
 
 TOOL = Path(__file__).parent.parent / "tools" / "pool"
 if not TOOL.is_dir():

@@ -18,11 +18,11 @@ from noisette.data.entry import Entry, Source, natural_sort_key
 from noisette.data.near_duplicates import (
     NEAR_DUPLICATE_RATIO,
     group_near_duplicates,
-    make_thumbnail,
     measure_mirror_share,
 )
 from noisette.data.scan import ScanResult, scan_source
 from noisette.data.split import split_scan
+from noisette.data.thumbnails import make_thumbnail
 from noisette.errors import InputError
 
 from .build import encoded, folder, image, noise, png, put
@@ -216,14 +216,41 @@ def emoji(n: int) -> list[np.ndarray]:
     return [decode(e.read()).pixels for e in entries[:: len(entries) // n]][:n]
 
 
-def test_with_too_many_pictures_only_exact_copies_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pictures_are_searched_by_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     nearly = noise(0).clip(1) - np.uint8(1)
     pictures = [noise(0), nearly, noise(0), *map(noise, range(1, 9))]
-    assert [p.group for p in of(*pictures).pictures[:3]] == [0, 0, 0]
-    monkeypatch.setattr(sys.modules["noisette.data.scan"], "MAX_COMPARED", 9)  # the package has a function of that name
+    expected = of(*pictures)
+    assert [p.group for p in expected.pictures[:4]] == [0, 0, 0, 2]
+    for module in ("scan", "near_duplicates"):  # the package has a function called scan
+        monkeypatch.setattr(sys.modules[f"noisette.data.{module}"], "MAX_COMPARED", 9)
     found = of(*pictures)
-    assert [p.group for p in found.pictures[:3]] == [0, 1, 0] and found.mirror_share is not None
-    assert found.notes == ("more than 9 pictures: near duplicates are not searched, only exact copies",)
+    assert found.pictures == expected.pictures and found.mirror_share == expected.mirror_share
+    assert found.notes == (
+        "more than 9 pictures: near duplicates are searched by locality-sensitive hashing, which may miss a few",
+    )
+
+
+def made_thumbnails(n: int, seed: int) -> np.ndarray:
+    """Thumbnails of smooth pictures; a tenth is another one with noise up to the limit of near duplicates."""
+    rng = np.random.default_rng(seed)
+    rough = rng.normal(0, 1, (n, 3, 3, 3)) @ rng.normal(0, 1, (3, 8))
+    smooth = np.einsum("ncyx,yz->nczx", rough, rng.normal(0, 1, (3, 8))) * 15 + 128
+    x = np.concatenate([smooth, np.full((n, 1, 8, 8), 255.0)], axis=1).reshape(n, 256).astype(np.float32)
+    planes = x.reshape(n, 4, 64)
+    contrast = ((planes - planes.mean(2, keepdims=True)) ** 2).sum((1, 2)) ** 0.5
+    of_others, copies = rng.integers(0, n, n // 10), rng.integers(0, n, n // 10)
+    step = rng.normal(0, 1, (n // 10, 256))
+    step *= (rng.uniform(0.02, 0.145, n // 10) * contrast[of_others] / np.linalg.norm(step, axis=1))[:, None]
+    x[copies] = x[of_others] + step
+    return x
+
+
+def test_hashing_finds_nearly_all_near_duplicates() -> None:
+    x = made_thumbnails(4000, 0)
+    every, hashed = (group_near_duplicates(x, exact=exact) for exact in (True, False))
+    joined = every != np.arange(len(x))
+    assert joined.sum() > 300 and (hashed[joined] == every[joined]).mean() > 0.99
+    assert ((hashed == every) | (hashed == np.arange(len(x))) | joined).all()  # and no others: each pair is compared
 
 
 def test_pictures_of_one_color_have_no_near_duplicates() -> None:

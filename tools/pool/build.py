@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from near import keep_distinct
-from noisette.data.near_duplicates import make_thumbnail
+from noisette.data.thumbnails import make_thumbnail
 from packages import FUGUE, POOL, TARGETS, TWEMOJI, Package, unpacked
 from pictures import Picture, is_brand, list_pictures
 from render import SIZES, render

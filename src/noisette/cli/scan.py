@@ -171,7 +171,7 @@ def describe_scan(result: "ScanResult") -> Iterator[tuple[str, str]]:
             if result.is_flip_safe
             else "left and right differ in this set: do not use --flip",
         )
-    if texts := sum(p.text is not None for p in result.pictures):
+    if texts := result.with_text:
         yield "texts", f"{texts} of {len(result.pictures)}"
     attributes, attribute_notes = result.attributes
     if attributes:
@@ -190,19 +190,18 @@ def _describe_pictures(result: "ScanResult") -> Iterator[tuple[str, str]]:
     yield "pictures", "; ".join(counts)
     yield "sizes", format_counts(result.count_by(lambda p: f"{p.width}×{p.height}"))
     yield "stored as", format_counts(result.count_by(lambda p: f"{p.format} {p.stored_mode}, {p.bits} bit"))
-    if animated := [p.name for p in result.pictures if p.is_animated]:
+    if animated := result.animated:
         yield "animated", f"{len(animated)} (only the first frame is used): {format_list(animated, 3)}"
 
 
 def _describe_colors(result: "ScanResult") -> Iterator[tuple[str, str]]:
     """Alpha, grayscale, and numbers of colors."""
     yield "alpha", format_counts(result.count_by(lambda p: {"none": "opaque"}.get(p.alpha, str(p.alpha))))
-    if grayscale := sum(p.is_grayscale for p in result.pictures):
+    if grayscale := result.grayscale:
         yield "grayscale", f"{grayscale} of {len(result.pictures)}"
-    per_picture = result.to_json()["colors_per_picture"]
-    details = f"; per picture: {format_counts(per_picture)}" if isinstance(per_picture, dict) else ""
+    details = f"; per picture: {format_counts(result.colors_per_picture)}"
     yield "colors", ("too many to count" if result.colors is None else f"{result.colors} in all pictures") + details
-    if hidden := [p.name for p in result.pictures if p.hidden_color_pixels]:
+    if hidden := result.hidden_colors:
         yield "hidden colors", f"{len(hidden)} (where alpha is 0; set to 0 for training): {format_list(hidden, 3)}"
 
 
@@ -217,7 +216,7 @@ def make_label_table(result: "ScanResult") -> object:
         table.add_row(f"  {escape(label)}", str(number), "[cyan]" + "━" * max(1, round(30 * number / most)) + "[/cyan]")
     if (more := len(result.labels) - 4 * MAX_LISTED) > 0:
         table.add_row(f"  and {more} more")
-    if unlabeled := sum(p.label is None for p in result.pictures):
+    if unlabeled := result.unlabeled:
         table.add_row("  (no label)", str(unlabeled), "")
     return table
 

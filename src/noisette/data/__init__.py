@@ -9,7 +9,8 @@ from .decode import decode
 from .entry import BadPicture, Limits
 from .prepare import prepare
 from .scan import scan
-from .scan_result import QuarantinedPicture, ScannedPicture, ScanResult
+from .scan_result import QuarantinedPicture, ScanResult
+from .scanned_pictures import ScannedPicture
 from .source import open_source
 from .sprite_sheet import Cells
 

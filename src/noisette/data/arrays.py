@@ -1,16 +1,22 @@
 """Sources that are .npy arrays of uint8 pictures, with optional labels. Pickled arrays are refused."""
 
 import re
-from collections.abc import Sequence
-from functools import partial
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
 from ..errors import InputError
 from .entry import DEFAULT_LIMITS, AttributeValue, Entry, Limits, Source
+from .mapped import release
 
 PICKLED = "holds pickled Python objects, which are never loaded: save an array of dtype uint8"
+NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
 LabelsAndAttributes = tuple[list[str | None], list[dict[str, AttributeValue]]]  # per picture: label, attributes
 
 
@@ -35,15 +41,51 @@ def build_array_source(
     location: str, images: Sequence[np.ndarray], labels: LabelsAndAttributes | None, notes: Sequence[str]
 ) -> Source:
     """A source of the pictures of one array (n, h, w, c) or of several, in order."""
-    n = sum(map(len, images))
-    names, attributes = ([None] * n, [{}] * n) if labels is None else labels
-    digits = len(str(n - 1))
-    rows = ((array, i) for array in images for i in range(len(array)))
-    entries = tuple(
-        Entry(f"{k:0{digits}d}", partial(_copy_image, array, i), names[k], attributes[k])
-        for k, (array, i) in enumerate(rows)
-    )
-    return Source(location, "array", entries, tuple(notes))
+    names, attributes = (None, None) if labels is None else labels
+    arrays = tuple(np.asarray(array) for array in images)  # a plain array has faster rows than one mapped into memory
+    return Source(location, "array", ArrayEntries(arrays, names, attributes), tuple(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayEntries(Sequence[Entry]):
+    """The pictures of arrays, in order. Their names are their numbers."""
+
+    arrays: tuple[np.ndarray, ...] = field(repr=False)  # (n, h, w, c)
+    labels: Sequence[str | None] | None = field(default=None, repr=False)
+    attributes: Sequence[Mapping[str, AttributeValue]] | None = field(default=None, repr=False)
+    texts: Sequence[str | None] | None = field(default=None, repr=False)
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """The number of the picture after the last one of each array."""
+        return list(accumulate(map(len, self.arrays)))
+
+    def __len__(self) -> int:
+        return self.ends[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        numbers = range(len(self))[index]
+        if isinstance(numbers, int):
+            return self.make_entry(numbers)
+        for array in self.arrays:
+            release(array)  # so that of all slices only one is in memory
+        return list(map(self.make_entry, numbers))
+
+    def make_entry(self, number: int) -> Entry:
+        """The entry of a picture."""
+        place = bisect_right(self.ends, number)
+        array = self.arrays[place]
+        return Entry(
+            f"{number:0{len(str(len(self) - 1))}d}",
+            partial(_copy_image, array, number - (self.ends[place] - len(array))),
+            None if self.labels is None else self.labels[number],
+            NO_ATTRIBUTES if self.attributes is None else self.attributes[number],
+            None if self.texts is None else self.texts[number],
+        )
 
 
 def _copy_image(images: np.ndarray, i: int) -> np.ndarray:

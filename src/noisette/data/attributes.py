@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +40,7 @@ class AttributeColumn:
 
 
 def build_columns(
-    records: Sequence[Mapping[str, AttributeValue]],
+    records: Iterable[Mapping[str, AttributeValue]],
 ) -> tuple[tuple[AttributeColumn, ...], tuple[str, ...]]:
     """The vector's entries for these attributes (one mapping per picture), and notes about attributes left out.
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +23,7 @@ class BadPicture(InputError):
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One picture of a source, not read yet."""
 
@@ -42,7 +42,7 @@ class Source:
 
     location: str  # as the user wrote it
     kind: str  # "folder", "zip", "stack", "sprite", "array", "sheet" or "built-in"
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]  # a tuple, or a sequence that makes them when they are asked for
     notes: tuple[str, ...] = ()  # for the user: how the source was read, what was left out
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +9,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..shapes import UInt8Images
-from .entry import AttributeValue, Entry, Pixels, Source
+from .arrays import ArrayEntries
+from .entry import AttributeValue, Source
 
 Labels = Sequence[str | int | None] | np.ndarray | Tensor
 Attributes = Mapping[str, Sequence[float | str | None] | np.ndarray | Tensor] | Sequence[Mapping[str, float | str]]
@@ -39,12 +39,8 @@ def source_from_array(
     names = [None] * n if labels is None else [_label(v, i) for i, v in enumerate(_column(labels, "labels", n))]
     rows = [{} for _ in range(n)] if attributes is None else _attribute_rows(attributes, n)
     captions = [None] * n if texts is None else _column(texts, "texts", n)
-    digits = len(str(n - 1))
-    entries = tuple(
-        Entry(f"{i:0{digits}d}", partial(_copy_image, images, i), names[i], rows[i], _text(captions[i], i))
-        for i in range(n)
-    )
-    return Source("an array in memory", "array", entries)
+    words = [_text(caption, i) for i, caption in enumerate(captions)]
+    return Source("an array in memory", "array", ArrayEntries((images,), names, rows, words))
 
 
 def to_pixels(
@@ -57,10 +53,6 @@ def to_pixels(
     """
     nhwc = _to_nhwc(_to_uint8(_to_numpy(pictures, name), value_range, name), name)
     return torch.from_numpy(np.ascontiguousarray(nhwc.transpose(0, 3, 1, 2)))
-
-
-def _copy_image(images: np.ndarray, i: int) -> Pixels:
-    return np.array(images[i], order="C")
 
 
 def _to_numpy(values: object, name: str) -> np.ndarray:

@@ -6,17 +6,18 @@ field names of the dataclasses here are its keys.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 from ..errors import InputError, shorten
 from ..io.files import atomic_write
-from ..io.json_files import CHECKSUM_KEY, json_sha256, read_json
+from ..io.json_files import CHECKSUM_KEY, read_json
 from ..io.json_types import parse_object
 from .attributes import AttributeColumn, with_attributes
-from .entry import AttributeValue, Entry, Source
+from .entry import AttributeValue
+from .file_hashes import SourceHashes, compute_fingerprint
 from .mask_values import MaskValue
 from .pictures import Mode, Pictures
 from .scan_result import QuarantinedPicture
@@ -65,7 +66,7 @@ class Manifest:
 
     source: str  # as the user wrote it
     kind: str  # of source: "folder", "zip", "stack", "sprite", "array", "sheet" or "built-in"
-    fingerprint: str  # see `compute_fingerprint`
+    fingerprint: str  # of the source, see `compute_fingerprint`
     options: PrepareOptions
     pictures: Pictures
     sigma_data: float  # standard deviation of the training pictures in model space
@@ -78,16 +79,26 @@ class Manifest:
     masks_sha256: str | None = None
     mask_deviation: float | None = None  # standard deviation of the training masks in model space
 
-    def write(self, path: Path) -> None:
-        """Write data.json atomically, one line per file, so that text tools can compare two data sets."""
+    def write(self, path: Path, files: Collection[FileRecord] | None = None) -> None:
+        """Write data.json atomically, one line per file, so that text tools can compare two data sets.
+
+        files: instead of `self.files`, records that are made when they are written.
+        """
+        records = self.files if files is None else files
         head = {"schema": SCHEMA_VERSION} | {f.name: getattr(self, f.name) for f in fields(self) if f.name != "files"}
         head |= {k: asdict(getattr(self, k)) for k in ("options", "pictures")}
         head |= {k: [asdict(v) for v in getattr(self, k)] for k in ("columns", "quarantined")}
-        files = [_omit_defaults(f) for f in self.files]
-        head = {CHECKSUM_KEY: json_sha256(head | {"files": files})} | head
+        head = {CHECKSUM_KEY: _checksum(head, records)} | head
         text = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)
-        lines = ",\n    ".join(json.dumps(f, ensure_ascii=False, allow_nan=False) for f in files)
-        atomic_write(path, f'{text[:-2]},\n  "files": [\n    {lines}\n  ]\n}}\n'.encode())
+
+        def write(file: BinaryIO) -> None:
+            file.write(f'{text[:-2]},\n  "files": [\n    '.encode())
+            for number, record in enumerate(records):
+                line = json.dumps(_omit_defaults(record), ensure_ascii=False, allow_nan=False)
+                file.write(f"{f',{chr(10)}    ' if number else ''}{line}".encode())
+            file.write(b"\n  ]\n}\n")
+
+        atomic_write(path, write)
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
@@ -110,12 +121,10 @@ class Manifest:
         # early versions store means and scales only in the columns
         return replace(found, pictures=with_attributes(found.pictures, found.columns))
 
-    def describe_differences(
-        self, source: Source, hashes: Mapping[str, str | None], options: PrepareOptions
-    ) -> list[str]:
+    def describe_differences(self, hashes: SourceHashes, options: PrepareOptions) -> list[str]:
         """How a source and options differ from those of this data set, for a message; [] if they do not.
 
-        `hashes` are those of the source's files, masks included.
+        `hashes` are the current ones of the source's files.
         """
         differences = []
         chosen = PrepareOptions((self.pictures.height, self.pictures.width), self.pictures.mode)
@@ -124,14 +133,15 @@ class Manifest:
             if new != old and not (f.name in ("size", "mode") and new == getattr(chosen, f.name)):
                 name = f.name.replace("_", " ")
                 differences.append(f"{name} was {_format_value(old)} and is now {_format_value(new)}")
-        if compute_fingerprint(source, hashes) == self.fingerprint:
+        if compute_fingerprint(hashes) == self.fingerprint:
             return differences
+        now = hashes.by_name
         before = {f.name: f.sha256 for f in self.files} | {q.name: q.sha256 for q in self.quarantined}
         before |= {f.mask: f.mask_sha256 for f in self.files if f.mask is not None}
-        changed = [n for n in hashes if n in before and hashes[n] != before[n]]
+        changed = [n for n in now if n in before and now[n] != before[n]]
         for change, names in (
-            ("new", [n for n in hashes if n not in before]),
-            ("removed", [n for n in before if n not in hashes]),
+            ("new", [n for n in now if n not in before]),
+            ("removed", [n for n in before if n not in now]),
             ("changed", changed),
         ):
             if names:
@@ -159,17 +169,15 @@ def _check_files(manifest: Manifest) -> None:
             raise InputError(f"no file is in the split {split!r}")
 
 
-def compute_fingerprint(source: Source, hashes: Mapping[str, str | None]) -> str:
-    """A hash of a source's contents: names, file hashes, labels, attributes, texts and masks, in order."""
-    lines = (
-        json.dumps([e.name, hashes[e.name], e.label, dict(e.attributes), e.text, *_mask_fields(e, hashes)])
-        for e in source.entries
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _mask_fields(entry: Entry, hashes: Mapping[str, str | None]) -> tuple[str | None, ...]:
-    return () if entry.mask is None else (entry.mask.name, hashes.get(entry.mask.name))
+def _checksum(head: Mapping[str, object], records: Iterable[FileRecord]) -> str:
+    """`json_sha256` of the head with the records as "files", which are never in memory together."""
+    before, files, after = json.dumps({**head, "files": []}, sort_keys=True).partition('"files": []')
+    digest = hashlib.sha256(f"{before}{files[:-1]}".encode())
+    for number, record in enumerate(records):
+        line = json.dumps(_omit_defaults(record), sort_keys=True)
+        digest.update(f"{', ' if number else ''}{line}".encode())
+    digest.update(f"]{after}".encode())
+    return digest.hexdigest()
 
 
 def _omit_defaults(file: FileRecord) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """Preparing the data set of a run folder: scan a source, choose size and mode, split, decode, resize, write."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +11,19 @@ from ..io.files import atomic_write, file_sha256, require_space
 from .attributes import build_columns, with_attributes
 from .color_mode import measure_alpha_snap
 from .dataset import MANIFEST_FILE, MASKS_FILE, PIXELS_FILE, Dataset
-from .entry import DEFAULT_LIMITS, BadPicture, Limits, Source
+from .entry import DEFAULT_LIMITS, Limits, Source
+from .file_hashes import compute_fingerprint, hash_source, hashes_of_scan
 from .levels import Levels, check_percentiles, scale_source
-from .manifest import FileRecord, Manifest, PrepareOptions, compute_fingerprint
+from .manifest import Manifest, PrepareOptions
+from .mapped import release
 from .mask_values import MaskValue, check_mask_value
 from .pictures import Mode, Pictures
 from .pixel_writer import MaskWriter, PixelWriter
 from .resize import describe_integer_sizes, integer_factor
-from .scan import ProgressCallback, load_entry, scan_source
-from .scan_result import ScannedPicture, ScanResult
+from .scan import ProgressCallback, scan_source
+from .scan_result import ScanResult
+from .scanned_pictures import ScannedPictures
+from .scanned_records import ScannedRecords
 from .source import open_source
 from .split import split_scan
 from .sprite_sheet import Cells, CellSize
@@ -84,7 +87,7 @@ def prepare(
         source, levels = scale_source(source, percentiles, limits)
     if (folder / MANIFEST_FILE).exists():
         existing = Manifest.read(folder / MANIFEST_FILE)
-        if differences := existing.describe_differences(source, _hash_entries(source), options):
+        if differences := existing.describe_differences(hash_source(source), options):
             raise InputError(
                 f"{folder} holds another data set: {'; '.join(differences)}; give the same pictures and options, "
                 "or another folder"
@@ -98,7 +101,8 @@ def prepare(
     )
     if existing is not None:  # this version may read pictures that an earlier one left out
         names = {f.name for f in existing.files}
-        result = replace(result, pictures=tuple(p for p in result.pictures if p.name in names))
+        is_known = np.array([name in names for name in result.pictures.names], bool)
+        result = replace(result, pictures=result.pictures.take(is_known))
     _write_dataset(source, result, folder, options, progress, limits, existing, levels)
     return Dataset.open(folder)
 
@@ -127,17 +131,6 @@ def _require_apart(source: Source, folder: Path) -> None:
         raise InputError(f"{folder} holds pictures to train on, so it cannot be the run's folder: give another one")
 
 
-def _hash_entries(source: Source) -> dict[str, str | None]:
-    """The current hash of every file of a source, masks included; None: it cannot be read."""
-    hashes: dict[str, str | None] = {}
-    for entry in (e for picture in source.entries for e in (picture.mask, picture) if e is not None):
-        try:
-            hashes[entry.name] = load_entry(entry)[1]
-        except BadPicture:
-            hashes[entry.name] = None
-    return hashes
-
-
 def _write_dataset(
     source: Source,
     scan_result: ScanResult,
@@ -154,23 +147,23 @@ def _write_dataset(
         is_held_out, split_notes = split_scan(scan_result, options.held_out, options.seed)
     else:  # its pixels were lost; an earlier version may have split in another way
         sides = {f.name: f.split for f in existing.files}
-        is_held_out, split_notes = [sides[p.name] == "held_out" for p in distinct], ()
-    train_rows = [row for row, out in enumerate(is_held_out) if not out]
-    columns, column_notes = build_columns([distinct[row].attributes for row in train_rows])
+        is_held_out, split_notes = [sides[name] == "held_out" for name in distinct.names], ()
+    train_rows = np.flatnonzero(~np.array(is_held_out))
+    columns, column_notes = build_columns(entry.attributes for entry in distinct.take(train_rows).own_entries)
     pictures, size_notes = _choose_pictures(scan_result, options)
     pictures = replace(with_attributes(pictures, columns), levels=levels)
     notes = [*scan_result.notes, *split_notes, *column_notes, *size_notes]
     if copies := len(scan_result.pictures) - len(distinct):
         notes.append(f"exact copies, kept once: {copies}")
     require_space(folder, _required_bytes(scan_result, pictures, options.masks))
-    writer = PixelWriter({e.name: e for e in source.entries}, distinct, pictures, progress, limits)
+    writer = PixelWriter(distinct, pictures, progress, limits)
     atomic_write(folder / PIXELS_FILE, writer)
     array = np.load(folder / PIXELS_FILE, mmap_mode="r", allow_pickle=False)
     masks = _write_masks(source, scan_result, pictures, folder, limits, train_rows) if options.masks else (None, None)
     Manifest(
         source.location,
         source.kind,
-        compute_fingerprint(source, scan_result.hashes) if existing is None else existing.fingerprint,
+        compute_fingerprint(hashes_of_scan(source, scan_result)) if existing is None else existing.fingerprint,
         options,
         _with_alpha(pictures, array, train_rows),
         compute_std(array, pictures, train_rows),
@@ -179,18 +172,26 @@ def _write_dataset(
         columns,
         scan_result.quarantined if existing is None else existing.quarantined,
         (*notes, *writer.notes),
-        _file_records(scan_result.pictures, is_held_out),
+        (),
         *masks,
-    ).write(folder / MANIFEST_FILE)
+    ).write(folder / MANIFEST_FILE, ScannedRecords(scan_result.pictures, is_held_out))
 
 
-def _with_alpha(pictures: Pictures, array: np.ndarray, rows: Sequence[int]) -> Pictures:
+def _with_alpha(pictures: Pictures, array: np.ndarray, rows: np.ndarray) -> Pictures:
     """The pictures with what is known of their alpha: `binary_alpha` from all pictures, `alpha_snap` from `rows`."""
     if not pictures.has_alpha:
         return pictures
-    counts = np.stack([np.bincount(picture[-1].ravel(), minlength=256) for picture in array])
-    is_binary = not counts[:, 1:255].any()
-    return replace(pictures, binary_alpha=is_binary, alpha_snap=measure_alpha_snap(counts[list(rows)].sum(0).tolist()))
+    is_training = np.zeros(len(array), bool)
+    is_training[rows] = True
+    every, training = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    for first in range(0, len(array), STATS_BATCH):
+        release(array)
+        alpha = array[first : first + STATS_BATCH, -1]
+        every += np.bincount(alpha.ravel(), minlength=256)
+        training += np.bincount(alpha[is_training[first : first + STATS_BATCH]].ravel(), minlength=256)
+    return replace(
+        pictures, binary_alpha=not bool(every[1:255].any()), alpha_snap=measure_alpha_snap(training.tolist())
+    )
 
 
 def _choose_pictures(scan_result: ScanResult, options: PrepareOptions) -> tuple[Pictures, list[str]]:
@@ -214,17 +215,15 @@ def _write_masks(
     pictures: Pictures,
     folder: Path,
     limits: Limits,
-    train_rows: Sequence[int],
+    train_rows: np.ndarray,
 ) -> tuple[str, float]:
     """Write masks.npy, and return its hash and the standard deviation of the training masks in model space.
 
     Raises InputError if the training masks are all the same constant.
     """
-    entries = {e.name: e.mask for e in source.entries if e.mask is not None}
-    mask_files = [replace(p, sha256=p.mask_sha256 or "") for p in scan_result.distinct]
     kind = Pictures("L", pictures.height, pictures.width, pixel_art=pictures.pixel_art)
     writer = MaskWriter(
-        entries, mask_files, kind, lambda done, total: None, limits, pictures.has_alpha, scan_result.mask_reading
+        scan_result.distinct, kind, lambda done, total: None, limits, pictures.has_alpha, scan_result.mask_reading
     )
     atomic_write(folder / MASKS_FILE, writer)
     std = compute_std(np.load(folder / MASKS_FILE, mmap_mode="r", allow_pickle=False), kind, train_rows)
@@ -233,9 +232,9 @@ def _write_masks(
     return file_sha256(folder / MASKS_FILE), std
 
 
-def default_size(pictures: Sequence[ScannedPicture]) -> tuple[tuple[int, int], str]:
+def default_size(pictures: ScannedPictures) -> tuple[tuple[int, int], str]:
     """The default (height, width) for these pictures, and the reason in words."""
-    sizes = {(p.height, p.width) for p in pictures}
+    sizes = {(kind.height, kind.width) for kind, *_ in pictures.found_kinds}
     if len(sizes) > 1:
         return FALLBACK_SIZE, "because the pictures are of different sizes"
     (size,) = sizes
@@ -246,40 +245,29 @@ def default_size(pictures: Sequence[ScannedPicture]) -> tuple[tuple[int, int], s
     return size, "the size of all pictures"
 
 
-def _check_resizing(pictures: Sequence[ScannedPicture], target: Pictures) -> list[str]:
+def _check_resizing(pictures: ScannedPictures, target: Pictures) -> list[str]:
     """A note if pictures are padded. Raises InputError for pixel art that no whole factor brings to the size."""
-    if target.pixel_art:
-        bad = [p for p in pictures if not integer_factor(p.height, p.width, target.height, target.width)]
-        if bad:
-            first, more = bad[0], f", nor can {len(bad) - 1} more" if len(bad) > 1 else ""
-            raise InputError(
-                f"{first.name} is {first.width}×{first.height} and cannot become pixel art of "
-                f"{target.width}×{target.height} by a whole factor{more}: "
-                f"use {describe_integer_sizes(first.height, first.width)}, or turn pixel art off"
-            )
-    padded = sum(p.height * target.width != p.width * target.height for p in pictures)
+    bad = pictures.where(lambda kind: not integer_factor(kind.height, kind.width, target.height, target.width))
+    if target.pixel_art and bad:
+        first, more = bad[0], f", nor can {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise InputError(
+            f"{first.name} is {first.width}×{first.height} and cannot become pixel art of "
+            f"{target.width}×{target.height} by a whole factor{more}: "
+            f"use {describe_integer_sizes(first.height, first.width)}, or turn pixel art off"
+        )
+    padded = sum(
+        count for kind, count, _ in pictures.found_kinds if kind.height * target.width != kind.width * target.height
+    )
     padding = "with transparent pixels" if target.has_alpha else "with their edge pixels"
     return [f"pictures of other proportions, padded {padding}: {padded}"] if padded else []
 
 
-def compute_std(array: np.ndarray, pictures: Pictures, rows: Sequence[int]) -> float:
+def compute_std(array: np.ndarray, pictures: Pictures, rows: np.ndarray) -> float:
     """The standard deviation in model space of rows of a pixel array (N, C, H, W), over all channels together."""
     total, squares, count = 0.0, 0.0, 0
     for first in range(0, len(rows), STATS_BATCH):
-        x = pictures.encode(torch.from_numpy(array[list(rows[first : first + STATS_BATCH])])).double()
+        release(array)
+        x = pictures.encode(torch.from_numpy(array[rows[first : first + STATS_BATCH]])).double()
         total, squares, count = total + x.sum().item(), squares + x.square().sum().item(), count + x.numel()
     mean = total / count
     return max(squares / count - mean**2, 0.0) ** 0.5
-
-
-def _file_records(pictures: Sequence[ScannedPicture], is_held_out: Sequence[bool]) -> tuple[FileRecord, ...]:
-    """The record of each picture; an exact copy has the row and the side of its original."""
-    rows = {p.name: row for row, p in enumerate(p for p in pictures if p.copy_of is None)}
-    rows |= {p.name: rows[p.copy_of] for p in pictures if p.copy_of is not None}
-    return tuple(
-        FileRecord(
-            p.name, p.sha256, p.group, "held_out" if is_held_out[rows[p.name]] else "train", rows[p.name],
-            p.label, p.attributes, p.text, p.mask, p.mask_sha256, p.copy_of, p.credits,
-        )
-        for p in pictures
-    )  # fmt: skip

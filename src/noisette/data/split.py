@@ -6,12 +6,15 @@ The share holds for all labels together; how many each label gives follows Webst
 many labels of few pictures give as much as one label of many.
 """
 
-from collections import Counter
 from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
 
 from ..diffusion.noise import derive_seed
 from ..errors import InputError
 from .scan_result import ScanResult
+from .scanned_pictures import UNKNOWN, hex_rows
 
 MAX_SHARE = 0.5  # of a label's pictures that may be held out
 
@@ -23,20 +26,21 @@ def split_scan(result: ScanResult, held_out: float = 0.1, seed: int = 0) -> tupl
     trained on them.
     """
     pictures = result.distinct
-    is_held_out = split_held_out(
-        [p.content_hash for p in pictures], [p.group for p in pictures], [p.label for p in pictures], held_out, seed
-    )
-    train = [p for p, out in zip(pictures, is_held_out, strict=True) if not out]
-    colors = {p.only_color for p in train}
-    if colors == {0}:
+    columns, label_names = pictures.columns, pictures.labels
+    hashes = np.char.encode(np.array(hex_rows(columns.content)), "ascii")
+    _, numbers = np.unique(np.array([*label_names, ""]), return_inverse=True)
+    is_held_out = _hold_out(hashes, columns.group, numbers[columns.label], held_out, seed)
+    train = pictures.take(~is_held_out)
+    colors = np.unique(train.columns.only_color)
+    if len(colors) == 1 and colors[0] == 0:
         raise InputError(f"all training pictures of {result.source} are fully transparent: give visible pictures")
-    if len(colors) == 1 and None not in colors:
+    if len(colors) == 1 and colors[0] != UNKNOWN:
         raise InputError(
             f"all training pictures of {result.source} are of one and the same color: give pictures that differ"
         )
-    untrained = {p.label for p in pictures} - {p.label for p in train}
-    note = f"labels whose only pictures are held out, so that they are not trained: {len(untrained)}"
-    return is_held_out, (note,) if untrained else ()
+    untrained = len(np.setdiff1d(columns.label, train.columns.label))
+    note = f"labels whose only pictures are held out, so that they are not trained: {untrained}"
+    return is_held_out.tolist(), (note,) if untrained else ()
 
 
 def split_held_out(
@@ -54,52 +58,78 @@ def split_held_out(
     only if the others give less than half of the share. At least one group is held out. Raises InputError for another
     share, or if there is only one group.
     """
+    _, numbers = np.unique(np.array([label or "" for label in labels]), return_inverse=True)
+    return _hold_out(np.array(content_hashes), np.array(groups), numbers, held_out, seed).tolist()
+
+
+def _hold_out(
+    hashes: np.ndarray,
+    groups: Int[np.ndarray, "n"],
+    labels: Int[np.ndarray, "n"],
+    held_out: float,
+    seed: int,
+) -> Bool[np.ndarray, "n"]:
+    """`split_held_out` of arrays. hashes: text. labels: numbers in the order of the names, that of no label first."""
     if not 0 < held_out <= MAX_SHARE:
         raise InputError(f"held_out must be above 0 and at most {MAX_SHARE}, got {held_out}")
-    members: dict[int, list[int]] = {}
-    for i, group in enumerate(groups):
-        members.setdefault(group, []).append(i)
-    if len(members) < 2:
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
         raise InputError(
-            f"there is only one picture{f' in {len(content_hashes)} near copies' if len(content_hashes) > 1 else ''}: "
+            f"there is only one picture{f' in {len(groups)} near copies' if len(groups) > 1 else ''}: "
             "at least 2 different ones are needed, one to train on and one to hold out"
         )
-    order = sorted(
-        members, key=lambda g: (derive_seed(seed, "split", low := min(content_hashes[i] for i in members[g])), low)
-    )
-    sizes = {g: len(members[g]) for g in order}
-    of_label: dict[str, list[int]] = {}
-    for group in order:
-        counts = Counter(labels[i] or "" for i in members[group])
-        of_label.setdefault(max(counts, key=lambda word: (counts[word], word)), []).append(group)
-    ranks = {g: rank for own in of_label.values() for g, rank in _rank(own, sizes, held_out).items()}
-    place = {g: i for i, g in enumerate(order)}
+    by_hash = np.lexsort((hashes, member))
+    lowest = hashes[by_hash[np.cumsum(sizes) - sizes]]  # hash of each group
+    texts = lowest.astype(str).tolist()
+    seeds = np.array([derive_seed(seed, "split", low) for low in texts], np.int64)
+    order = np.lexsort((lowest, seeds))
+    member, sizes = np.argsort(order)[member], sizes[order]  # groups are numbered by their place from here on
+    label = _common_labels(member, labels)
+    ranks = _rank(sizes, label, held_out)
     target = int(held_out * len(groups) + 0.5)
-    held: set[int] = set()
-    missing = target
-    for group in sorted((g for g in order if ranks[g] < MAX_SHARE), key=lambda g: (ranks[g], place[g])):
-        if sizes[group] <= missing:
-            held.add(group)
-            missing -= sizes[group]
-    is_short = 2 * missing > target
-    for group in (own[0] for own in of_label.values() if is_short and len(own) == 1):
-        if sizes[group] <= missing:
-            held.add(group)
-            missing -= sizes[group]
-    if not held:
-        held.add(min(order, key=lambda g: sizes[g]))  # the first of the smallest groups
-    return [group in held for group in groups]
+    chosen = np.flatnonzero(ranks < MAX_SHARE)
+    held, missing = _take(chosen[np.argsort(ranks[chosen], kind="stable")], sizes, target)
+    if 2 * missing > target:
+        alone = np.flatnonzero(np.bincount(label)[label] == 1)  # the only groups of their labels
+        more, missing = _take(alone, sizes, missing)
+        held += more
+    is_held = np.zeros(len(sizes), bool)
+    is_held[held or [int(sizes.argmin())]] = True  # the first of the smallest groups
+    return is_held[member]
 
 
-def _rank(groups: Sequence[int], sizes: dict[int, int], held_out: float) -> dict[int, float]:
+def _take(groups: Int[np.ndarray, "k"], sizes: Int[np.ndarray, "g"], missing: int) -> tuple[list[int], int]:
+    """The groups that are held out, of these in order, and how many pictures are missing then."""
+    held = []
+    for group, size in zip(groups.tolist(), sizes[groups].tolist(), strict=True):
+        if missing == 0:
+            break
+        if size <= missing:
+            held.append(group)
+            missing -= size
+    return held, missing
+
+
+def _common_labels(member: Int[np.ndarray, "n"], labels: Int[np.ndarray, "n"]) -> Int[np.ndarray, "g"]:
+    """The label of most pictures of each group; of several, the last one."""
+    most = int(labels.max()) + 1
+    pairs, counts = np.unique(member.astype(np.int64) * most + labels, return_counts=True)
+    group, label = pairs // most, pairs % most
+    order = np.lexsort((label, counts, group))
+    is_last = np.append(group[order][1:] != group[order][:-1], True)
+    return np.asarray(label[order][is_last])
+
+
+def _rank(sizes: Int[np.ndarray, "g"], labels: Int[np.ndarray, "g"], held_out: float) -> Float64[np.ndarray, "g"]:
     """The share of a label that is held out once a group is: that of the groups before it and half of the group.
 
     Groups that are larger than the share to hold out come last.
     """
-    total = sum(sizes[g] for g in groups)
-    largest = max(1, int(held_out * total))
-    before, ranks = 0, {}
-    for group in sorted(groups, key=lambda g: sizes[g] > largest):
-        ranks[group] = (before + sizes[group] / 2) / total
-        before += sizes[group]
+    totals = np.bincount(labels, weights=sizes).astype(np.int64)[labels]
+    order = np.lexsort((sizes > np.maximum(1, (held_out * totals).astype(np.int64)), labels))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    is_first = np.append(True, labels[order][1:] != labels[order][:-1])
+    before -= before[is_first][np.cumsum(is_first) - 1]
+    ranks = np.empty(len(sizes))
+    ranks[order] = (before + sizes[order] / 2) / totals[order]
     return ranks

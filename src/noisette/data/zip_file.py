@@ -10,6 +10,7 @@ from ..errors import InputError
 from .entry import DEFAULT_LIMITS, BadPicture, Limits, Source
 from .layout import build_source
 from .listing import FileListing, Reader, format_names, is_hidden
+from .parallel import PerProcess
 from .rejection import too_large_message
 
 MAX_COMPRESSION_RATIO = 1000  # a zip member above 1 MiB with a higher ratio is refused as a zip bomb
@@ -23,11 +24,11 @@ METHOD_NAMES = {
 def from_zip(location: str, limits: Limits = DEFAULT_LIMITS, masks: bool = False) -> Source:
     """Open all pictures in a zip file; arguments, labels and errors as for `from_folder`."""
     try:
-        archive = zipfile.ZipFile(location)
+        archive = PerProcess(lambda: zipfile.ZipFile(location))
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
         raise InputError(f"{location} cannot be read as a zip file: it is damaged or not a zip") from error
     members = [
-        m for m in archive.infolist() if m.filename and not m.filename.endswith("/")
+        m for m in archive().infolist() if m.filename and not m.filename.endswith("/")
     ]  # is_dir fails without a name
     if len(members) > limits.max_entries:
         raise InputError(f"{location} holds more than {limits.max_entries:,} files, the maximum: give a zip with fewer")
@@ -72,7 +73,7 @@ def _find_unicode_path(extra: bytes) -> bytes | None:
 
 
 def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, limits: Limits, head: int | None = None
+    archive: PerProcess[zipfile.ZipFile], member: zipfile.ZipInfo, name: str, limits: Limits, head: int | None = None
 ) -> bytes:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
@@ -86,7 +87,7 @@ def _read_member(
     if member.file_size > max(2**20, MAX_COMPRESSION_RATIO * member.compress_size):
         raise BadPicture("has a suspicious compression ratio: a zip bomb")
     try:
-        with archive.open(member) as file:
+        with archive().open(member) as file:
             data = file.read((limits.max_file_bytes if head is None else head) + 1)  # the declared size may be wrong
     except NotImplementedError as error:
         method = METHOD_NAMES.get(member.compress_type, f"method {member.compress_type}")

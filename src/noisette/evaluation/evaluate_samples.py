@@ -17,7 +17,7 @@ from ..data.dataset import MANIFEST_FILE
 from ..data.entry import Source
 from ..data.in_memory import source_from_array, to_pixels
 from ..data.pictures import MODE_BY_CHANNELS
-from ..data.scan import decode_entry, load_entry
+from ..data.scan_chunk import decode_entry, load_entry
 from ..data.source import open_source
 from ..errors import InputError
 from ..io.version import __version__
