@@ -1,8 +1,10 @@
 """Every kind of file that noisette reads, and how. The good files are the fixtures of version 0.1.0 and new ones."""
 
+import io
 import json
 import shutil
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -130,7 +132,8 @@ def read_recipe(folder: Path) -> object:
 
 def read_source(folder: Path) -> object:
     """As scan and train do: list, and decode what is listed."""
-    path = next((p for p in folder.iterdir() if p.suffix in (".zip", ".npz", ".npy")), folder)
+    suffixes = (".zip", ".npz", ".npy", ".tar", ".parquet")
+    path = next((p for p in folder.iterdir() if p.suffix in suffixes), folder)
     return _decode_all(open_source(path))
 
 
@@ -180,6 +183,35 @@ def make_zip(folder: Path) -> list[str]:
         for path in sorted(pictures.iterdir()):
             archive.write(path, f"ab/{path.name}"[path.stem == "0" :])
     return ["a.zip"]
+
+
+def make_tar(folder: Path) -> list[str]:
+    pictures = folder.parent / f"{folder.name}-pictures"
+    pictures.mkdir(exist_ok=True)
+    make_pictures(pictures)
+    with tarfile.open(folder / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(pictures.iterdir()):
+            archive.add(path, f"{'long' * 40 if path.stem == '1' else ''}{path.name}")
+            for suffix, content in ((".cls", b"3"), (".json", b'{"text": "a fish", "hue": 0.5}')):
+                info = tarfile.TarInfo(path.stem + suffix)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return ["a.tar"]
+
+
+def make_parquet(folder: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pictures = folder.parent / f"{folder.name}-pictures"
+    pictures.mkdir(exist_ok=True)
+    make_pictures(pictures)
+    images = [{"bytes": path.read_bytes(), "path": path.name} for path in sorted(pictures.iterdir())]
+    features = {"info": {"features": {"label": {"_type": "ClassLabel", "names": ["a", "b"]}}}}
+    columns = {"image": images, "label": [i % 2 for i in range(6)], "text": ["a fish"] * 6}
+    table = pa.table(columns).replace_schema_metadata({b"huggingface": json.dumps(features).encode()})
+    pq.write_table(table, folder / "a.parquet", row_group_size=4)
+    return ["a.parquet"]
 
 
 def make_array(name: str) -> Callable[[Path], list[str]]:
@@ -365,6 +397,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("npz", make_array("a.npz"), read_source),
     Kind("npy", make_array("a.npy"), read_source),
     Kind("zip", make_zip, read_source),
+    Kind("tar", make_tar, read_source),
+    Kind("parquet", make_parquet, read_source),
     Kind("images", make_images, read_images),
     Kind("deep TIFFs", make_deep, lambda f: _decode_all(scale_source(open_source(f), (1.0, 99.0))[0])),
     Kind("TIFF stacks", make_stacks, read_source),

@@ -19,7 +19,8 @@ def plan(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array, sprite sheet, Aseprite file, atlas or tile set, or a built-in set.",
+            help="A folder, zip, array, tar, Parquet file, sprite sheet, Aseprite file, atlas or tile set, or a "
+            "built-in set.",
             show_default=False,
         ),
     ],

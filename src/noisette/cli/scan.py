@@ -77,8 +77,8 @@ def scan(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder, zip, array, sprite sheet, Aseprite file, atlas (.json) or tile set (.tsx), or a built-in "
-            "set: emoji, icons, digits.",
+            help="A folder, zip, array, tar, Parquet file, sprite sheet, Aseprite file, atlas (.json) or tile set "
+            "(.tsx), or a built-in set: emoji, icons, digits.",
             show_default=False,
         ),
     ],

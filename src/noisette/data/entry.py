@@ -41,7 +41,7 @@ class Source:
     """All pictures of a source, in the order of their names or numbers."""
 
     location: str  # as the user wrote it
-    kind: str  # "folder", "zip", "stack", "sprite", "array", "sheet" or "built-in"
+    kind: str  # "folder", "zip", "tar", "parquet", "stack", "sprite", "array", "sheet" or "built-in"
     entries: Sequence[Entry]  # a tuple, or a sequence that makes them when they are asked for
     notes: tuple[str, ...] = ()  # for the user: how the source was read, what was left out
 

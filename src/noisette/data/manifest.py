@@ -180,11 +180,14 @@ def _checksum(head: Mapping[str, object], records: Iterable[FileRecord]) -> str:
     return digest.hexdigest()
 
 
+RECORD_FIELDS = tuple(f.name for f in fields(FileRecord))
+REQUIRED_FIELDS = frozenset(f.name for f in fields(FileRecord) if f.default is MISSING and f.default_factory is MISSING)
+
+
 def _omit_defaults(file: FileRecord) -> dict[str, object]:
     """A record as JSON types, without empty fields."""
-    always = [f.name for f in fields(FileRecord) if f.default is MISSING and f.default_factory is MISSING]
-    values = {f.name: getattr(file, f.name) for f in fields(FileRecord)}
-    return {name: value for name, value in values.items() if value or name in always}
+    values = ((name, getattr(file, name)) for name in RECORD_FIELDS)
+    return {name: value for name, value in values if value or name in REQUIRED_FIELDS}
 
 
 def _format_value(value: object) -> str:

@@ -268,6 +268,6 @@ def compute_std(array: np.ndarray, pictures: Pictures, rows: np.ndarray) -> floa
     for first in range(0, len(rows), STATS_BATCH):
         release(array)
         x = pictures.encode(torch.from_numpy(array[rows[first : first + STATS_BATCH]])).double()
-        total, squares, count = total + x.sum().item(), squares + x.square().sum().item(), count + x.numel()
+        total, squares, count = total + x.sum().item(), squares + x.square_().sum().item(), count + x.numel()
     mean = total / count
     return max(squares / count - mean**2, 0.0) ** 0.5

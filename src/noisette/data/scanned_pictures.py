@@ -71,8 +71,8 @@ class Columns:
 
     def take(self, rows: np.ndarray) -> "Columns":
         """The columns of these pictures."""
-        own: dict[str, Any] = vars(self)
-        return Columns(**{name: None if column is None else column[rows] for name, column in own.items()})
+        chosen: dict[str, Any] = {k: None if column is None else column[rows] for k, column in vars(self).items()}
+        return Columns(**chosen)
 
     @classmethod
     def concatenate(cls, parts: "Sequence[Columns]") -> "Columns":

@@ -12,13 +12,17 @@ from .entry import DEFAULT_LIMITS, Limits, Source
 from .folder import from_folder, from_sprite, from_stack
 from .listing import PICTURE_SUFFIXES
 from .npz import from_npz
+from .parquet_file import from_parquet
+from .shards import SHARD_SUFFIXES, find_shards
 from .sprite_files import is_sprite
 from .sprite_sheet import Cells, CellSize, from_sheet
+from .tar_file import from_tars
 from .zip_file import from_zip
 
 SUPPORTED_SOURCES = (
-    "a folder, a zip, an .npy or .npz array, a TIFF of several pages, a sprite sheet with the size of its cells, a "
-    "file of Aseprite, an atlas (.json) or tile set (.tsx, .tsj), or a built-in set"
+    "a folder, a zip, an .npy or .npz array, a WebDataset tar or Parquet file or a folder of them, a TIFF of several "
+    "pages, a sprite sheet with the size of its cells, a file of Aseprite, an atlas (.json) or tile set (.tsx, .tsj), "
+    "or a built-in set"
 )
 
 
@@ -33,9 +37,10 @@ def open_source(
 ) -> Source:
     """List the pictures of a source without decoding them.
 
-    source: a folder, a zip of one, an .npy or .npz array, a TIFF of several pages, a sprite sheet, a file of Aseprite
-    (.aseprite, .ase), an atlas or tile set (.json, .tsx, .tsj) with its sheet beside it, or the name of a built-in set
-    ("emoji", "icons", "digits"; "./emoji" is a folder).
+    source: a folder, a zip of one, an .npy or .npz array, a WebDataset tar, a Parquet file, a folder of tars or of
+    Parquet files, a TIFF of several pages, a sprite sheet, a file of Aseprite (.aseprite, .ase), an atlas or tile set
+    (.json, .tsx, .tsj) with its sheet beside it, or the name of a built-in set ("emoji", "icons", "digits"; "./emoji"
+    is a folder).
     labels: for an .npy, the path of the .npy with its labels.
     cell: for a sprite sheet, the side, or height and width, of its cells in pixels; "auto": they are found by the empty
     rows and columns between them; or `Cells`, with spacing and margin.
@@ -62,6 +67,8 @@ def open_source(
         "npy": lambda: from_npy(location, labels, limits),
         "npz": lambda: from_npz(location, limits),
         "zip": lambda: from_zip(location, limits, masks),
+        "tar": lambda: from_tars(location, find_shards(path) or [path], limits),
+        "parquet": lambda: from_parquet(location, find_shards(path) or [path], limits),
         "atlas": lambda: from_atlas(location),
         "sprite": lambda: from_sprite(location, limits),
     }
@@ -82,7 +89,7 @@ def open_source(
 
 
 def _detect_kind(location: str, path: Path) -> str:
-    """One of "built-in", "folder", "npy", "npz", "atlas", "sprite", "zip" and "picture".
+    """One of "built-in", "folder", "npy", "npz", "tar", "parquet", "atlas", "sprite", "zip" and "picture".
 
     Raises InputError for anything else.
     """
@@ -90,7 +97,8 @@ def _detect_kind(location: str, path: Path) -> str:
         return "built-in"
     try:
         if path.is_dir():
-            return "folder"
+            shards = find_shards(path)
+            return shards[0].suffix[1:] if shards else "folder"
         if not path.exists():
             siblings = [str(path.parent / p.name) for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f"no source is called {location}{suggest_names(location, [*BUILT_IN, *siblings])}")
@@ -101,7 +109,7 @@ def _detect_kind(location: str, path: Path) -> str:
             raise
         raise InputError(f"{location} cannot be opened: give {SUPPORTED_SOURCES}") from error
     suffix = path.suffix.lower()
-    if suffix in (".npy", ".npz"):
+    if suffix in (".npy", ".npz", *SHARD_SUFFIXES):
         return suffix[1:]
     if is_atlas(path):
         return "atlas"
