@@ -8,11 +8,11 @@ The diffusion process itself (schedules, denoisers, guidance, samplers, losses) 
 below are imported on first use, so that `import noisette` does not import torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .display import register_formatter
 from .io.version import __version__
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .data.scan import scan
@@ -46,23 +46,18 @@ __all__ = [
     "train_autoencoder",
     "train_classifier",
 ]
-HOME = {
-    "PictureAutoencoder": "models.picture_autoencoder",
-    "PictureModel": "models.picture_model",
-    "Run": "report.run",
-    "compare_samplers": "evaluation.compare_samplers",
-    "distill": "report.api",
-    "draw": "sampling.draw",
-    "evaluate": "evaluation.evaluate_samples",
-    "load": "models.picture_model",
-    "push_to_hub": "report.card",
-    "register": "models.registry",
-    "save_with_card": "report.card",
-    "scan": "data.scan",
-    "tileset": "interop.tileset",
-    "train": "report.api",
-    "train_autoencoder": "report.api",
-    "train_classifier": "report.api",
+HOMES = {
+    "data.scan": ("scan",),
+    "evaluation.compare_samplers": ("compare_samplers",),
+    "evaluation.evaluate_samples": ("evaluate",),
+    "interop.tileset": ("tileset",),
+    "models.picture_autoencoder": ("PictureAutoencoder",),
+    "models.picture_model": ("PictureModel", "load"),
+    "models.registry": ("register",),
+    "report.api": ("distill", "train", "train_autoencoder", "train_classifier"),
+    "report.card": ("push_to_hub", "save_with_card"),
+    "report.run": ("Run",),
+    "sampling.draw": ("draw",),
 }
 
 
@@ -75,9 +70,5 @@ def _html(value: object) -> str:
 
 register_formatter(_html)
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module on first use (PEP 562)."""
-    if name in HOME:
-        return getattr(import_module(f".{HOME[name]}", __name__), name)
-    raise AttributeError(f"module 'noisette' has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, HOMES)

@@ -30,7 +30,7 @@ from noisette.interop.base import ConversionOverrides, ConvertedModel
 from noisette.interop.convert import build_model, convert_source
 from noisette.interop.diffusers import make_schedule
 from noisette.interop.diffusers_configs import SchedulerConfig
-from noisette.interop.diffusers_export import to_diffusers, write
+from noisette.interop.diffusers_export import to_diffusers, write_diffusers
 from noisette.models.config import ModelConfig
 from noisette.models.picture_model import PictureModel
 from noisette.nn.architecture import UNetConfig
@@ -147,7 +147,7 @@ def test_there_and_back_is_exact(label: str | None, tmp_path: Path) -> None:
     config = ModelConfig(net, schedule.VarianceExploding(), EDM(0.6), Pictures("RGB", 8, 12, ("a", "b")))
     model = PictureModel(config)
     randomized(model)
-    write(to_diffusers(model, label), tmp_path / "there")
+    write_diffusers(to_diffusers(model, label), tmp_path / "there")
     back, _ = ours_of(tmp_path / "there")
     cond = None if label else Condition(label=torch.tensor([1, 1]))
     x, t = torch.randn(2, 3, 8, 12), torch.tensor(0.3, dtype=torch.float64)
@@ -167,7 +167,7 @@ def test_attributes_stay_behind(tmp_path: Path) -> None:
     pictures = Pictures("RGB", 8, 8, attributes=("hue",), means=(0.5,), scales=(0.2,))
     model = PictureModel(ModelConfig(net, schedule.VarianceExploding(), EDM(0.6), pictures))
     randomized(model)
-    write(to_diffusers(model), tmp_path / "there")
+    write_diffusers(to_diffusers(model), tmp_path / "there")
     back, _ = ours_of(tmp_path / "there")
     assert back.pictures == Pictures("RGB", 8, 8)
     x, t = torch.randn(2, 3, 8, 8), torch.tensor(0.3, dtype=torch.float64)

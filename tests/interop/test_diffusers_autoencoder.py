@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from commands import run
 from noisette.errors import InputError
 from noisette.interop.base import ConversionOverrides
-from noisette.interop.convert import convert
+from noisette.interop.convert import convert_model
 from noisette.models.diffusers_autoencoder import find_folder, open_folder
 from noisette.models.picture_autoencoder import PictureAutoencoder
 from noisette.training.latent_data import open_autoencoder
@@ -96,7 +96,7 @@ def test_it_encodes_and_decodes_as_diffusers_does(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("network", [lambda: kl(8, 12), taesd])
 def test_a_converted_folder_is_one_of_ours(network: Callable[[], Any], tmp_path: Path) -> None:
     theirs = saved(network(), tmp_path / "vae")
-    report = convert(tmp_path / "vae", tmp_path / "ours", ConversionOverrides())
+    report = convert_model(tmp_path / "vae", tmp_path / "ours", ConversionOverrides())
     assert report.parameters == sum(p.numel() for p in theirs.parameters())
     assert report.family == f"diffusers' {type(theirs).__name__}" and "each run measures it" in report.notes[-1]
     again = PictureAutoencoder.from_pretrained(tmp_path / "ours")
@@ -116,10 +116,10 @@ def test_the_command_converts_and_the_autoencoder_of_a_pipeline_is_found(tmp_pat
     (tmp_path / "pipeline" / "unet" / "config.json").write_text('{"_class_name": "UNet2DConditionModel"}')
     assert find_folder(tmp_path / "pipeline") == tmp_path / "pipeline" / "vae"
     with pytest.raises(InputError) as error:
-        convert(tmp_path / "pipeline", tmp_path / "out", ConversionOverrides())
+        convert_model(tmp_path / "pipeline", tmp_path / "out", ConversionOverrides())
     assert f"its autoencoder, which may be, is {tmp_path / 'pipeline' / 'vae'}" in str(error.value)
     with pytest.raises(InputError, match="--heads has no effect"):
-        convert(tmp_path / "pipeline" / "vae", tmp_path / "out", ConversionOverrides(heads=2))
+        convert_model(tmp_path / "pipeline" / "vae", tmp_path / "out", ConversionOverrides(heads=2))
     assert not (tmp_path / "out").exists()
     done = run("convert", tmp_path / "pipeline" / "vae", tmp_path / "out")
     assert done.returncode == 0 and "AutoencoderTinyConfig" in done.stdout, done.stderr
@@ -198,7 +198,7 @@ def test_weights_that_are_damaged_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not finite"):
         open_autoencoder(str(tmp_path / "vae"))
     with pytest.raises(InputError, match="not finite"):
-        convert(tmp_path / "vae", tmp_path / "out", ConversionOverrides())
+        convert_model(tmp_path / "vae", tmp_path / "out", ConversionOverrides())
     assert not (tmp_path / "out").exists()
     tensors.pop(name)
     save_file(tensors, tmp_path / "vae" / WEIGHTS)

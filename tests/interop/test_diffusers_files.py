@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from noisette.errors import InputError
 from noisette.interop.base import ConversionOverrides
 from noisette.interop.convert import convert_source
-from noisette.interop.diffusers_export import to_diffusers, write
+from noisette.interop.diffusers_export import to_diffusers, write_diffusers
 from noisette.models.config import ModelConfig
 from noisette.models.picture_model import PictureModel
 from noisette.nn.architecture import UNetConfig
@@ -26,7 +26,7 @@ def pipeline(tmp_path: Path) -> Path:
     """A folder as diffusers writes it."""
     model = tiny("RGB", (), channels=(8, 8))
     assert isinstance(model.config, ModelConfig) and isinstance(model.config.net, UNetConfig)
-    write(to_diffusers(PictureModel(model.config)), tmp_path / "pipeline")
+    write_diffusers(to_diffusers(PictureModel(model.config)), tmp_path / "pipeline")
     (tmp_path / "pipeline" / "noisette.json").unlink()
     return tmp_path / "pipeline"
 

@@ -18,7 +18,7 @@ from noisette.diffusion.posterior import LearnedRange
 from noisette.diffusion.sampler import DDIM, DDPM, DPMSolver2M, Sampler, sample
 from noisette.diffusion.schedule import Cosine, LinearBeta, Quadratic, RectifiedFlow, Sigmoid
 from noisette.errors import InputError
-from noisette.interop.diffusers_export import to_diffusers, write
+from noisette.interop.diffusers_export import to_diffusers, write_diffusers
 from noisette.models.config import ModelConfig, SamplingDefaults, from_json
 from noisette.models.picture_model import PictureModel
 from oracles import Stream, their_grid
@@ -38,7 +38,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 def saved(model: PictureModel, folder: Path, label: str | None = None) -> tuple[str, ...]:
     folder_of = to_diffusers(model, label)
-    write(folder_of, folder)
+    write_diffusers(folder_of, folder)
     return folder_of.notes
 
 
@@ -216,5 +216,5 @@ def test_what_diffusers_lacks_is_refused():
 def test_a_folder_in_use_is_left_alone(tmp_path: Path):
     (tmp_path / "mine").write_text("x")
     with pytest.raises(InputError, match="is not empty"):
-        write(to_diffusers(small()), tmp_path)
+        write_diffusers(to_diffusers(small()), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]

@@ -22,7 +22,7 @@ from noisette.diffusion.sampler import sample
 from noisette.diffusion.schedule import Cosine, RectifiedFlow
 from noisette.errors import InputError
 from noisette.interop import onnx as module
-from noisette.interop.onnx import OnnxReport, export, make_table, measure_max_error, reject_external_data
+from noisette.interop.onnx import OnnxReport, export_onnx, make_table, measure_max_error, reject_external_data
 from noisette.interop.onnx_sample import sample as sample_onnx
 from noisette.interop.onnx_sample import to_pixels
 from noisette.models.config import ModelConfig, SamplingDefaults
@@ -54,7 +54,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, O
     """Each model, exported once."""
     home, made = tmp_path_factory.mktemp("onnx"), {}
     for name, model in MODELS.items():
-        made[name] = (home / name, export(model, home / name))
+        made[name] = (home / name, export_onnx(model, home / name))
     return made
 
 
@@ -124,7 +124,7 @@ def test_the_script_samples_as_the_model_does(folders, name: str):
 def test_every_kind_of_network(net: Architecture, tmp_path: Path):
     labels = ("a", "b") if net.classes else ()
     config = ModelConfig(net, Cosine(), V(), Pictures("RGB", 8, 8, labels), SamplingDefaults("ddim", "trailing", 2))
-    report = export(PictureModel(config).eval().requires_grad_(False), tmp_path / "out")
+    report = export_onnx(PictureModel(config).eval().requires_grad_(False), tmp_path / "out")
     assert report.max_error < 1e-5
 
 
@@ -166,15 +166,15 @@ def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
     with pytest.raises(InputError, match="is not empty"):
-        export(MODELS["a preset's"], tmp_path / "full")
+        export_onnx(MODELS["a preset's"], tmp_path / "full")
     with pytest.raises(InputError, match="takes an input picture"):
-        export(small(in_channels=6), tmp_path / "out")
+        export_onnx(small(in_channels=6), tmp_path / "out")
     monkeypatch.setattr(module, "MAX_BYTES", 1000)
     with pytest.raises(InputError, match="more than 2 GB"):
-        export(MODELS["a preset's"], tmp_path / "out")
+        export_onnx(MODELS["a preset's"], tmp_path / "out")
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnxruntime" else object())
     with pytest.raises(InputError, match=r"needs onnxruntime, which is not installed.*noisette\[onnx\]"):
-        export(MODELS["a preset's"], tmp_path / "out")
+        export_onnx(MODELS["a preset's"], tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["full"]
 
 

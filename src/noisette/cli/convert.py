@@ -62,7 +62,7 @@ def convert(
     if heads is not None and head_channels is not None:
         raise InputError("--heads and --head-channels both set the width of a head: give one of them")
     from ..interop.base import ConversionOverrides
-    from ..interop.convert import convert as convert_source
+    from ..interop.convert import convert_model
 
     choices: dict[str, Any] = {
         "attention_order": attention_order, "schedule": schedule, "prediction_type": prediction_type,
@@ -75,7 +75,7 @@ def convert(
         size=None if size_text is None else parse_size(size_text),
         **choices,
     )
-    print_report(convert_source(source, target, overrides), target, as_json)
+    print_report(convert_model(source, target, overrides), target, as_json)
 
 
 def print_report(result: "ConversionReport", target: Path, as_json: bool) -> None:

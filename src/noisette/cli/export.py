@@ -99,19 +99,19 @@ ExportResult = tuple[list[str], dict[str, float | str]]  # notes, and further re
 
 
 def _export_diffusers(request: ExportRequest) -> ExportResult:
-    from ..interop.diffusers_export import to_diffusers, write
+    from ..interop.diffusers_export import to_diffusers, write_diffusers
     from ..models.picture_model import load
 
     folder = to_diffusers(load(request.model), request.label)
-    write(folder, request.target)
+    write_diffusers(folder, request.target)
     return list(folder.notes), {}
 
 
 def _export_onnx(request: ExportRequest) -> ExportResult:
-    from ..interop.onnx import export as to_onnx
+    from ..interop.onnx import export_onnx
     from ..models.picture_model import load
 
-    report = to_onnx(load(request.model), request.target, request.steps)
+    report = export_onnx(load(request.model), request.target, request.steps)
     return list(report.notes), {"opset": report.opset, "max_error_against_PyTorch": report.max_error}
 
 

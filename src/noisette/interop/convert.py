@@ -111,7 +111,7 @@ class ConversionReport:
     notes: tuple[str, ...]  # assumptions and changes, a sentence each
 
 
-def convert(source: Path, out: Path, overrides: ConversionOverrides) -> ConversionReport:
+def convert_model(source: Path, out: Path, overrides: ConversionOverrides) -> ConversionReport:
     """Convert `source` and write it as the model folder `out`. Nothing is written if it fails with InputError."""
     if out.exists():
         raise InputError(f"{out} exists: give a new folder")

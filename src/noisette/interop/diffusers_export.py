@@ -81,7 +81,7 @@ def to_diffusers(model: PictureModel, label: str | None = None) -> DiffusersFold
     return DiffusersFolder(index, scheduler, unet, rename_weights(weights), noisette_config, notes)
 
 
-def write(folder: DiffusersFolder, path: Path) -> None:
+def write_diffusers(folder: DiffusersFolder, path: Path) -> None:
     """Write the folder atomically. InputError if `path` is not new or empty."""
     data = safetensors.torch.save(prepare_tensors(folder.weights, str(path)), {"format": "pt"})
     with atomic_folder(path, required_bytes=len(data)) as part:

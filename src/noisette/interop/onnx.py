@@ -57,7 +57,7 @@ class OnnxReport:
     notes: tuple[str, ...]  # what was changed, a sentence each
 
 
-def export(model: PictureModel, target: Path, steps: int | None = None) -> OnnxReport:
+def export_onnx(model: PictureModel, target: Path, steps: int | None = None) -> OnnxReport:
     """Write model.onnx, model.json and sample.py to `target`, atomically. `steps`: sampling steps of the table.
 
     InputError if the folder is not new or empty, if `noisette[onnx]` is not installed, for networks over 2 GB, and for

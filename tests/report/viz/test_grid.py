@@ -1,11 +1,13 @@
+import sys
+
 import pytest
 import torch
 
-from noisette.data import contact_sheet as caption
 from noisette.data.contact_sheet import (
     BACKGROUND,
     CHECKER_COLORS,
     TEXT_COLOR,
+    CaptionFont,
     LabeledRow,
     contact_sheet,
     enlarge,
@@ -70,10 +72,10 @@ def test_labeled_rows_hold_captions_and_pictures() -> None:
 @pytest.mark.parametrize("wide", [True, False])
 def test_captions_of_any_alphabet(monkeypatch, wide: bool) -> None:
     if not wide:
-        monkeypatch.setattr(caption, "_find_unicode_font", lambda: None)
-    letters = caption.CaptionFont(15, "Épée Тест")
+        monkeypatch.setattr(sys.modules[CaptionFont.__module__], "_find_unicode_font", lambda: None)
+    letters = CaptionFont(15, "Épée Тест")
     assert letters.to_legible("Épée") == ("Épée" if not letters.ascii_only else "Epee")
     assert letters.to_legible("Тест") == ("Тест" if not letters.ascii_only else "????")
     assert letters.width("Épée") > 0
     assert wide or letters.ascii_only
-    assert caption.CaptionFont(15, "plain").ascii_only
+    assert CaptionFont(15, "plain").ascii_only
