@@ -31,7 +31,10 @@ def verdict(model: SetScore, bits: BitsPerDim = SAME) -> str:
 def test_a_good_model_has_a_good_verdict() -> None:
     text = verdict(score("model", 4))
     assert "as close to the held-out pictures as other real pictures" in text
-    assert "coverage is 100 %" in text and "as far from the training pictures as held-out pictures are" in text
+    assert (
+        "coverage of the samples is 100 %" in text
+        and "as far from the training pictures as held-out pictures are" in text
+    )
     assert "no sign of memorization" in text and "Labels" not in text and "Colors" not in text
 
 
@@ -40,7 +43,7 @@ def test_every_problem_is_named() -> None:
     assert "nearer to noise" in verdict(score("model", 500))
     assert "the model memorizes them" in verdict(score("model", 4, memorized=0.4))
     assert "closer to the training pictures than held-out pictures" in verdict(score("model", 4, p_value=1e-4))
-    assert "coverage is 50 %" in verdict(score("model", 4, coverage=0.45))
-    assert "memorized in part" in verdict(score("model", 4), BitsPerDim(2.0, 0.1, 3.0, 0.1))
+    assert "coverage of the samples is 50 %" in verdict(score("model", 4, coverage=0.45))
+    assert "some of the training pictures are memorized" in verdict(score("model", 4), BitsPerDim(2.0, 0.1, 3.0, 0.1))
     pale = replace(score("model", 4), drift=ColorDrift({"red": MeanDifference(20 / 255, 0.01)}, {}))
     assert "red +20" in verdict(pale)

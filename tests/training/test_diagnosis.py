@@ -84,17 +84,17 @@ def test_a_good_run_has_no_problem():
 MADE = {
     "loss spikes": (
         rows(loss=lambda p: 4.0 if p == 0.5 else 0.5),
-        "1 row of metrics.jsonl with more than 3 times the loss around it; "
-        "the highest has 8.0 times, after 50,000 images",
+        "1 row of metrics.jsonl with a loss of more than 3 times the losses around it; "
+        "the highest is 8.0 times as large, after 50,000 images",
     ),
     "learning rate too high": (
         rows(plain=lambda p: 4.0 if p < 0.7 else 1.0),
-        "the held-out loss of the weights is 2.4, of their average 0.6: "
-        "steps are too large, with a learning rate of 0.001",
+        "the held-out loss is 2.4 with the weights themselves, and 0.6 with their average: "
+        "at a learning rate of 0.001 the steps are too large",
     ),
     "average not warmed up": (
         rows(plain=lambda p: 0.8),
-        "the held-out loss of the averaged weights is 0.5, of the weights themselves 0.4",
+        "the held-out loss is 0.5 with the averaged weights, and 0.4 with the weights themselves",
     ),
     "stopped too early": (
         rows(held_out=lambda p: 1.5 - p),
@@ -102,11 +102,12 @@ MADE = {
     ),
     "still improving at high noise": (
         rows(high=lambda p: 0.2 * (1 - p)),
-        "at highest noise the held-out loss fell by 9 % in the last quarter of the run, over all levels by 0 %",
+        "in the last quarter of the run the held-out loss fell by 9 % at highest noise, "
+        "and by 0 % over all noise levels",
     ),
     "memorizing since image 80,000": (
         rows(evaluation=lambda p: {"copies": share(0.3 if p > 0.7 else 0.02)}),
-        "30 % of the samples are copies of training pictures, of held-out pictures 2 %",
+        "30 % of the samples are copies of training pictures; for held-out pictures this share is 2 %",
     ),
     "memorizing since image 60,000": (
         rows(gap=lambda p: 0.3 if p > 0.5 else 0.0),
@@ -114,7 +115,7 @@ MADE = {
     ),
     "memorizing since image 30,000": (
         rows(held_out=lambda p: 0.5 + abs(p - 0.3)),
-        "the held-out loss was lowest there, 0.5, and has risen to 1.2",
+        "the held-out loss was lowest at that point, 0.5, and has risen to 1.2 since",
     ),
     "color drift": (
         rows(evaluation=lambda p: {"drift": drifted(-20 / 255)}),
@@ -167,7 +168,7 @@ def test_few_pictures_and_rare_labels(sprites: Path, tmp_path: Path):
     train(folder, tmp_path / "run", options(images=64))
     found = of_run(tmp_path / "run")
     n = sum(f.split == "train" for f in Manifest.read(tmp_path / "run" / "data.json").files)
-    assert found["too few pictures"] == f"{n} training pictures, each seen 2 times"
+    assert found["too few pictures"] == f"{n} training pictures, and each was seen 2 times in training"
     assert "1 label of 2 with fewer than 8 training pictures: rare (" in found["labels too rare"]
 
     train(sprites, tmp_path / "other", options(images=64))

@@ -23,20 +23,23 @@ def summarize(evaluation: Evaluation) -> Sequence[str]:
 def _describe_quality(real: SetScore, model: SetScore, noise: SetScore) -> str:
     ratio = model.kid.value / max(noise.kid.value, 1e-9)
     if model.kid.low <= real.kid.high:
-        return "Quality: as close to the held-out pictures as other real pictures are, within the intervals."
+        return (
+            "Quality: the samples are as close to the held-out pictures as other real pictures are, within the "
+            "confidence intervals."
+        )
     where = (
-        "near real pictures"
+        "this is near real pictures"
         if ratio < 0.05
-        else "between real pictures and noise"
+        else "this is between real pictures and noise"
         if ratio < 0.4
-        else "nearer to noise"
+        else "this is nearer to noise than to real pictures"
     )
-    return f"Quality: KID × 10³ is {model.kid:.1f}; real pictures have {real.kid:.1f}: {where}."
+    return f"Quality: KID × 10³ is {model.kid:.1f}, and {real.kid:.1f} for real pictures (lower is better): {where}."
 
 
 def _describe_diversity(real: SetScore, model: SetScore) -> str:
     share = model.prdc.coverage / max(real.prdc.coverage, 1e-9)
-    return f"Diversity: the coverage is {100 * share:.0f} % of that of other real pictures."
+    return f"Diversity: the coverage of the samples is {100 * share:.0f} % of the coverage of other real pictures."
 
 
 def _describe_memorization(real: SetScore, model: SetScore) -> str:
@@ -48,7 +51,10 @@ def _describe_memorization(real: SetScore, model: SetScore) -> str:
         if model.closeness_p_value < 0.01
         else "the samples are as far from the training pictures as held-out pictures are"
     )
-    return f"Memorization: {copies:.1f} % count as copies, no more than of held-out pictures; {distance}."
+    return (
+        f"Memorization: {copies:.1f} % of the samples count as copies, no more than among held-out pictures; "
+        f"{distance}."
+    )
 
 
 def _describe_labels(evaluation: Evaluation) -> list[str]:
@@ -56,16 +62,16 @@ def _describe_labels(evaluation: Evaluation) -> list[str]:
     if agreement is None or accuracy is None:
         return []
     return [
-        f"Labels: a classifier assigns {100 * agreement.value:.0f} % of the samples to the requested label; its "
-        f"accuracy on held-out pictures is {100 * accuracy.value:.0f} %."
+        f"Labels: a classifier finds the requested label in {100 * agreement.value:.0f} % of the samples; it is right "
+        f"for {100 * accuracy.value:.0f} % of the held-out pictures."
     ]
 
 
 def _describe_colors(model: SetScore) -> list[str]:
     off = [f"{name} {255 * d.value:+.0f}" for name, d in model.drift.brightness.items() if d.is_significant]
-    return (
-        [f"Colors: brighter or darker than the training pictures, in levels of 255: {', '.join(off)}."] if off else []
-    )
+    if not off:
+        return []
+    return [f"Colors: brighter (+) or darker (-) than the training pictures, in levels of 255: {', '.join(off)}."]
 
 
 def _describe_likelihood(bits: BitsPerDim) -> str:
@@ -75,5 +81,5 @@ def _describe_likelihood(bits: BitsPerDim) -> str:
         "pictures"
     )
     return sentence + (
-        ": the training pictures are memorized in part." if bits.gap > 3 * error else ": no sign of memorization."
+        ": some of the training pictures are memorized." if bits.gap > 3 * error else ": no sign of memorization."
     )

@@ -16,8 +16,8 @@ def too_few_pictures(log: RunLog) -> Problem | None:
     seen = max((int(r["images"]) for r in log.rows), default=0)
     return Problem(
         "too few pictures",
-        f"{n} training pictures, each seen {seen / n:,.0f} times",
-        f"give {FEW_PICTURES} or more; until then --dropout 0.2, --flip if mirrored pictures make sense"
+        f"{n} training pictures, and each was seen {seen / n:,.0f} times in training",
+        f"give {FEW_PICTURES} pictures or more; until then add --dropout 0.2, --flip if mirrored pictures make sense"
         + ("" if log.origins else f", and --from {base}"),
     )
 
@@ -36,7 +36,7 @@ def rare_labels(log: RunLog) -> Problem | None:
         "labels too rare",
         f"{pluralize(len(rare), 'label')} of {len(counts)} with fewer than {MIN_PICTURES_PER_LABEL} training pictures: "
         f"{shown}",
-        "merge them with similar labels, or add pictures: samples of such a label are copies, or do not show it",
+        "merge them with similar labels, or add pictures: from so few, a model copies, or it ignores the label",
     )
 
 
@@ -79,5 +79,6 @@ def color_drift(log: RunLog) -> Problem | None:
     return Problem(
         "color drift",
         f"on a scale of 0 to 255: {', '.join(words for _, words in sorted(drifts, reverse=True)[:4])}",
-        "train for longer: mean colors are learned at the highest noise; noisette evaluate measures this better",
+        "train for longer: mean colors are learned at the highest noise levels; noisette evaluate measures the drift "
+        "more precisely",
     )

@@ -47,9 +47,9 @@ def loss_spikes(log: RunLog) -> Problem | None:
     ratio, images = max(spikes)
     return Problem(
         "loss spikes",
-        f"{pluralize(len(spikes), 'row')} of metrics.jsonl with more than {SPIKE_RATIO:g} times the loss around it; "
-        f"the highest has {ratio:.1f} times, after {images:,} images",
-        "halve --lr, or give a larger --batch: single steps change the weights too much",
+        f"{pluralize(len(spikes), 'row')} of metrics.jsonl with a loss of more than {SPIKE_RATIO:g} times the losses "
+        f"around it; the highest is {ratio:.1f} times as large, after {images:,} images",
+        "a single step changes the weights too much: halve --lr, or give a larger --batch",
     )
 
 
@@ -67,8 +67,9 @@ def lr_too_high(log: RunLog) -> Problem | None:
     lr = float(log.training_config.get("lr", 1e-3))
     return Problem(
         "learning rate too high",
-        f"after {worst['images']:,} images the held-out loss of the weights is {worst['raw_weights']['all']:.3g}, of "
-        f"their average {worst['raw_weights']['ema']:.3g}: steps are too large, with a learning rate of {lr:.2g}",
+        f"after {worst['images']:,} images the held-out loss is {worst['raw_weights']['all']:.3g} with the weights "
+        f"themselves, and {worst['raw_weights']['ema']:.3g} with their average: at a learning rate of {lr:.2g} the "
+        "steps are too large",
         f"try --lr {_lower_lr(log)}",
     )
 
@@ -81,9 +82,9 @@ def ema_lags(log: RunLog) -> Problem | None:
     last, ema = rows[-1], float(log.training_config.get("ema", 0.03))
     return Problem(
         "average not warmed up",
-        f"the held-out loss of the averaged weights is {last['raw_weights']['ema']:.3g}, of the weights themselves "
-        f"{last['raw_weights']['all']:.3g}: the average (half-life {100 * ema:.2g} % of the run) still contains "
-        "earlier, worse weights",
+        f"the held-out loss is {last['raw_weights']['ema']:.3g} with the averaged weights, and "
+        f"{last['raw_weights']['all']:.3g} with the weights themselves: the average (half-life {100 * ema:.2g} % of "
+        "the run) still contains earlier, worse weights",
         'train to the end, or for longer; or shorten the average with --recipe: {"training": {"ema": '
         f"{ema / 3:.1g}" "}}",
     )  # fmt: skip
@@ -130,8 +131,8 @@ def stopped_early(log: RunLog) -> Problem | None:
     name = max(high, key=lambda n: high[n])
     return Problem(
         "still improving at high noise",
-        f"at {name} noise the held-out loss fell by {100 * high[name]:.0f} % in the last quarter of the run, "
-        f"over all levels by {100 * overall:.0f} %: shapes and colors are still being learned",
+        f"in the last quarter of the run the held-out loss fell by {100 * high[name]:.0f} % at {name} noise, and by "
+        f"{100 * overall:.0f} % over all noise levels: shapes and colors are still being learned",
         "train for longer, or more often at high noise: a larger mean of training.times with --recipe",
     )
 
@@ -153,7 +154,8 @@ def memorizing(log: RunLog) -> Problem | None:
         first, result = _first_images(copying, evaluations), copying[-1]["evaluation"]
         return Problem(
             f"memorizing since image {first:,}",
-            f"{100 * result['copies']['value']:.0f} % of the samples are copies of training pictures, of held-out "
+            f"{100 * result['copies']['value']:.0f} % of the samples are copies of training pictures; for held-out "
+            f"pictures this share is {100 * result['held_out_copies']['value']:.0f} %"
             f"pictures {100 * result['held_out_copies']['value']:.0f} %",
             advice.format(first),
         )
@@ -173,7 +175,7 @@ def memorizing(log: RunLog) -> Problem | None:
     first = int(rows[losses.index(min(losses))]["images"])
     return Problem(
         f"memorizing since image {first:,}",
-        f"the held-out loss was lowest there, {min(losses):.3g}, and has risen to {losses[-1]:.3g}",
+        f"the held-out loss was lowest at that point, {min(losses):.3g}, and has risen to {losses[-1]:.3g} since",
         advice.format(first),
     )
 

@@ -43,17 +43,18 @@ def render_chapter(subject: Subject) -> str:
         (
             paragraph(
                 "At every step DDPM removes noise from $x_t$ and then adds a smaller amount of new noise. The added "
-                "noise is necessary. The network predicts an average over all pictures that fit $x_t$; without the "
-                "added noise, each step moves to the average of the previous one, and the samples end close to the "
-                "average picture. The added noise selects one of the possible pictures."
+                "noise is necessary. The network predicts the average of all pictures that fit $x_t$. Without added "
+                "noise, every step moves towards this average, and all samples end close to the average picture. "
+                "With it, every step makes a random choice among the pictures that fit, and the sample becomes one "
+                "of them."
             ),
             render_tiles(
                 rows, [f"seed {subject.seed + i}" for i in range(PICTURES)],
-                f"The same {PICTURES} seeds in {STEPS} steps of $x_s = μ(x_t, x̂_0) + σ̃ z$ on the karras grid. Top row: "
-                "$z ~ N(0, 1)$. "
-                f"Bottom row: z = 0 (Ho et al. 2020, algorithm 2). The root mean square distance of the samples from "
-                f"their mean is {diversity[0]:.3f} with and {diversity[1]:.3f} without added noise (pixels in [−1, "
-                "1]).",
+                f"The same {PICTURES} seeds in {STEPS} steps of $x_s = μ(x_t, x̂_0) + σ̃ z$ on the karras grid: μ is "
+                "the mean that a step goes to, and $σ̃$ the standard deviation of the noise that it adds. Top row: "
+                "$z ~ N(0, 1)$. Bottom row: z = 0 (Ho et al. 2020, algorithm 2). Diversity, measured as the root "
+                f"mean square distance of the samples from their mean: {diversity[0]:.3f} with added noise, "
+                f"{diversity[1]:.3f} without (pixels in [−1, 1]).",
             ),
         )
     )  # fmt: skip

@@ -67,9 +67,10 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "The forward process adds noise in many small steps, but it does not have to be simulated. A sum of "
-                "normal noises is normal noise again, so $x_t$ can be drawn directly from the picture for any t. "
-                "Training uses this: each picture of a batch gets its own random t."
+                "The forward process adds noise in many small steps, but the steps need not be computed one by one. "
+                "The sum of independent normal random numbers is normal, too. So all steps up to time t can be "
+                "replaced by one, and $x_t$ computed from the picture directly. Training uses this: each picture of "
+                "a batch gets its own random t."
             ),
             render_tiles(
                 [
@@ -77,9 +78,10 @@ def render_chapter(subject: Subject) -> str:
                     TileRow("directly", comparison.pictures[1][picked]),
                 ],
                 [f"$t$ = {float(comparison.t[i]):.4f}" for i in picked],
-                "Top row: step by step, $x_t = (α_t/α_s) x_s + σ_{t|s} ε$. Bottom row: directly from the picture, "
-                "$x_t = α_t x_0 + σ_t ε$, with other noise (Ho et al. 2020, eqs. 2 and 4). The noise differs, the "
-                "distribution is the same.",
+                "Top row: step by step. A step from time s to a later time t is $x_t = (α_t/α_s) x_s + σ_{t|s} ε$, "
+                "where $σ_{t|s}$ is the standard deviation of the noise that it adds. Bottom row: directly from the "
+                "picture, $x_t = α_t x_0 + σ_t ε$ (Ho et al. 2020, eqs. 2 and 4). The rows have different noise, "
+                "from the same distribution.",
                 side=96,
             ),
             table(
@@ -95,10 +97,12 @@ def render_chapter(subject: Subject) -> str:
                     ],
                     "Standard deviation over t: both methods agree with the schedule",
                 ),
-                caption=f"{NUM_DRAWS} draws of $x_t$ with each method. Direct: $q(x_t | x_0) = N(α_t x_0, σ_t^2)$ (Ho "
-                "et al. 2020, eq. 4). Stepwise: $q(x_t | x_s) = N((α_t/α_s) x_s, σ_t^2 − (α_t/α_s)^2 σ_s^2)$. “Mean” "
-                "is the factor of $x_0$ in the mean of the draws, which should be $α_t$. The methods differ only by "
-                "sampling error.",
+                caption=f"{NUM_DRAWS} draws of $x_t$ with each method. $N(m, v)$ is the normal distribution with mean "
+                "m and variance v, and $q(x_t | x_0)$ the distribution of $x_t$ for a given picture. Direct: $q(x_t "
+                "| x_0) = N(α_t x_0, σ_t^2)$ (Ho et al. 2020, eq. 4). Stepwise: $q(x_t | x_s) = N((α_t/α_s) x_s, "
+                "σ_t^2 − (α_t/α_s)^2 σ_s^2)$. In the table, “mean” is the factor of $x_0$ in the mean of the draws, "
+                "which should be $α_t$; “std” is their standard deviation, which should be $σ_t$. The methods differ "
+                "only because the number of draws is finite.",
             ),
         )
     )  # fmt: skip

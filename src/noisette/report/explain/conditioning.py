@@ -70,34 +70,36 @@ def render_chapter(subject: Subject) -> str:
     ]
     parts = [
         paragraph(
-            "Each label has a learned vector, which is added to the time embedding and so reaches every block of the "
-            "network. Along a row the noise changes. Down a column only the label changes, and the samples of one seed "
-            "share properties such as colors, position and size."
+            "Each label has a learned vector. It is added to the time embedding and so reaches every block of the "
+            "network. Along a row, only the noise changes. Down a column, only the label changes: the samples of one "
+            "seed share properties such as colors, position and size."
         ),
         render_tiles(
             rows, headers,
-            "One noise per column, one label y per row: samples of $p(x_0 | y)$. The embedding is $e(t) + e(y)$ "
-            "(Nichol & Dhariwal 2021).",
+            "One noise per column, one label y per row: samples of $p(x_0 | y)$, the distribution of pictures with "
+            "label y. The embedding is $e(t) + e(y)$, the sum of the vectors of time and label (Nichol & Dhariwal "
+            "2021).",
         ),
         paragraph("The vectors of two labels can be mixed, which gives samples between the two."),
         render_tiles(
             mixed, [f"{1 - s:.0%} / {s:.0%}" for s in MIX_WEIGHTS],
-            f"From “{first}” to “{other}” with the embedding $(1 − m) e_1 + m e_2$ (class embedding: Nichol & Dhariwal "
-            "2021). The training data has no such mixed labels.",
+            f"From “{first}” to “{other}” with the embedding $(1 − m) e_1 + m e_2$, where m is the share of “{other}” "
+            "(class embedding: Nichol & Dhariwal 2021). The training data has no such mixed labels.",
         ),
     ]  # fmt: skip
     if guided:
         parts += [
             paragraph(
                 "Classifier-free guidance makes the label count more. During training the label was sometimes "
-                "removed, so the same network also predicts without a label. Guidance extrapolates: from the "
-                "prediction without a label, through the prediction with the label, and beyond."
+                "removed, so the same network can also predict without a label. Guidance goes from the prediction "
+                "without a label to the prediction with it, and then further in the same direction."
             ),
             render_tiles(
                 guided, headers,
-                f"“{first}” with $x̂_0 = x̂_0(none) + w (x̂_0(label) − x̂_0(none))$ (Ho & Salimans 2022). w = 0 "
-                "ignores the label, w = 1 is no guidance. Larger w makes the samples clearer and more similar to "
-                "each other; too large w oversaturates them.",
+                f"“{first}” with $x̂_0 = x̂_0(none) + w (x̂_0(label) − x̂_0(none))$ (Ho & Salimans 2022). The "
+                "guidance scale is w: 0 ignores the label, and 1 is the prediction with the label, which is no "
+                "guidance. A larger w makes the samples clearer and more similar to each other. If w is too large, "
+                "their colors become too strong.",
             ),
         ]  # fmt: skip
     return "\n".join(parts)

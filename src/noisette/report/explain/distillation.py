@@ -97,22 +97,23 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                f"This model is the student of {_name_of_teacher(subject)}. From the same noise its teacher takes "
-                f"{steps} small steps and the student {calls}: it has learned to make each of its steps end where the "
-                "teacher's path leads. A step of DDIM is a straight line towards the predicted picture $x̂_0$, so the "
-                "student predicts not the average of all pictures that $x_t$ may be, as its teacher does, but the "
-                "point that the teacher's curved path ends up at."
+                f"This model is the student of {_name_of_teacher(subject)}. From the same noise, its teacher takes "
+                f"{steps} small steps and the student {calls}. The student has learned to make each of its steps end "
+                "where the teacher's path leads. A step of DDIM moves on a straight line towards the predicted "
+                "picture $x̂_0$. The teacher's $x̂_0$ is the average of all pictures that fit $x_t$. The student's "
+                "$x̂_0$ is another one: with it, the straight step ends where the teacher's curved path ends."
             ),
             render_tiles(
                 [row(name, states) for name, states in kinds.items()],
                 [*(f"σ/α = {format_short(ratio)}" for ratio in ratios), "finished"],
-                f"$x_t$ from one initial noise (seed {subject.seed}) at the student's noise levels, scaled to unit "
-                "variance. Last row: the teacher in the student's steps, without distilling.",
+                f"$x_t$ from one initial noise (seed {subject.seed}) at the student's noise levels, scaled to "
+                "variance 1. Last row: the teacher, when it takes as few steps as the student.",
             ),
             charts(_plane_chart(subject, found, kinds), _distance_chart(found, kinds, untrained), caption=(
-                f"Left: the paths of the same noise in the plane in which the teacher's varies most, all states scaled "
-                "to unit variance; the picture is at 0, 0 (after Chen et al. 2024). Right: root mean square difference "
-                f"per pixel to the teacher's states, {NUM_SEEDS} noises. Both begin in the same state."
+                "Left: the paths from one noise, projected on the plane in which the teacher's path varies most. All "
+                "states are scaled to variance 1, and the finished picture is at (0, 0) (after Chen et al. 2024). "
+                f"Right: root mean square difference per pixel between $x_t$ and the teacher's $x_t$, {NUM_SEEDS} "
+                "noises. All start from the same noise."
             )),
             render_tiles(
                 [TileRow(name, subject.to_pixels(states[-1])) for name, states in kinds.items()],

@@ -80,17 +80,26 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "The forward process mixes a picture with more and more noise. With little noise the picture is still "
-                "clear; with more noise first its details and then its outline disappear; at the end only noise is "
-                "left. A diffusion model is trained to predict the picture from any of these noise levels. To generate "
-                "a new picture, it starts from pure noise and removes the noise step by step."
+                "The forward process mixes a picture with more and more noise. With little noise the picture is "
+                "still clear. With more noise its details disappear first, then its outline. At the end only noise "
+                "is left. A diffusion model is trained to predict the picture from any of these noise levels. To "
+                "generate a new picture, it starts from pure noise and removes the noise step by step."
+            ),
+            paragraph(
+                "As a formula: $x_t = α_t x_0 + σ_t ε$. $x_0$ is the picture, with pixels in [−1, 1]. $ε$ is the "
+                "noise: a random number for each pixel and channel, from the normal distribution $N(0, 1)$ with mean "
+                "0 and variance 1. The time t goes from 0, which is the picture, to 1, which is almost only noise. "
+                "$α_t$ is the weight of the picture at time t, and $σ_t$ the weight of the noise. The noise level is "
+                "their ratio, $σ_t/α_t$."
             ),
             render_tiles(
                 [TileRow("$x_t$", four.pictures), *numbers],
                 [level for level, _ in subject.noise_levels],
-                f"One picture ({subject.picture_name}) at four noise levels: $x_t = α_t x_0 + σ_t ε$ with "
-                "$ε ~ N(0, 1)$, scaled to unit variance. SNR is $α_t^2/σ_t^2$ and $ᾱ_t$ = SNR/(1 + SNR); in a DDPM it "
-                "is the product of the $1 − β$ (Ho et al. 2020, eq. 4).",
+                f"One picture ({subject.picture_name}) at four noise levels, each divided by √($α_t^2 + σ_t^2$), so "
+                "that all are shown with the same variance. SNR, the signal-to-noise ratio, is $α_t^2/σ_t^2$. $ᾱ_t$ "
+                "= SNR/(1 + SNR) is the share of the picture in the variance. In a DDPM it is the product of $1 − β$ "
+                "over all steps up to t, where $β$ is the variance of the noise that one step adds (Ho et al. 2020, "
+                "eq. 4).",
                 side=96,
             ),
             render_scrubber(
@@ -102,16 +111,17 @@ def render_chapter(subject: Subject) -> str:
                 initial=SCRUBBER_STEPS // 2,
             ),
             paragraph(
-                f"The noise schedule sets how fast the noise grows with t. This model uses {name} (thick line). All "
-                "schedules pass through all noise levels; they differ in how much of the time they spend at each of "
-                "them, and so in how often each level is trained."
+                "The noise schedule is the pair of functions $α_t$ and $σ_t$: it sets how fast the noise grows with "
+                f"t. This model uses {name} (thick line). All schedules pass through the same noise levels. They "
+                "differ in how long they stay at each of them. If the times t are drawn evenly in training, a level "
+                "at which a schedule stays longer is trained more often."
             ),
             schedule_charts(
                 list_schedules(subject.schedule),
                 "Every schedule of the library with default parameters, $x_t = α_t x_0 + σ_t ε$. LinearBeta: Ho et "
                 "al. 2020; Cosine: Nichol & Dhariwal 2021, eq. 17; VarianceExploding: Karras et al. 2022; "
-                "RectifiedFlow: Liu et al. 2022; ZeroTerminalSNR: Lin et al. 2023; GammaSigmoid: Chen 2023. For "
-                "schedules that do not preserve the variance, ᾱ is computed from the SNR.",
+                "RectifiedFlow: Liu et al. 2022; ZeroTerminalSNR: Lin et al. 2023; GammaSigmoid: Chen 2023. Where "
+                "$α_t^2 + σ_t^2$ is not 1, $ᾱ$ is computed from the SNR.",
             ),
         )
     )

@@ -98,27 +98,28 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                f"Sampling starts from {subject.x0.numel():,} normal random numbers, one for each pixel and channel. "
-                "The norm of such a vector is almost always close to √d, so the initial noises lie close to a sphere. "
-                "A sampler that adds no noise maps each initial noise to one picture, and close noises to similar "
-                "pictures. The figure shows noises on a great circle of this sphere: each window is one of them, and "
-                "the slider moves through the sampling steps."
+                f"Sampling starts from d = {subject.x0.numel():,} normal random numbers, one for each pixel and "
+                "channel. The norm (length) of a vector of d such numbers is almost always close to √d, so the "
+                "initial noises lie close to a sphere. A sampler that adds no noise maps each initial noise to one "
+                "picture, and similar noises to similar pictures. The figure shows noises on a great circle of this "
+                "sphere. Each window belongs to one noise and shows what the model predicts; the slider moves "
+                "through the sampling steps."
             ),
             render_scrubber(
                 "Sampling step",
                 [ScrubberView(f"noise {i + 1} of {NUM_POINTS}", p) for i, p in enumerate(circle.pictures)],
                 [*captions, "Done: t = 0"],
                 f"A great circle through the noises of seeds {subject.seed} (at the top) and {subject.seed + 1} (at "
-                "the right) and their negatives: $z(w) = (sin((1 − w)φ) z_1 + sin(wφ) z_2)/sin φ$ with φ the angle "
-                "between them (Shoemake 1985; Song et al. 2021, section 5.3). In the first steps all predict nearly "
-                "the same average. Sampler: heun on the karras grid in "
-                f"{STEPS} steps.",
+                "the right) and their negatives. From a noise $z_1$ to a noise $z_2$ it is $z(w) = (sin((1 − w)φ) "
+                "z_1 + sin(wφ) z_2)/sin φ$, with w from 0 to 1 and φ the angle between them (Shoemake 1985; Song et "
+                "al. 2021, section 5.3). In the first steps, the predictions for all noises are nearly the same "
+                f"average. Sampler: heun on the karras grid in {STEPS} steps.",
                 initial=STEPS, side=48, positions=ring,
             ),
             paragraph(
-                "A straight line between two noises leaves the sphere: halfway its norm is only 0.71 of the normal "
-                "one. The model never saw so little noise at this time during training, and its samples lose detail "
-                "and contrast."
+                "A straight line between two noises leaves the sphere: in the middle, the norm is only 0.71 times "
+                "the usual one. The model never saw so little noise at this time t in training. So its samples lose "
+                "detail and contrast."
             ),
             render_tiles(
                 rows, [f"{w:.0%}" for w in WEIGHTS],

@@ -27,8 +27,9 @@ def render_chapter(subject: Subject) -> str:
     codec = subject.model.codec
     if not isinstance(codec, LatentCodec):
         return paragraph(
-            "This model works on pixels. This chapter needs one that works on latents: train an autoencoder with "
-            "`noisette train-autoencoder`, then a model with `noisette train SOURCE --autoencoder AUTOENCODER`."
+            "This model works on pixels. This chapter is about models that work on latents, the output of an "
+            "autoencoder. Train an autoencoder with `noisette train-autoencoder`, then a model with `noisette train "
+            "SOURCE --autoencoder AUTOENCODER`."
         )
     pixels = _pictures(subject, codec)
     with torch.no_grad():
@@ -44,20 +45,22 @@ def render_chapter(subject: Subject) -> str:
                     TileRow("decoded again", restored),
                     TileRow(f"error × {ERROR_GAIN}", error_map(codec.pictures, pixels, restored)),
                 ],
-                caption="What the encoder keeps. Error: the largest difference of the premultiplied channels; white is "
-                f"{1 / ERROR_GAIN:g} of the range or more.",
+                caption="What the encoder keeps. The error is the largest difference among the channels of a pixel, "
+                f"with colors multiplied by their opacity; white is {1 / ERROR_GAIN:g} of the range or more.",
             ),
             render_tiles(
                 _channel_rows(codec, pixels[:1], latents[:1]),
                 ["values", "decoded alone", "decoded without it"],
-                "The latent channels of the first picture: the values (black -1, white 1), what is decoded if all "
-                "other channels are 0, and what is decoded if this channel is 0.",
+                "The latent channels of the first picture. Left: the values of the channel, from black (−1) to white "
+                "(1). Middle: what is decoded if all other channels are 0. Right: what is decoded if this channel is "
+                "0.",
             ),
             render_tiles(
                 _noising_rows(subject, codec, pixels[:1], latents[:1]),
                 [f"σ/α = {format_short(ratio)}" for ratio in RATIOS],
-                "The forward process on pixels and on latents, at unit variance. A noisy latent image is no picture: "
-                "it is shown decoded, and below it as its first channel.",
+                "The forward process on pixels (first row) and on latents, scaled to variance 1. Noisy latents are "
+                "not a picture. So the second row shows what is decoded from them, and the third row their first "
+                "channel.",
             ),
             *_walks(subject, codec, pixels, latents),
         )
@@ -77,11 +80,12 @@ def _describe(codec: LatentCodec, psnr: float, number: int) -> str:
     pictures, (channels, height, width) = codec.pictures, codec.shape
     share = pictures.channels * pictures.height * pictures.width / (channels * height * width)
     return (
-        f"The diffusion process of this model runs on latents: an encoder turns a picture of {pictures.width}×"
-        f"{pictures.height} pixels into {channels} channels of {width}×{height} numbers, {share:.3g} times fewer than "
-        "the pixels have, and a decoder turns the result of sampling back into a picture (Rombach et al. 2022). Both "
-        f"are trained before the diffusion model and do not change with it. On {number} held-out pictures the PSNR of "
-        f"encoding and decoding is {psnr:.1f} dB; no sample can be sharper than that."
+        "The diffusion process of this model runs on latents instead of pixels (Rombach et al. 2022). An encoder "
+        f"turns a picture of {pictures.width}×{pictures.height} pixels into latents: {channels} channels of "
+        f"{width}×{height} numbers, {share:.3g} times fewer numbers than in the picture. A decoder turns the result "
+        "of sampling back into a picture. Both are trained before the diffusion model and do not change with it. On "
+        f"{number} held-out pictures, the PSNR (peak signal-to-noise ratio) of encoding and decoding is {psnr:.1f} "
+        "dB. Details that are lost there cannot be in a sample."
     )
 
 
@@ -141,9 +145,9 @@ def _walks(subject: Subject, codec: LatentCodec, pixels: UInt8Images, latents: M
             render_tiles(
                 [TileRow("pixels", blended), TileRow("latents", along)],
                 [format_short(weight) for weight in WEIGHTS],
-                "From one picture to another on a straight line. An autoencoder is not trained on the points between "
-                "two pictures, so they look like a blend; points that look like pictures are found by the diffusion "
-                "model.",
+                "From one picture to another on a straight line, in pixels and in latents. The autoencoder is not "
+                "trained on the points between two pictures, so both rows look like a blend of the two. To find "
+                "points in between that look like real pictures, the diffusion model is needed.",
             )
         )
     labels = codec.pictures.labels
@@ -156,9 +160,9 @@ def _walks(subject: Subject, codec: LatentCodec, pixels: UInt8Images, latents: M
             render_tiles(
                 [TileRow("label", codec.decode_samples(samples))],
                 [format_short(weight) for weight in WEIGHTS],
-                f"From the label “{labels[0]}” to “{labels[1]}” in the space of the labels' embeddings: the same "
-                "noise, sampled with a mixture of both. The first space holds what a picture looks like, this one what "
-                "it is.",
+                f"From the label “{labels[0]}” to “{labels[1]}”: the same noise, sampled with a mixture of the two "
+                "labels' embeddings (the learned vectors of the labels). These are the two spaces: the latents hold "
+                "what a picture looks like, the embeddings hold what it shows.",
             )
         )
     return parts

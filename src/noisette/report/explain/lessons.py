@@ -133,55 +133,55 @@ def shorten_chain(subject: Subject) -> Outcome:
 LESSONS: dict[str, Lesson] = {  # by the value of --lesson
     "no-time": Lesson(
         "No time embedding",
-        "The same $x_t$ can be a weak picture with little noise or a strong picture with much noise. Without the time, "
-        "the network cannot know how much noise to remove.",
-        "Bottom row: the time embedding is set to zero at every step, $F(x_t, c)$ instead of $F(x_t, t, c)$ (Ho et al. "
-        "2020, appendix B).",
+        "The same $x_t$ can be a faint picture with little noise or a strong picture with much noise. Without the "
+        "time, the network cannot know how much noise to remove.",
+        "Bottom row: the time embedding is set to zero at every step, so the network is $F(x_t, y)$ instead of "
+        "$F(x_t, t, y)$; y is the label (Ho et al. 2020, appendix B).",
         drop_time_embedding,
     ),
     "wrong-index": Lesson(
         "Off-by-one time index",
-        "The sampler is at one step, but the network gets the time of the next step, which has less noise. The network "
-        "treats the extra noise as part of the picture, so some noise is left over at every step.",
-        f"Bottom row: $ᾱ$ and the time embedding are those of step k + 1 while $x_t$ is at step k, of {STEPS}: a "
-        "common "
-        "mistake in the loop over $x_s = α_s x̂_0 + σ_s ε̂$ (Song et al. 2021, eq. 12).",
+        "The sampler is at one step, but the network gets the time of the next step, at which there is less noise. "
+        "The network treats the additional noise as a part of the picture. So some noise is left over at every step.",
+        f"Bottom row: in step k of {STEPS}, $x_t$ is that of step k, and $ᾱ$ and the time embedding are those of step "
+        "k + 1. This happens easily in the loop over $x_s = α_s x̂_0 + σ_s ε̂$ (Song et al. 2021, eq. 12).",
         shift_time_index,
     ),
     "not-normalized": Lesson(
         "Wrong value range: [0, 1] instead of [−1, 1]",
-        "The model works with pixels in [−1, 1]. If the samples are saved as if they were in [0, 1], all values below "
-        "zero become black; in the alpha channel they become transparent.",
+        "The model works with pixels in [−1, 1]. If the samples are saved as if they were in [0, 1], all values "
+        "below zero become 0. In a color channel that is black, in the alpha channel it is transparent.",
         "Bottom row: the same samples saved as $x$ instead of $(x + 1)/2$ (Ho et al. 2020, section 3.3: pixels are "
         "scaled to [−1, 1]).",
         skip_denormalization,
     ),
     "no-ema": Lesson(
         "Raw weights instead of the EMA weights",
-        "With a high learning rate the weights keep moving around a good solution. Their exponential moving average "
-        "(EMA) is closer to it. Samples of the raw weights show shifted colors and rough edges.",
+        "With a high learning rate, the weights keep moving around a good solution. Their exponential moving average "
+        "(EMA) is closer to it. Samples of the raw weights, which are not averaged, show shifted colors and rough "
+        "edges.",
         f"The run's newest checkpoint, trained for {TRAINING_STEPS} more steps at the highest learning rate of the "
-        "run. "
-        "Top row: the average $θ̄ ← γ θ̄ + (1 − γ) θ$ with a half-life of "
-        f"{HALF_LIFE} steps. Bottom row: the weights of the last step (Ho et al. 2020, section 4; Karras et al. 2024). "
-        "At the end of a run the learning rate is low, and the two differ little.",
+        "run. Top row: the average $θ̄$ of the weights $θ$, which is $θ̄ ← γ θ̄ + (1 − γ) θ$ after every step, with "
+        f"a half-life of {HALF_LIFE} steps. Bottom row: the weights of the last step (Ho et al. 2020, section 4; "
+        "Karras et al. 2024). At the end of a run the learning rate is low, and the two differ little.",
         skip_ema,
     ),
     "no-added-noise": Lesson(
         "DDPM without added noise",
-        "Every DDPM step goes to the mean of all possible earlier pictures and then adds noise. Without the noise, the "
-        "samples end close to the average picture.",
-        f"Bottom row: $x_s = μ(x_t, x̂_0)$ without $σ̃ z$, in {DDPM_STEPS} steps (Ho et al. 2020, algorithm 2).",
+        "A DDPM step goes to the average of all pictures with less noise that are possible, and then adds noise. "
+        "Without the noise, the samples end close to the average picture.",
+        f"Bottom row: $x_s = μ(x_t, x̂_0)$, the mean, without the added noise $σ̃ z$, in {DDPM_STEPS} steps (Ho et "
+        "al. 2020, algorithm 2).",
         drop_added_noise,
         "ddpm",
     ),
     "few-steps": Lesson(
         "DDPM with too few steps",
-        "A DDPM step draws from a normal distribution. The true reverse distribution is close to normal only for small "
-        "steps; for large ones the error is visible.",
-        f"DDPM in {DDPM_STEPS} steps (top row) and in {FEW_STEPS} steps (bottom row); each step takes $p(x_s | x_t)$ "
-        "for "
-        "normal (Ho et al. 2020, section 2; Sohl-Dickstein et al. 2015).",
+        "A DDPM step draws $x_s$, the picture with less noise, from a normal distribution. The true distribution of "
+        "$x_s$ is close to a normal one only if the step is small. If it is large, the error is visible.",
+        f"DDPM in {DDPM_STEPS} steps (top row) and in {FEW_STEPS} steps (bottom row). In both, $p(x_s | x_t)$, the "
+        "distribution of $x_s$ for a given $x_t$, is assumed to be normal (Ho et al. 2020, section 2; Sohl-Dickstein "
+        "et al. 2015).",
         shorten_chain,
         "ddpm",
     ),

@@ -107,34 +107,36 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "A good sample can be a copy of a training picture. Here every sample is compared with every training "
-                f"picture: {int(near.memorization.is_copy.sum())} of these {len(near.samples)} samples are copies, "
-                "which "
-                "means that they are three times as close to one training picture as to any other."
+                "A sample that looks good can still be a copy of a training picture. Here every sample is compared "
+                "with every training picture. A sample is a copy if it is at least three times as close to one "
+                f"training picture as to any other. Of these {len(near.samples)} samples, "
+                f"{int(near.memorization.is_copy.sum())} are copies."
             ),
             render_tiles(
                 rows, [f"seed {subject.seed + i}" for i in range(len(near.samples))],
                 f"Samples, and the nearest of {count:,} different training pictures. $d_1$ is the distance to the "
-                "nearest and $d_2$ to the second nearest: root mean squares of premultiplied pixels in [0, 1]. A copy "
-                f"has $d_1/d_2$ < 1/3 (Carlini et al. 2023; Yoon et al. 2023). Share of copies: {100 * share.low:.0f} "
-                f"to {100 * share.high:.0f} % (95 % confidence interval).",
+                "nearest one and $d_2$ to the second nearest: root mean square differences of pixels in [0, 1], with "
+                "colors multiplied by their opacity. A copy has $d_1/d_2$ < 1/3 (Carlini et al. 2023; Yoon et al. "
+                f"2023). Share of copies: {100 * share.low:.0f} to {100 * share.high:.0f} % (95 % confidence "
+                "interval).",
             ),
             paragraph(
-                "The optimal denoiser for the training set is known: it predicts the average of the training "
-                "pictures, weighted by how likely each of them is behind the noise. A model that equals it can only "
-                "generate training pictures, and it fails for every other picture. At high noise levels a good model "
-                "is close to this optimum. At low noise levels it should be equally accurate for training pictures "
-                "and for held-out pictures."
+                "For a given training set, the best possible prediction of $x_0$ is known. It is a weighted average "
+                "of the training pictures: the weight of a picture is the probability that $x_t$ was made from it. A "
+                "model that always predicts this average can only generate training pictures, and it cannot remove "
+                "the noise from any other picture. At high noise levels a good model is close to this optimum. At "
+                "low noise levels it should be equally accurate for training pictures and for held-out pictures, "
+                "which it was not trained on."
             ),
             charts(
                 chart(
                     *_axes(), _error_lines(errors), "Error of the model and of the optimum over the noise level"
                 ),
-                caption=f"Mean squared error of $x̂_0$ on up to {NUM_ERROR_PICTURES} pictures of each set. Optimum: "
-                "$E[x_0 | x_t] = Σ_i w_i x^{(i)}$ with $w_i ∝ exp(−|x_t − α x^{(i)}|^2/2σ^2)$ over the training "
-                "pictures. Where the two solid lines differ, the model is better on training pictures than on held-out "
-                "ones. Where the thick line meets its dashed line, the model has memorized the training pictures. "
-                "(Karras et al. 2022, appendix B.3; Kamb & Ganguli 2024.)",
+                caption=f"Mean squared error of $x̂_0$ on up to {NUM_ERROR_PICTURES} pictures of each set. The "
+                "optimum is $E[x_0 | x_t] = Σ_i w_i x_i$ with $w_i ∝ exp(−|x_t − α x_i|^2/2σ^2)$, where $x_i$ are "
+                "the training pictures. Where the two solid lines differ, the model is better on training pictures "
+                "than on held-out ones. Where the thick line meets its dashed line, the model has memorized the "
+                "training pictures. (Karras et al. 2022, appendix B.3; Kamb & Ganguli 2024.)",
             ),
         )
     )  # fmt: skip

@@ -118,31 +118,31 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                f"One network is used at all times t. It is a U-Net. The encoder reduces the resolution and increases "
-                f"the number of channels ({shapes}), so that the network can use the whole picture. The decoder "
-                "restores the resolution. Skip connections (dashed) pass the encoder's feature maps to the decoder at "
-                "the same resolution, so that details are not lost."
+                "One network is used at all times t. It is a U-Net. Its encoder reduces the resolution and increases "
+                f"the number of channels ({shapes}): at the lowest resolution, each number can depend on the whole "
+                "picture. Its decoder restores the resolution. Skip connections (dashed) copy the encoder's feature "
+                "maps to the decoder at the same resolution, so that details are not lost."
             ),
             unet_diagram(
                 [ends[0], *shifted, ends[1]],
                 f"A U-Net of {len(cfg.channels)} levels and {len(stages)} feature maps, from x_t down to the "
                 "bottleneck and up to the prediction",
-                "$F(x_t, t, y)$ to scale: the height of a box is the resolution, its width the number of channels. "
-                f"{len(stages)} feature maps, "
+                "The network $F(x_t, t, y)$ to scale, where y is the label. The height of a box is the resolution of "
+                f"a feature map, its width the number of channels. {len(stages)} feature maps, "
                 f"{sum(s.skip_target is not None for s in stages)} skip connections, "
-                f"{sum(p.numel() for p in net.parameters()):,} "
-                "weights. Orange: with self-attention. Green: the bottleneck. "
-                "The embedding of time and label enters every block. (Ronneberger et al. 2015; Ho et al. 2020, "
+                f"{sum(p.numel() for p in net.parameters()):,} weights. Orange: with self-attention, which lets every "
+                "position use all others. Green: the bottleneck, the lowest resolution. Time and label are turned "
+                "into a vector, the embedding, which enters every block. (Ronneberger et al. 2015; Ho et al. 2020, "
                 "appendix B.)",
             ),
             render_tiles(
                 rows, [],
                 f"Feature maps for $x_t$ at $σ/α$ = {NOISE_RATIO}: the {NUM_CHANNELS} channels of each map with the "
                 "largest standard deviation. Mid gray is the mean of a channel; each channel has its own scale. Maps "
-                "of "
-                "high resolution show edges and colors. The bottleneck has few pixels and encodes what is in the "
-                "picture more than where it is. The decoder's input is $[u, s]$: the upsampled map and the map of the "
-                "skip connection (Ronneberger et al. 2015).",
+                "of high resolution show edges and colors. The bottleneck has few pixels: it holds what is in the "
+                "picture more than where it is. The input of a level of the decoder is $[u, s]$: the enlarged map u "
+                "of the level below, and the map s of the skip connection as further channels (Ronneberger et al. "
+                "2015).",
             ),
         )
     )  # fmt: skip

@@ -15,8 +15,8 @@ TARGET_DESCRIPTIONS = {
     "Epsilon": "the noise",
     "X0": "the picture",
     "V": "v, a weighted sum of noise and picture with the same variance at all noise levels",
-    "Flow": "the velocity from picture to noise",
-    "EDM": "a weighted sum of picture and noise, with unit variance at every noise level",
+    "Flow": "the velocity, which is the noise minus the picture",
+    "EDM": "a weighted sum of picture and noise that has variance 1 at every noise level",
 }
 
 
@@ -87,21 +87,22 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                f"The inputs of the network are {inputs}. This network (parametrization {kind}) predicts "
-                f"{TARGET_DESCRIPTIONS.get(kind, 'a weighted sum of picture and noise')}: $F = a x_0 + b ε$. Together "
-                "with $x_t = α x_0 + σ ε$ these are two equations for two unknowns, so each prediction gives both a "
-                "picture $x̂_0$ and a noise $ε̂$."
+                f"The inputs of the network are {inputs}. This network predicts "
+                f"{TARGET_DESCRIPTIONS.get(kind, 'a weighted sum of picture and noise')}. As a formula, its output is "
+                f"$F = a x_0 + b ε$; this choice of the weights $a$ and $b$ is called the parametrization {kind}. "
+                "Together with $x_t = α x_0 + σ ε$ these are two equations for two unknowns. Solving them gives a "
+                "predicted picture $x̂_0$ and a predicted noise $ε̂$."
             ),
             paragraph(
-                "Compare the columns. With little noise the picture is easy to predict and the noise is hard. With "
-                "much noise the noise is easy, and the predicted picture is blurry: it is the average of all pictures "
-                "that are possible for this $x_t$."
+                "Compare the columns. With little noise, the picture is easy to predict and the noise is hard to "
+                "predict. With much noise, the noise is easy and the picture is hard: many pictures are possible for "
+                "this $x_t$, and the network predicts their average, which is blurry."
             ),
             render_tiles(
                 rows, headers,
-                "$x̂_0 = (σ F − b x_t)/(a σ − b α)$ and $ε̂ = (a x_t − α F)/(a σ − b α)$. Errors are root mean squares "
-                "per pixel in [−1, 1]; noise is shown at half its amplitude. (Ho et al. 2020, section 3.2; Salimans "
-                "& Ho "
+                "$x̂_0 = (σ F − b x_t)/(a σ − b α)$ and $ε̂ = (a x_t − α F)/(a σ − b α)$. Errors are root mean "
+                "square errors per pixel, for pixels in [−1, 1]. Noise is shown at half its amplitude. “Time input” "
+                "is the number that tells the network the noise level. (Ho et al. 2020, section 3.2; Salimans & Ho "
                 "2022; Karras et al. 2022, table 1.)",
                 side=96,
             ),

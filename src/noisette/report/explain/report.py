@@ -73,10 +73,10 @@ def _render_introduction(subject: Subject) -> list[str]:
         f"{subject.name} is a diffusion model with {weights:,} weights. It generates {pictures.mode} pictures of "
         f"{pictures.width}×{pictures.height} pixels"
         + (f" with {len(pictures.labels)} labels" if pictures.labels else "")
-        + f". Unless a figure says otherwise, its samples have seed {subject.seed}"
-        + (f" and label “{subject.label}”" if subject.label else "")
-        + f", and are drawn with the model's defaults: the sampler {sampling.sampler} in {sampling.steps} steps on the "
-        f"{sampling.grid} grid."
+        + f". Unless a figure says otherwise, its samples start from the noise of seed {subject.seed}"
+        + (f" and have the label “{subject.label}”" if subject.label else "")
+        + f". They are drawn with the model's defaults: the sampler {sampling.sampler} in {sampling.steps} steps, at "
+        f"the times of the {sampling.grid} grid."
     )
     how = (
         f"All figures were computed from this model and its training pictures with Noisette {__version__} "

@@ -60,14 +60,16 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "The reverse process generates a picture. At each step the network predicts the picture $x̂_0$ and the "
-                "noise $ε̂$ in $x_t$; the step combines them again with the smaller amount of noise of the next time. "
-                "Move the slider: the prediction starts as a blurry average of many pictures and becomes one picture."
+                "The reverse process generates a picture. It starts from pure noise. At each step the network "
+                "predicts the picture $x̂_0$ and the noise $ε̂$ in $x_t$. The step then mixes the two again, with "
+                "less noise than before. Move the slider: the prediction starts as a blurry average of many pictures "
+                "and becomes one picture."
             ),
             render_scrubber(
                 "Step", views, [*captions, "Done: t = 0"],
-                f"All {steps} steps of one sample with the sampler {sampling.sampler} on the {sampling.grid} grid. A "
-                "step from t to s is $x_s = α_s x̂_0 + σ_s ε̂$, or a higher-order combination of such steps (Song et al. "
+                f"All {steps} steps of one sample with the sampler {sampling.sampler} on the {sampling.grid} grid; a "
+                "grid is the list of the times t. A step from time t to the next time s is $x_s = α_s x̂_0 + σ_s "
+                "ε̂$. Samplers of higher order combine several such steps into a more accurate one (Song et al. "
                 "2021, eq. 12; Karras et al. 2022, algorithm 1).",
                 side=160,
             ),

@@ -108,33 +108,36 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "The feature maps deep in the network have few pixels and many channels, and describe the content of "
-                "the picture more than single pixels. They are called h-space. In large networks h is the output of "
-                "the bottleneck. In a network as small as this one, most information goes through the skip connections "
-                "instead, so here h is read in the decoder at half the resolution of the picture. The figure shows "
-                "samples at the projections of their h on the first two principal components."
+                "The feature maps deep in the network have few pixels and many channels. They describe the content "
+                "of the picture more than single pixels. Such a map is called h, and the space of all h is h-space. "
+                "In large networks h is the output of the bottleneck. In a network as small as this one, most "
+                "information goes through the skip connections instead, so here h is read in the decoder at half the "
+                "resolution of the picture. Principal components are the directions in which h varies most from "
+                "sample to sample. The figure places each sample by its first two."
             ),
             render_scatter(
                 subject.to_pixels(plane.pictures), plane.coordinates.tolist(), plane.labels,
-                f"{len(plane.pictures)} samples in the plane of the first two principal components of h, at "
-                "$(h − h̄) · Δh/|Δh|^2$, in standard deviations: "
-                f"{plane.directions[0].name} to the right, {plane.directions[1].name} upwards; in brackets, the share "
-                "of the variance (Kwon et al. 2023; Haas et al. 2024). All samples of this chapter: ddim on the karras "
-                "grid.",
+                f"{len(plane.pictures)} samples in the plane of the first two principal components of h: "
+                f"{plane.directions[0].name} to the right, {plane.directions[1].name} upwards. In brackets: the share "
+                "of the variance. The position along a direction Δh is $(h − h̄) · Δh/|Δh|^2$, where $h̄$ is the "
+                "mean of h; the unit is a standard deviation (Kwon et al. 2023; Haas et al. 2024). All samples of "
+                "this chapter: ddim on the karras grid.",
             ),
             paragraph(
-                "A direction Δh, multiplied by a strength s, can be added to h during sampling. The picture changes, "
-                "and twice the strength gives about twice the change. The table shows whether a direction has the same "
-                "effect on all pictures. Besides principal components there are label directions: the mean of one "
-                "label minus the mean of all labels."
+                "A direction Δh, multiplied by a strength s, can be added to h during sampling. Then the picture "
+                "changes, and twice the strength gives about twice the change. The table shows whether a direction "
+                "has the same effect on all pictures. Besides principal components there are label directions: the "
+                "mean h of one label minus the mean h of all labels."
             ),
             *scrubbers,
             linearity_chart(effects),
             table(("direction", "change", "linearity (R²)", "consistency", "additivity"), rows),
             paragraph(
-                "Change: root mean square change per pixel at strength 1. Linearity: R² of a line through the effects "
-                "at strengths −2 to 2. Consistency: mean cosine similarity between the changes of two pictures. "
-                "Additivity: 1 − |both − sum|/|sum| for this direction together with the next one.",
+                "Change: root mean square change per pixel at strength 1. Linearity: R² of a straight line fitted to "
+                "the effects at strengths −2 to 2; 1 means that the effect is exactly linear. Consistency: mean "
+                "cosine similarity between the changes of two pictures; 1 means that all pictures change alike. "
+                "Additivity: this direction and the next one are applied together, and their effect is compared with "
+                "the sum of both single effects, as 1 − |both − sum|/|sum|; 1 means that they add up.",
                 faint=True,
             ),
         )
@@ -151,8 +154,8 @@ def linearity_chart(effects: list[DirectionEffect]) -> str:
         lines.append(Line(f"linear fit, R² {effect.r2:.3f}", STRENGTHS, fitted, i, dash=1))
     return charts(
         chart(Axis("strength s"), Axis("effect"), lines, "Effect over strength for each direction, with a linear fit"),
-        caption="Linearity: the change at strength s, projected on the mean change at strength 1, "
-        "$Δx(s) · Δx(1)/|Δx(1)|$; mean over the pictures (Kwon et al. 2023).",
+        caption="Linearity: Δx(s) is the change of a picture at strength s. It is projected on the mean change at "
+        "strength 1, $Δx(s) · Δx(1)/|Δx(1)|$; mean over the pictures (Kwon et al. 2023).",
     )
 
 
@@ -164,6 +167,7 @@ def _strength_scrubber(subject: Subject, direction: Direction, pictures: Images)
     ]
     return render_scrubber(
         f"Strength of {direction.name}", views, [f"{s:+g}" if s else "0: unchanged" for s in STRENGTHS],
-        "Asymmetric editing: $x̂_0$ is predicted with $h + s Δh$, $ε̂$ with the unchanged h (Kwon et al. 2023, eq. 5).",
+        "In every step, $x̂_0$ is predicted with the changed $h + s Δh$, and $ε̂$ with the unchanged h. If both were "
+        "changed, the two changes would nearly cancel each other (asymmetric editing, Kwon et al. 2023, eq. 5).",
         initial=STRENGTHS.index(0.0), side=TILE_SIZE + TILE_SIZE // 2, play=False,
     )  # fmt: skip

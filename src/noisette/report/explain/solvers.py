@@ -73,17 +73,19 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "The reverse process can be written as a differential equation, and a sampler solves it numerically. "
-                "From the same initial noise all samplers converge to the same picture, except DDPM, which adds new "
-                "noise. They differ in how many steps they need to come close to it."
+                "The reverse process can be written as a differential equation. A sampler solves this equation "
+                "numerically. From the same initial noise, all samplers get closer to the same picture the more "
+                "steps they take. DDPM is the exception, because it adds new noise. The samplers differ in how many "
+                "steps they need for a small error."
             ),
             render_tiles(
                 rows, [f"{n} steps" for n in steps],
                 f"One initial noise (seed {subject.seed}). First row: the model's default, {sampling.sampler} on the "
-                f"{sampling.grid} grid, which uses {sampling.steps} steps. Other rows: {len(SAMPLERS)} samplers from "
-                f"$x_t$ to $x_s$, all on the {GRID} grid; a sampler can need another grid in few steps. ddpm: Ho et "
-                "al. 2020; ddim: Song et al. 2021; heun: Karras et al. 2022; dpm++2m: Lu et al. 2022; unipc: Zhao et "
-                "al. 2023; ipndm: Zhang & Chen 2023. Heun evaluates the network twice per step. No row uses guidance.",
+                f"{sampling.grid} grid, which uses {sampling.steps} steps. Other rows: {len(SAMPLERS)} samplers, all "
+                f"with steps from $x_t$ to $x_s$ on the {GRID} grid. With few steps, another grid can suit a sampler "
+                "better. ddpm: Ho et al. 2020; ddim: Song et al. 2021; heun: Karras et al. 2022; dpm++2m: Lu et al. "
+                "2022; unipc: Zhao et al. 2023; ipndm: Zhang & Chen 2023. Heun evaluates the network twice per step. "
+                "No row uses guidance.",
             ),
             charts(
                 chart(
@@ -91,9 +93,9 @@ def render_chapter(subject: Subject) -> str:
                     "Distance to the reference over the number of steps; it falls for all samplers except ddpm",
                 ),
                 caption=f"Root mean square difference per pixel in [−1, 1], {NUM_PICTURES} seeds; the reference is on "
-                f"the {GRID} grid. All samplers solve $dx = x̂_0 dα + ε̂ dσ$. With twice as many steps, a solver of "
-                "order p is $2^p$ times as close. DDPM "
-                "does not converge to the reference, since it draws another picture (Karras et al. 2022, appendix B).",
+                f"the {GRID} grid. All samplers but ddpm solve $dx = x̂_0 dα + ε̂ dσ$. With twice as many steps, the "
+                "error of a solver of order p is $2^p$ times smaller. DDPM does not approach the reference, since "
+                "its new noise leads to another picture (Karras et al. 2022, appendix B).",
             ),
         )
     )  # fmt: skip

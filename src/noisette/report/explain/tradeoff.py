@@ -37,13 +37,12 @@ def render_tradeoff(report: StepsReport) -> tuple[str, str]:
     floor = "" if report.floor is None else f" KID of real training pictures: {report.floor.value:.1f}."
     return (
         paragraph(
-            "Quality, diversity and speed cannot all be best at the same time. Each setting was measured with the same "
-            f"seeds against {report.settings.held_out} held-out pictures. Recommended is the fastest setting that is "
-            "not "
-            f"measurably worse than the best: {best.setting.sampler} on the {best.setting.grid} grid in "
-            f"{best.setting.steps} steps, with {best.calls} network evaluations, {1000 * best.seconds:.1f} ms per "
-            "picture "
-            f"and KID {best.kid.value:.1f}."
+            "Quality, diversity and speed cannot all be best at the same time. Each setting was measured with the "
+            f"same seeds, against {report.settings.held_out} held-out pictures. The recommended setting is the "
+            f"fastest one that is not measurably worse than the best: {best.setting.sampler} on the "
+            f"{best.setting.grid} grid in {best.setting.steps} steps. It takes {best.calls} network evaluations and "
+            f"{1000 * best.seconds:.1f} ms per picture, and has KID {best.kid.value:.1f}. KID is a distance between "
+            "samples and real pictures."
         ),
         charts(
             chart(
@@ -57,10 +56,10 @@ def render_tradeoff(report: StepsReport) -> tuple[str, str]:
                 "Coverage over network evaluations, for each sampler and grid",
             ),
             caption=f"{report.settings.n} samples per setting; the large dot is the recommended setting.{floor} KID: "
-            "$E[k(x,x')] + E[k(y,y')] − 2E[k(x,y)]$ with a cubic kernel (Bińkowski et al. 2018). Coverage: the share "
-            "of "
-            "held-out pictures with a sample among their nearest neighbors (Naeem et al. 2020). Trade-off between the "
-            "three: Xiao et al. 2022.",
+            "$E[k(x,x')] + E[k(y,y')] − 2E[k(x,y)]$, the kernel inception distance; x are feature vectors of "
+            "samples, y of held-out pictures, and k is a cubic kernel (Bińkowski et al. 2018). Coverage: the share "
+            "of held-out pictures that have a sample among their nearest neighbors (Naeem et al. 2020). Trade-off "
+            "between the three: Xiao et al. 2022.",
         ),
     )  # fmt: skip
 

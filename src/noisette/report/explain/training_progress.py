@@ -31,13 +31,14 @@ def render_chapter(subject: Subject) -> str:
     return "\n".join(
         (
             paragraph(
-                "During training the model regularly drew samples from the same noises. Colors are learned first, "
-                "then positions, outlines and details: properties that all pictures share are learned first."
+                "During training, the model regularly drew samples, always from the same noises. What all pictures "
+                "share is learned first: colors come before positions, and positions before outlines and details."
             ),
             render_scrubber(
                 "Images seen", views, [f"{images:,} images seen" for images in history.images_seen],
-                "Samples of the same noises during training, with the averaged weights: $θ̄ ← γ θ̄ + (1 − γ) θ$ after "
-                "every step (Ho et al. 2020, section 4; Karras et al. 2022, appendix F.2).",
+                "Samples of the same noises during training. They are drawn with averaged weights: after every step, "
+                "the average $θ̄$ of the weights $θ$ becomes $θ̄ ← γ θ̄ + (1 − γ) θ$, with γ slightly below 1 (Ho et "
+                "al. 2020, section 4; Karras et al. 2022, appendix F.2).",
                 initial=len(history.images_seen) - 1, side=96,
             ),
             render_tiles(

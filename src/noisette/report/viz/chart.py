@@ -219,5 +219,5 @@ def loss_charts(metrics: Sequence[Mapping[str, Any]]) -> str:
             )
         )
     last = f", {loss[-1]['loss']:.3g} at the end" if loss else ""
-    caption = f"Training loss{last}, and the loss on held-out pictures."
+    caption = f"Training loss{last}, and the loss on held-out pictures, which are not used in training."
     return charts(*parts, caption=caption) if parts else ""

@@ -57,7 +57,10 @@ def render_evaluation_page(
     parts.append(row(*(_render_set(name, pixels) for name, pixels in sets.items())))
     parts.append(heading(f"The {len(pairs)} samples closest to a training picture"))
     parts.append(
-        paragraph("Left: sample. Right: nearest training picture. Check by eye whether the samples are copies.")
+        paragraph(
+            "Left: a sample. Right: the training picture that is nearest to it. The number is the distance of "
+            "the two, from 0 (equal) to 1. Check by eye whether the samples are copies."
+        )
     )
     parts.append(row(*map(_render_pair, pairs)))
     parts += [heading("Color, contrast and palette"), _color_table(scores), _palette_table(scores)]
