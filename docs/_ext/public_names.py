@@ -40,7 +40,7 @@ def directive(module: ModuleType, name: str) -> str:
     value, full = getattr(module, name), f"{module.__name__}.{name}"
     if module is not noisette and name in noisette.__all__ and getattr(noisette, name) is value:
         kind = "class" if inspect.isclass(value) else "function"
-        return f".. py:{kind}:: {full}\n\n   The same as :py:obj:`noisette.{name}`.\n"
+        return f".. py:{kind}:: {name}\n\n   The same as :py:obj:`noisette.{name}`.\n"
     if inspect.ismodule(value):
         return f".. automodule:: {full}\n   :members:\n"
     if inspect.isclass(value):

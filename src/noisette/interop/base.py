@@ -28,7 +28,7 @@ PARAMETRIZATIONS: dict[PredictionType, Parametrization] = {
 
 @dataclass(frozen=True)
 class ConversionOverrides:
-    """Settings that cannot be read from weights. None: use the default of the checkpoint's project."""
+    """Settings that cannot be read from weights. None: use the default of the checkpoint's project. Sizes in pixels."""
 
     heads: int | None = None  # attention heads, at every level
     head_channels: int | None = None  # channels of each head, instead of `heads`

@@ -54,7 +54,10 @@ def convert_source(source: Path, overrides: ConversionOverrides) -> ConvertedMod
 
 
 def read_autoencoder(folder: Path, overrides: ConversionOverrides) -> ConvertedModel:
-    """The autoencoder in a folder that diffusers wrote."""
+    """The autoencoder in a folder that diffusers wrote.
+
+    Raises InputError for overrides, which it takes none of, and for an unsupported or damaged autoencoder.
+    """
     overrides.check_allowed(f"{folder}, a diffusers autoencoder")
     config, tensors, notes = diffusers_autoencoder.read(folder)
     kind = type(config.net).__name__.removesuffix("Config")

@@ -20,7 +20,10 @@ Embeddings = Float[Tensor, "b e"]
 
 
 class ResBlock(nn.Module):
-    """Two convolutions with the embedding between them, and a residual connection; optionally resamples by 2."""
+    """Two convolutions with the embedding between them, and a residual connection; optionally resamples by 2.
+
+    (b, c, h, w) → (b, c2, h2, w2); as in Ho et al. 2020 and, with its resampling, Dhariwal & Nichol 2021.
+    """
 
     def __init__(
         self, cfg: UNetConfig, in_channels: int, out_channels: int, resample: Literal["down", "up"] | None = None
@@ -59,7 +62,7 @@ class ResBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention over pixels, with a residual connection."""
+    """Self-attention over pixels, with a residual connection: (b, c, h, w) → (b, c, h, w)."""
 
     def __init__(self, cfg: UNetConfig, channels: int) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from .padding import concat_cond_image, crop_padding, pad_to_multiple
 
 @dataclass(frozen=True, kw_only=True)
 class DiTConfig(TimeEmbeddedConfig):
-    """The defaults are a quarter of the paper's smallest, DiT-S."""
+    """A transformer on patches (Peebles & Xie 2023). The defaults are a quarter of the paper's smallest, DiT-S."""
 
     patch: int = 2  # side in pixels of the patch that is one token
     width: int = 192

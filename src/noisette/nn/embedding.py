@@ -46,7 +46,10 @@ class TimeEmbedding(nn.Module):
 
 
 class ClassEmbedding(nn.Embedding):
-    """One row for each class, and with a null class one more, the last, for unconditional images."""
+    """One row for each class, and with a null class one more, the last, for unconditional images.
+
+    Called with class numbers (b,), -1 for none, or with weights of a mixture (b, classes); returns (b, width).
+    """
 
     def __init__(self, cfg: TimeEmbeddedConfig) -> None:
         super().__init__(cfg.classes + cfg.null_class, cfg.embed_channels)

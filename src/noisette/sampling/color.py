@@ -24,7 +24,10 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def parse_colors(hex_codes: Sequence[str], pictures: Pictures) -> Colors:
-    """Colors written like #ff8000 as numbers, for pictures of this mode: gray pictures get the luminance."""
+    """Colors written like #ff8000 as numbers, (k, 3) or (k, 1) in [0, 1], for pictures of this mode.
+
+    Gray pictures get the luminance. Raises InputError for a code that is no color.
+    """
     colors = [color.lower() for color in hex_codes]
     check_colors(colors)
     rgb = torch.tensor([parse_color(color) for color in colors], dtype=torch.float32, device="cpu") / 255
@@ -32,7 +35,11 @@ def parse_colors(hex_codes: Sequence[str], pictures: Pictures) -> Colors:
 
 
 def color_log_prob(targets: Colors, codec: Codec) -> LogProbFn:
-    """The log-probability of one mean color, or of a palette of several."""
+    """The log-probability of one mean color, or of a palette of several, as a function (x_t, x0, t) → (B,).
+
+    targets: (k, C) from `parse_colors`, in [0, 1]. One color pulls the mean color of a picture, several pull each
+    pixel to the nearest of them.
+    """
     pictures = codec.pictures
     measure = mean_color_log_prob if len(targets) == 1 else palette_log_prob
 

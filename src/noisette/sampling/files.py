@@ -44,7 +44,7 @@ def ensure_writable(out: Path) -> None:
 
 
 def write_sample(out: Path, record: "SampleRecord", pixels: "UInt8Images") -> WrittenSample:
-    """Write LABEL-TEXT-SEED.png with the record inside."""
+    """Write LABEL-TEXT-SEED.png into the folder `out`, with the record inside. pixels: uint8 (1, C, H, W)."""
     written = WrittenSample(out / name_sample(record), record, pixels)
     write_finished(written.path, pixels, record, written.metadata)
     return written

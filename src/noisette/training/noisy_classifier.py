@@ -58,7 +58,7 @@ class ClassifierOptions:
 
 @dataclass(frozen=True)
 class ClassifierProgress:
-    """The state of training after a step."""
+    """The state of training after a step: images seen, progress from 0 to 1, seconds, and the loss in nats."""
 
     images: int  # training images seen
     progress: float  # 0 to 1

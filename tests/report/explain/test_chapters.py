@@ -190,7 +190,7 @@ def test_without_added_noise_samples_collapse_to_the_mean() -> None:
     exact = GaussianDenoiser(Cosine(), torch.tensor(0.3), torch.tensor(0.5))
     grid = torch.linspace(1, 0, 201, dtype=torch.float64)
     x, noise = torch.randn(64, 1, 8, 8), Seeded(range(64))
-    with_noise, without = (sample(exact, DDPM(noise_scale=a), grid, x, noise) for a in (1.0, 0.0))
+    with_noise, without = (sample(exact, DDPM(noise_scale=a), grid, x, noise.fresh()) for a in (1.0, 0.0))
     assert float(with_noise.std()) == pytest.approx(0.5, rel=0.05)
     assert float(without.std()) < 0.1 * float(with_noise.std())
     assert float(without.mean()) == pytest.approx(0.3, abs=0.02)
