@@ -39,7 +39,9 @@ def is_path(parameter: Any) -> bool:
 
 
 PATHS = [(path, p) for path, command in ALL.items() for p in command.params if is_path(p)]
-COUNTS = [(path, p) for path, command in ALL.items() for p in command.params if is_count(p)]
+COUNTS = [  # options; the only argument that is a number, the chapter of a course, is looked up in a list
+    (path, p) for path, command in ALL.items() for p in command.params if is_count(p) and p.opts[0].startswith("-")
+]
 
 
 def required(command: Any) -> list[str]:

@@ -353,7 +353,7 @@ def test_what_needs_pixels_says_so(latent: Path, trained: Path, disks: Path, tmp
 def test_the_report_shows_what_latents_are(latent: Path, trained: Path) -> None:
     subject = load_subject(latent)
     page = latent_space.render_chapter(subject)
-    for words in ("32×32 pixels into 4 channels of 8×8 numbers", "PSNR", "channel 4", "latents, decoded", "label"):
+    for words in ("32×32 pixels into latents: 4 channels of", "PSNR", "channel 4", "latents, decoded", "label"):
         assert words in page
     assert "This model works on pixels" in latent_space.render_chapter(replace(subject, model=tiny()))
 

@@ -38,13 +38,13 @@ from .hspace import (
     select_direction,
 )
 from .inpaint import inpaint_ddnm, inpaint_repaint, pad_canvas, restore_known
-from .invert import psnr, reconstruct
-from .recolor import Recoloring, lock_colors, swap_colors
+from .invert import invert, psnr, reconstruct
+from .recolor import Recoloring, lock_colors, recolor, swap_colors
 from .segment import binarize, mask_probability, uncertainty
 from .tile import OutpaintDenoiser, SeamlessDenoiser, border_mask
 from .tileset import TileSet, TileSetSpec, draw_tileset, terrain_lineages
-from .upscale import project_to_range
-from .vary import truncate_grid
+from .upscale import project_to_range, upscale
+from .vary import truncate_grid, vary
 from .walk import (
     InterpolatedNoise,
     WalkPosition,
