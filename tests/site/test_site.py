@@ -5,7 +5,6 @@ Chapters are executed by tests/course. One file, so that one process builds the 
 
 import os
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from noisette.cli import app as program
 from noisette.course import list_chapters
 
 ROOT = Path(__file__).parents[2]
-MAX_SECONDS = 60  # of one core's work for a build; a busy machine takes longer by the clock
 MEGABYTE = 2**20
 CHAPTER = f"course/{list_chapters()[0].path.stem}.html"
 LOOKED_AT = ("index.html", "howto/keep-my-palette.html", CHAPTER, "reference/commands/train.html",
@@ -40,13 +38,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
     words = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "nb_execution_mode=off", "-d",
              str(out / "doctrees"), "-b", "html", str(ROOT / "docs"), str(out / "html")]  # fmt: skip
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "NOISETTE_COURSE_SIZE": "small", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 2 * MAX_SECONDS
     return out / "html"
 
 
