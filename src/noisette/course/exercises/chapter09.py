@@ -4,16 +4,13 @@ import torch
 from torch import Tensor
 
 from . import Mistake, call, exercise, number, tensor
+from .matching import is_close
 
 SHAPE = (2, 4, 3, 3)
 
 
 def _draw(*seeds: int) -> list[Tensor]:
     return [torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-
-
-def _is(answer: Tensor, wanted: Tensor) -> bool:
-    return torch.allclose(answer, wanted, rtol=1e-4, atol=1e-4)
 
 
 @exercise(
@@ -24,13 +21,13 @@ def _is(answer: Tensor, wanted: Tensor) -> bool:
 def combine(answer: object) -> str | None:
     given, away = _draw(1, 2)
     value = tensor(call(answer, given, away, 3.0), SHAPE)
-    if _is(value, away + 3 * (given - away)):
+    if is_close(value, away + 3 * (given - away)):
         return None
-    if _is(value, given + 3 * (away - given)):
+    if is_close(value, given + 3 * (away - given)):
         return "The two predictions are swapped: with scale 1 the result must be the prediction with the label."
-    if _is(value, given + 3 * (given - away)):
+    if is_close(value, given + 3 * (given - away)):
         return "That starts from the prediction with the label. Try scale 0 and scale 1: what should they give?"
-    if _is(value, away + 3 * given):
+    if is_close(value, away + 3 * given):
         return "The scale multiplies a difference of the two predictions, not the prediction with the label alone."
     return "At scale 0 return the prediction without the label; the scale multiplies the step towards the other one."
 
@@ -70,12 +67,12 @@ def classifier(answer: object) -> str | None:
         -(sigma**2) / alpha: "The sign is wrong: the gradient points to higher log p(y | x_t), and we go with it.",
         sigma / sigma: "The gradient is with respect to x_t. Which factor of α and σ brings it to x0?",
     }
-    if _is(value, x0 + sigma**2 / alpha * shift):
+    if is_close(value, x0 + sigma**2 / alpha * shift):
         return None
-    if _is(value, x0 + sigma**2 / alpha * gradient):
+    if is_close(value, x0 + sigma**2 / alpha * gradient):
         return "The scale s is not used."
     for factor, hint in hints.items():
-        if _is(value, x0 + factor * shift):
+        if is_close(value, x0 + factor * shift):
             return hint
     return "Start from x0 and add three factors: the scale, a factor of σ and α, and the gradient."
 

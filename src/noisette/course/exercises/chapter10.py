@@ -5,14 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import call, exercise, number, tensor
+from .matching import is_close
 
 
 def _draw(seed: int, *shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _is(answer: Tensor, wanted: Tensor) -> bool:
-    return torch.allclose(answer, wanted, rtol=1e-4, atol=1e-4)
 
 
 def _spread(y: Tensor, factor: int) -> Tensor:
@@ -28,17 +25,17 @@ def correct(answer: object) -> str | None:
     x0, y, factor = _draw(1, 2, 3, 6, 6), _draw(2, 2, 3, 2, 2), 3
     value = tensor(call(answer, x0, y, factor), (2, 3, 6, 6))
     missing = y - F.avg_pool2d(x0, factor)
-    if _is(value, x0 + _spread(missing, factor)):
+    if is_close(value, x0 + _spread(missing, factor)):
         return None
-    if _is(value, x0 - _spread(missing, factor)):
+    if is_close(value, x0 - _spread(missing, factor)):
         return "The sign is wrong: the means move away from y. Add what is missing, y − A x0."
-    if _is(value, _spread(y, factor)):
+    if is_close(value, _spread(y, factor)):
         return "That has the right means and has lost all details: keep x0, and add what is missing from its means."
-    if _is(value, x0 + _spread(y, factor)):
+    if is_close(value, x0 + _spread(y, factor)):
         return "You add all of y. What is missing is the difference of y and the means of x0."
-    if _is(value, x0 + _spread(missing, factor) / factor**2):
+    if is_close(value, x0 + _spread(missing, factor) / factor**2):
         return "Each pixel of a block moves by the whole difference; then their mean moves by it, too."
-    if _is(value, x0 + F.interpolate(missing, scale_factor=factor, mode="bilinear")):
+    if is_close(value, x0 + F.interpolate(missing, scale_factor=factor, mode="bilinear")):
         return "A⁺ of average pooling repeats each mean over its block; it does not blend between blocks."
     return (
         "Three steps: the means of x0, their difference from y, that difference repeated over each block, added to x0."
@@ -84,17 +81,17 @@ def slerp(answer: object) -> str | None:
         return (torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b) / torch.sin(angle)
 
     angle = torch.arccos(F.cosine_similarity(a.flatten(1), b.flatten(1))).reshape(-1, 1, 1, 1)
-    if _is(value, along(angle, w)):
+    if is_close(value, along(angle, w)):
         return None
-    if _is(value, along(angle, 1 - w)):
+    if is_close(value, along(angle, 1 - w)):
         return "The weights are swapped: w = 0 must give the first noise."
-    if _is(value, torch.lerp(a, b, w)):
+    if is_close(value, torch.lerp(a, b, w)):
         return "That is the straight line, which leaves the sphere. Use the sines of the angle."
-    if _is(value, along(whole, w)):
+    if is_close(value, along(whole, w)):
         return (
             "That is one angle for the whole batch. Take the angle of each pair: flatten all but the first dimension."
         )
-    if _is(value, along(angle, w) * torch.sin(angle)):
+    if is_close(value, along(angle, w) * torch.sin(angle)):
         return "You forgot to divide by the sine of the angle."
     return "Find the angle of each pair by its cosine, shape it (B, 1, 1, 1), and use the formula of the text."
 

@@ -4,14 +4,11 @@ import torch
 from torch import Tensor
 
 from . import call, exercise, number, tensor
+from .matching import is_close
 
 
 def _draw(seed: int, *shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _is(answer: Tensor, wanted: Tensor) -> bool:
-    return torch.allclose(answer, wanted, rtol=1e-4, atol=1e-4)
 
 
 @exercise(
@@ -27,13 +24,13 @@ def direction(answer: object) -> str | None:
     if isinstance(value, Tensor) and value.ndim == 4:
         return "Pictures are the first dimension: take the mean over it, so that (C, H, W) is left."
     found = tensor(value, (3, 4, 4))
-    if _is(found, target.mean(0) - reference.mean(0)):
+    if is_close(found, target.mean(0) - reference.mean(0)):
         return None
-    if _is(found, reference.mean(0) - target.mean(0)):
+    if is_close(found, reference.mean(0) - target.mean(0)):
         return "The sign is wrong: adding the direction must lead from the reference to the target."
-    if _is(found, target.mean(0)):
+    if is_close(found, target.mean(0)):
         return "That is the mean of the target. What both have in common must cancel: where is the reference?"
-    if _is(found, target.sum(0) - reference.sum(0)):
+    if is_close(found, target.sum(0) - reference.sum(0)):
         return "Sums grow with the number of pictures: use means."
     return "Take the mean of each set over its pictures, and the difference of both."
 
@@ -47,15 +44,15 @@ def step(answer: object) -> str | None:
     plain, edited = ((_draw(seed, 2, 3, 4, 4), _draw(seed + 1, 2, 3, 4, 4)) for seed in (3, 5))
     alpha, sigma = torch.tensor(0.8), torch.tensor(0.6)
     value = tensor(call(answer, plain, edited, alpha, sigma), (2, 3, 4, 4))
-    if _is(value, alpha * edited[0] + sigma * plain[1]):
+    if is_close(value, alpha * edited[0] + sigma * plain[1]):
         return None
-    if _is(value, alpha * edited[0] + sigma * edited[1]):
+    if is_close(value, alpha * edited[0] + sigma * edited[1]):
         return "Both parts are from the edited call, so that most of the edit cancels."
-    if _is(value, alpha * plain[0] + sigma * edited[1]):
+    if is_close(value, alpha * plain[0] + sigma * edited[1]):
         return "The parts are swapped: which of both estimates shall carry the edit?"
-    if _is(value, alpha * plain[0] + sigma * plain[1]):
+    if is_close(value, alpha * plain[0] + sigma * plain[1]):
         return "That is a step without any edit."
-    if _is(value, edited[0] + sigma * plain[1]):
+    if is_close(value, edited[0] + sigma * plain[1]):
         return "The factor of x̂0 is missing; it is 1 only where α is."
     return "It is a DDIM step, α_s x̂0 + σ_s ε̂: choose for each estimate the call that it comes from."
 

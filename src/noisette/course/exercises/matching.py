@@ -18,3 +18,8 @@ def match(found: Tensor, right: Tensor, mistakes: Sequence[tuple[Tensor, str]], 
 
 def _close(found: Tensor, value: Tensor) -> bool:
     return found.shape == value.shape and torch.allclose(found.double(), value.double(), rtol=1e-3, atol=1e-4)
+
+
+def is_close(found: Tensor, wanted: Tensor) -> bool:
+    """Whether all values are equal within a relative and an absolute 1e-4."""
+    return torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
